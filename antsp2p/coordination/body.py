@@ -1,0 +1,414 @@
+"""What stands in a record's body, type by type.
+
+Law: a body either has exactly the shape its type says, or the record is void: stored, relayed,
+and meaning nothing. Unknown keys 0 to 15 make it void, 16 to 23 are ignored. A body names the task
+it belongs to, where it does, under key 0. Nothing here looks at a second record.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any, ClassVar, Final
+
+from antsp2p.records.encoding import MAX_UINT53
+from antsp2p.records.record import ID_BYTES, Record
+
+MAX_NAME_BYTES: Final = 64
+"""A capability's name; it is shown in one column and hashed into ranks."""
+MAX_TEXT_BYTES: Final = 300
+"""Descriptions, reasons and the end of stderr; an error's gist fits, a record stays small."""
+MAX_MEDIA_TYPE_BYTES: Final = 100
+MAX_INLINE_BYTES: Final = 400
+"""Larger inputs and results are blobs; with all other fields at their widest a record still fits."""
+MAX_BLOB_BYTES: Final = 16 * 1024 * 1024
+MAX_AFTER: Final = 16
+MAX_EXCLUDED: Final = 8
+"""Exclusions in one reopen; a requester may sign several reopens."""
+MAX_KEY_BYTES: Final = 32
+"""An idempotency key."""
+MIN_LEASE_MS: Final = 500
+MAX_LEASE_MS: Final = 86_400_000
+MAX_SETTLE_MS: Final = 60_000
+MAX_ATTEMPTS: Final = 1_000
+MAX_TIMEOUT_MS: Final = 30 * 86_400_000
+MAX_COST: Final = 1_000
+MAX_SLOTS: Final = 10_000
+MAX_EPOCH: Final = MAX_UINT53
+FIRST_IGNORED_KEY: Final = 16
+
+_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*\Z")
+_MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(; ?[\x21-\x7e]+)*\Z")
+
+
+class RecordType(IntEnum):
+    """Types with a meaning. The last five are reserved: until they have one, they are void."""
+
+    ANNOUNCE = 1
+    OFFER = 2
+    CLAIM = 3
+    AWARD = 4
+    REOPEN = 5
+    RESULT = 6
+    VERDICT = 7
+    CANCEL = 8
+    DISPUTE = 9
+    MARK = 10
+    VOUCH = 11
+    REVOKE = 12
+    CHECKPOINT = 13
+
+
+class Outcome(IntEnum):
+    """How a result says that the work ended."""
+
+    DONE = 0
+    FAILED = 1
+
+
+class ReopenReason(IntEnum):
+    """Why an epoch was reopened. It informs people; no rule depends on it."""
+
+    OTHER = 0
+    LAPSED = 1
+    RELEASED = 2
+    FAILED = 3
+    REJECTED = 4
+    UNAVAILABLE = 5
+
+
+class CancelReason(IntEnum):
+    """Why a requester ended its task without a result."""
+
+    REQUESTER = 0
+    EXHAUSTED = 1
+    TIMEOUT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """Content too large for a record: its SHA-256 and its size in bytes."""
+
+    hash: bytes
+    size: int
+
+
+def content_hash(content: bytes) -> bytes:
+    """The SHA-256 by which a result is named, inline or blob."""
+    return hashlib.sha256(content).digest()
+
+
+def is_capability_name(text: str) -> bool:
+    """Lower-case words and digits joined by `.`, `_` or `-`, at most 64 bytes."""
+    return len(text.encode()) <= MAX_NAME_BYTES and _NAME.match(text) is not None
+
+
+# --- the shape of each field ---------------------------------------------------------------------
+
+_VOID: Final = object()
+_Read = Callable[[Any], Any]
+
+
+def _uint(high: int, low: int = 0) -> _Read:
+    return lambda value: value if type(value) is int and low <= value <= high else _VOID
+
+
+def _bytes(size: int) -> _Read:
+    return lambda value: value if type(value) is bytes and len(value) == size else _VOID
+
+
+def _bytes_up_to(high: int, low: int = 0) -> _Read:
+    return lambda value: value if type(value) is bytes and low <= len(value) <= high else _VOID
+
+
+def _text(value: Any) -> Any:
+    return value if type(value) is str and len(value.encode()) <= MAX_TEXT_BYTES else _VOID
+
+
+def _media_type(value: Any) -> Any:
+    fits = type(value) is str and len(value) <= MAX_MEDIA_TYPE_BYTES
+    return value if fits and _MEDIA_TYPE.match(value) else _VOID
+
+
+def _name(value: Any) -> Any:
+    return value if type(value) is str and is_capability_name(value) else _VOID
+
+
+def _bool(value: Any) -> Any:
+    return value if type(value) is bool else _VOID
+
+
+def _blob(value: Any) -> Any:
+    if (
+        type(value) is list and len(value) == 2
+        and type(value[0]) is bytes and len(value[0]) == ID_BYTES
+        and type(value[1]) is int and 0 <= value[1] <= MAX_BLOB_BYTES
+    ):
+        return BlobRef(value[0], value[1])
+    return _VOID
+
+
+def _ascending(read: _Read, most: int) -> _Read:
+    def read_list(value: Any) -> Any:
+        if type(value) is not list or not 1 <= len(value) <= most:
+            return _VOID
+        items = tuple(read(item) for item in value)
+        if any(item is _VOID for item in items):
+            return _VOID
+        strictly = all(left < right for left, right in zip(items, items[1:], strict=False))
+        return items if strictly else _VOID
+
+    return read_list
+
+
+_ID: Final = _bytes(ID_BYTES)
+
+Shape = Mapping[int, tuple[str, _Read, bool]]
+"""Key -> (attribute, reader, required). An optional field left out has its attribute's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """One capability of the author; the latest per author and name wins, or withdraws it."""
+
+    name: str
+    slots: int = 1
+    withdrawn: bool = False
+    description: str = ""
+    nickname: str = ""
+    config_digest: bytes = b""
+
+    type: ClassVar[RecordType] = RecordType.ANNOUNCE
+    shape: ClassVar[Shape] = {
+        1: ("name", _name, True),
+        2: ("slots", _uint(MAX_SLOTS), False),
+        3: ("withdrawn", _bool, False),
+        4: ("description", _text, False),
+        5: ("nickname", _text, False),
+        6: ("config_digest", _bytes_up_to(ID_BYTES, ID_BYTES), False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A task. Exactly one of `input` and `blob` is present."""
+
+    capability: str
+    lease_ms: int
+    settle_ms: int
+    attempts: int
+    input: bytes | None = None
+    blob: BlobRef | None = None
+    media_type: str = "application/octet-stream"
+    timeout_ms: int = 0
+    review: bool = False
+    cost: int = 1
+    idempotency_key: bytes = b""
+    after: tuple[int, ...] = ()
+
+    type: ClassVar[RecordType] = RecordType.OFFER
+    shape: ClassVar[Shape] = {
+        1: ("capability", _name, True),
+        2: ("lease_ms", _uint(MAX_LEASE_MS, MIN_LEASE_MS), True),
+        3: ("settle_ms", _uint(MAX_SETTLE_MS), True),
+        4: ("attempts", _uint(MAX_ATTEMPTS, 1), True),
+        5: ("input", _bytes_up_to(MAX_INLINE_BYTES), False),
+        6: ("blob", _blob, False),
+        7: ("media_type", _media_type, False),
+        8: ("timeout_ms", _uint(MAX_TIMEOUT_MS), False),
+        9: ("review", _bool, False),
+        10: ("cost", _uint(MAX_COST, 1), False),
+        11: ("idempotency_key", _bytes_up_to(MAX_KEY_BYTES, 1), False),
+        12: ("after", _ascending(_uint(MAX_UINT53, 1), MAX_AFTER), False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The author wants to do the task in this epoch; the record's refs name the rivals seen."""
+
+    task: bytes
+    epoch: int
+
+    type: ClassVar[RecordType] = RecordType.CLAIM
+    shape: ClassVar[Shape] = {
+        0: ("task", _ID, True),
+        1: ("epoch", _uint(MAX_EPOCH), True),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """The requester gives the task to a claim."""
+
+    task: bytes
+    claim: bytes
+
+    type: ClassVar[RecordType] = RecordType.AWARD
+    shape: ClassVar[Shape] = {0: ("task", _ID, True), 1: ("claim", _ID, True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """The epoch is over without an end; by the claim's author a release, by another a lapse.
+
+    `claim` may be missing only in the requester's own.
+    """
+
+    task: bytes
+    epoch: int
+    claim: bytes | None = None
+    reason: int = ReopenReason.OTHER
+    excluded: tuple[bytes, ...] = ()
+    text: str = ""
+
+    type: ClassVar[RecordType] = RecordType.REOPEN
+    shape: ClassVar[Shape] = {
+        0: ("task", _ID, True),
+        1: ("epoch", _uint(MAX_EPOCH), True),
+        2: ("claim", _ID, False),
+        3: ("reason", _uint(255), False),
+        4: ("excluded", _ascending(_ID, MAX_EXCLUDED), False),
+        5: ("text", _text, False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a claim. Exactly one of `output` and `blob`; for a failure, the end of stderr
+    stands in `error` and the output may be empty."""
+
+    task: bytes
+    claim: bytes
+    outcome: int
+    output: bytes | None = None
+    blob: BlobRef | None = None
+    media_type: str = "application/octet-stream"
+    error: str = ""
+
+    type: ClassVar[RecordType] = RecordType.RESULT
+    shape: ClassVar[Shape] = {
+        0: ("task", _ID, True),
+        1: ("claim", _ID, True),
+        2: ("outcome", _uint(1), True),
+        3: ("output", _bytes_up_to(MAX_INLINE_BYTES), False),
+        4: ("blob", _blob, False),
+        5: ("media_type", _media_type, False),
+        6: ("error", _text, False),
+    }
+
+    @property
+    def hash(self) -> bytes:
+        """The SHA-256 of the output, which a verdict repeats."""
+        return self.blob.hash if self.blob is not None else content_hash(self.output or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The requester's word on a result. An accept ends the task for ever."""
+
+    task: bytes
+    claim: bytes
+    result: bytes
+    accept: bool
+    result_hash: bytes
+    reason: str = ""
+
+    type: ClassVar[RecordType] = RecordType.VERDICT
+    shape: ClassVar[Shape] = {
+        0: ("task", _ID, True),
+        1: ("claim", _ID, True),
+        2: ("result", _ID, True),
+        3: ("accept", _bool, True),
+        4: ("result_hash", _ID, True),
+        5: ("reason", _text, False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The requester ends its task without a result."""
+
+    task: bytes
+    reason: int
+    text: str = ""
+
+    type: ClassVar[RecordType] = RecordType.CANCEL
+    shape: ClassVar[Shape] = {
+        0: ("task", _ID, True),
+        1: ("reason", _uint(255), True),
+        2: ("text", _text, False),
+    }
+
+
+Body = Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel
+_BODIES: Final[dict[int, Any]] = {
+    kind.type: kind for kind in (Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel)
+}
+
+
+def parse_body(record: Record) -> Body | None:
+    """The meaning of a record's body, or None where the record is void."""
+    kind = _BODIES.get(record.type)
+    if kind is None:
+        return None
+    values: dict[str, Any] = {}
+    for key, value in record.body.items():
+        if key >= FIRST_IGNORED_KEY:
+            continue
+        entry = kind.shape.get(key)
+        if entry is None:
+            return None
+        values[entry[0]] = entry[1](value)
+        if values[entry[0]] is _VOID:
+            return None
+    if any(required and name not in values for name, _, required in kind.shape.values()):
+        return None
+    body: Body = kind(**values)
+    if isinstance(body, Offer) and (body.input is None) == (body.blob is None):
+        return None
+    if isinstance(body, Result) and (body.output is None) == (body.blob is None):
+        return None
+    return body
+
+
+def body_map(body: Body) -> dict[int, Any]:
+    """The map to sign for `body`; optional fields at their default are left out."""
+    defaults = {item.name: item.default for item in fields(body)}
+    encoded: dict[int, Any] = {}
+    for key, (name, _, required) in body.shape.items():
+        value = getattr(body, name)
+        if not required and value == defaults[name]:
+            continue
+        encoded[key] = _encodable(value)
+    return encoded
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, BlobRef):
+        return [value.hash, value.size]
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, IntEnum):
+        return int(value)
+    return value
+
+
+def named_ids(body: Body) -> tuple[bytes, ...]:
+    """The record ids in a body: causal edges, like refs. Hashes of content are not among them."""
+    match body:
+        case Claim(task=task):
+            return (task,)
+        case Award(task=task, claim=claim) | Result(task=task, claim=claim):
+            return (task, claim)
+        case Reopen(task=task, claim=None):
+            return (task,)
+        case Reopen(task=task, claim=bytes() as claim):
+            return (task, claim)
+        case Verdict(task=task, claim=claim, result=result):
+            return (task, claim, result)
+        case Cancel(task=task):
+            return (task,)
+    return ()

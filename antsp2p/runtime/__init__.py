@@ -1,0 +1,1 @@
+"""The real world: UDP and TCP on Trio, discovery, store, blobs, local API."""

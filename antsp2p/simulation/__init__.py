@@ -1,0 +1,1 @@
+"""The simulated world: many nodes, one clock, one seed, named faults, checkers."""
