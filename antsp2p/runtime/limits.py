@@ -1,0 +1,89 @@
+"""The bounds of the real world around a node, each with its unit and its reason."""
+from __future__ import annotations
+
+from typing import Final
+
+# --- the inbox and its consumer ------------------------------------------------------------------
+
+INBOX_EVENTS: Final = 2_048
+"""Events that wait. At 0.2 ms an event a full inbox is 0.4 s of work: more would only be stale."""
+INBOX_EVENTS_KEPT_FOR_COMMANDS: Final = 256
+"""Places that datagrams and hints never take, so that a flood cannot shut out the user."""
+TURN_EVENTS: Final = 64
+"""Events between two looks at the deadline: about 13 ms, below any timer of the protocol."""
+PENDING_COMMANDS: Final = 1_024
+"""Commands that wait for their answer; more callers than that are refused with a line."""
+STORE_RETRY_MS: Final = 1_000
+"""Between two tries to write to a full disk: soon enough for a person, cheap for the disk."""
+PENDING_EFFECTS: Final = 8_192
+"""Effects that may wait for a full disk at shutdown; the consumer stands still long before."""
+
+# --- datagrams -----------------------------------------------------------------------------------
+
+DATAGRAM_BUFFER_BYTES: Final = 2_048
+"""Above every valid datagram (1,200 bytes), so that a longer one is seen as too long."""
+DATAGRAMS_PER_WAKE: Final = 64
+"""Read from one socket before the others have their turn."""
+RECEIVE_BUFFER_BYTES: Final = 1 << 20
+"""Asked of the kernel: a burst of 800 full datagrams while a commit is on its way."""
+PORT_ATTEMPTS: Final = 32
+"""Tries to find one port number that is free for UDP and TCP on every address."""
+LISTEN_ADDRESSES: Final = 64
+"""Addresses of one machine that a person would list."""
+
+# --- watchers and agents -------------------------------------------------------------------------
+
+SUBSCRIPTION_NOTICES: Final = 1_024
+"""Notices that wait for one watcher; a slower one is told how many it missed."""
+SUBSCRIPTIONS: Final = 256
+"""Watchers and agents at once on one machine."""
+AGENT_EVENTS: Final = 256
+"""Starts and stops that wait for one agent, beyond twice its slots; more: it does not read."""
+
+# --- peers ---------------------------------------------------------------------------------------
+
+REMEMBERED_ADDRESSES: Final = 256
+"""Addresses kept on disk for the next start."""
+RESOLVE_RETRY_MS: Final = 30_000
+"""Between two tries to resolve the name of a peer that a person gave."""
+
+# --- discovery -----------------------------------------------------------------------------------
+
+DISCOVERY_CHECK_MS: Final = 30_000
+"""Between two looks at the machine's interfaces."""
+DISCOVERY_STOP_MS: Final = 2_000
+"""The goodbye on mDNS may take this long; the node does not wait longer."""
+DISCOVERED_SERVICES: Final = 256
+"""Services remembered at once: anybody on the link can announce any number."""
+ADDRESSES_PER_SERVICE: Final = 8
+"""Addresses tried of one service."""
+
+# --- blobs ---------------------------------------------------------------------------------------
+
+BLOB_STORE_BYTES: Final = 1 << 30
+"""All blobs of a home together: 64 of the largest."""
+BLOB_CHUNK_BYTES: Final = 1 << 16
+"""Read and sent at once; the time limits are per chunk."""
+BLOB_REQUEST_BYTES: Final = 128
+"""A request is 64 bytes; more is not a request."""
+BLOB_CONNECTIONS: Final = 32
+"""Served at once, all peers together."""
+BLOB_CONNECTIONS_PER_HOST: Final = 8
+"""Served at once to one address."""
+BLOB_REQUEST_MS: Final = 5_000
+"""A client that connects has this long to say what it wants."""
+BLOB_CHUNK_MS: Final = 10_000
+"""A chunk that takes longer ends the transfer: 6.5 kB/s is the slowest useful link."""
+BLOB_CONNECT_MS: Final = 3_000
+"""To one source, before the next is tried."""
+BLOB_SOURCES: Final = 8
+"""Sources tried for one blob."""
+BLOB_FETCHES: Final = 4
+"""Fetched at once; each holds at most 16 MiB of memory."""
+BLOB_FETCHES_WAITING: Final = 256
+"""Fetches that wait for their turn; more are answered as missing."""
+
+# --- the end -------------------------------------------------------------------------------------
+
+SHUTDOWN_MS: Final = 3_000
+"""Claims are released and peers are told within this time; then the process ends anyway."""
