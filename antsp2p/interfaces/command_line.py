@@ -1,0 +1,270 @@
+"""The command line: `antsp2p COMMAND ...`.
+
+Law: this module only reads arguments. A command's module is imported when that command runs, so
+that `--help` and a usage error cost nothing else. A person's mistake gets one line and no traceback.
+"""
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from antsp2p import __version__
+from antsp2p.interfaces.durations import BadDuration, parse_duration_ms
+from antsp2p.interfaces.exit_codes import MEANING, CommandError, Exit
+from antsp2p.interfaces.printing import complain
+
+_EPILOG: Final = "exit codes:\n" + "\n".join(
+    f"  {int(code):3d}  {meaning}" for code, meaning in MEANING.items()
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (see: {self.prog} --help)")
+        sys.exit(Exit.USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Everything behind the first `--` is the user's own command, whatever it looks like.
+    own, command = words, []
+    if "--" in words:
+        place = words.index("--")
+        own, command = words[:place], words[place + 1 :]
+    options = _parser().parse_args(own)
+    if command and options.command != "work":
+        complain(f"{options.command} takes nothing behind `--` (see: antsp2p --help)")
+        return Exit.USAGE
+    options.run_command = command
+    module = importlib.import_module(f"antsp2p.interfaces.commands.{options.module}")
+    run: Callable[[argparse.Namespace], int] = module.run
+    return _run(run, options)
+
+
+def _run(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    try:
+        return run(options)
+    except CommandError as error:
+        complain(error.line)
+        return error.code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nobody is left to be told anything.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+
+
+# --- readers of single arguments -----------------------------------------------------------------
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration_ms(text)
+    except BadDuration as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:20]) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _loss(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to below 1")
+    return share
+
+
+def _address(text: str) -> tuple[str, int]:
+    """HOST:PORT, an IPv6 literal in brackets."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not (host and colon and port.isascii() and port.isdigit() and int(port[:6]) < 65_536):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST:PORT; write it like 192.168.1.7:4444 or [::1]:4444"
+        )
+    return host, int(port)
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="antsp2p",
+        description="Agents on one network share work with no server, relay, leader or scheduler.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"antsp2p {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    _Commands(commands).add_all()
+    return parser
+
+
+class _Commands:
+    """Adds the sub-commands, each with the common options."""
+
+    def __init__(self, commands: argparse._SubParsersAction[_Parser]) -> None:
+        self._commands = commands
+
+    def add_all(self) -> None:
+        self._add_node()
+        self._add_work()
+        self._add_post()
+        self._add_tasks()
+        self._add_looking()
+        self._add_simulate()
+
+    def _add(
+        self, name: str, summary: str, module: str = "", *, homeless: bool = False
+    ) -> argparse.ArgumentParser:
+        parser = self._commands.add_parser(
+            name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(module=module or name)
+        common = parser.add_argument_group("common options")
+        if not homeless:
+            common.add_argument("--home", metavar="DIR", help="where the node keeps what it knows")
+            common.add_argument("--name", metavar="NAME", help="a home of this name, beside others")
+        common.add_argument("--json", action="store_true", help="answer in JSON")
+        return parser
+
+    def _add_node(self) -> None:
+        start = self._add("start", "run a node until it is stopped")
+        start.add_argument(
+            "--listen", metavar="ADDR:PORT", type=_address, action="append", default=[],
+            help="where to listen; port 0 takes a free one; may be repeated",
+        )
+        start.add_argument(
+            "--peer", metavar="HOST:PORT", type=_address, action="append", default=[],
+            help="a node to connect to; may be repeated",
+        )
+        start.add_argument(
+            "--no-discovery", dest="discovery", action="store_false",
+            help="do not look for nodes on the local network",
+        )
+        start.add_argument(
+            "--network", metavar="NAME", default="local",
+            help="the network to take part in (default: %(default)s)",
+        )
+        start.add_argument("--nickname", default="", help="what others see beside the node's id")
+        self._add("stop", "stop the node and wait until it has ended", "node")
+        self._add("status", "show what the node is doing", "node")
+
+    def _add_work(self) -> None:
+        work = self._add("work", "serve a capability with a command: work --can NAME -- CMD ...")
+        work.usage = "antsp2p work --can NAME [--slots N] [--description TEXT] -- CMD [ARG ...]"
+        work.add_argument("--can", metavar="NAME", required=True, help="the capability served")
+        work.add_argument(
+            "--slots", metavar="N", type=_count(1, 10_000), default=1,
+            help="how many commands run at once (default: %(default)s)",
+        )
+        work.add_argument("--description", metavar="TEXT", default="", help="what it does")
+        work.epilog = (
+            "CMD gets the input on standard input; its standard output is the result. Its\n"
+            "environment has ANTSP2P_TASK, ANTSP2P_EPOCH, ANTSP2P_CLAIM and ANTSP2P_CAPABILITY.\n"
+            "An exit code other than 0 is a failure, reported with the end of standard error.\n"
+            "It is stopped when its claim is lost.\n\n" + _EPILOG
+        )
+
+    def _add_post(self) -> None:
+        post = self._add("post", "offer a task")
+        post.add_argument("capability", metavar="CAPABILITY", help="what the task needs")
+        given = post.add_mutually_exclusive_group(required=True)
+        given.add_argument("--input", metavar="FILE", help="the input; - is standard input")
+        given.add_argument("--text", help="the input, as text")
+        post.add_argument("--media-type", metavar="TYPE", help="what the input is")
+        post.add_argument("--wait", action="store_true", help="wait, and write the result out")
+        post.add_argument(
+            "--review", action="store_true", help="accept or reject the result yourself"
+        )
+        post.add_argument(
+            "--lease", metavar="TIME", type=_duration, dest="lease_ms",
+            help="how long a silent worker keeps the task (node's default: 10s)",
+        )
+        post.add_argument(
+            "--settle", metavar="TIME", type=_duration, dest="settle_ms",
+            help="how long to collect claims before awarding (node's default: 150ms)",
+        )
+        post.add_argument(
+            "--attempts", metavar="N", type=_count(1, 1_000), help="before it is given up (3)"
+        )
+        post.add_argument(
+            "--timeout", metavar="TIME", type=_duration, dest="timeout_ms",
+            help="cancel the task after this time (default: never)",
+        )
+        post.add_argument("--cost", metavar="N", type=_count(1, 1_000), help="its weight in trust")
+        post.add_argument("--key", help="posting again with the same key gives the same task")
+        post.add_argument(
+            "--after", metavar="TASK", action="append", default=[],
+            help="an own task that must be accepted first; may be repeated",
+        )
+
+    def _add_tasks(self) -> None:
+        for name, summary in (
+            ("accept", "accept the result that waits for review"),
+            ("reject", "reject the result that waits for review"),
+            ("cancel", "end an own task"),
+        ):
+            decide = self._add(name, summary, "decide")
+            decide.add_argument("id", metavar="ID", help="the task, or how its id begins")
+            if name != "accept":
+                decide.add_argument("--reason", default="", help="said to the worker")
+        tasks = self._add("tasks", "list the tasks this node knows of")
+        tasks.add_argument("--state", help="only tasks in this state")
+        tasks.add_argument("--mine", action="store_true", help="only tasks posted here")
+        tasks.add_argument(
+            "--limit", metavar="N", type=_count(1, 10_000), default=50,
+            help="the newest N (default: %(default)s)",
+        )
+        task = self._add("task", "show one task and its history")
+        task.add_argument("id", metavar="ID", help="the task, or how its id begins")
+        task.add_argument("--result", action="store_true", help="write only its result out")
+        task.add_argument("--wait", action="store_true", help="with --result: wait for it")
+
+    def _add_looking(self) -> None:
+        self._add("peers", "list the other nodes and what they can do")
+        why = self._add("why", "list the records behind a node's score")
+        why.add_argument("id", metavar="NODE", help="the node, or how its id begins")
+        self._add("watch", "follow what happens")
+        log = self._add("log", "print signed records readably")
+        log.add_argument("--author", metavar="NODE", help="only records of this node")
+        log.add_argument(
+            "--limit", metavar="N", type=_count(1, 10_000), default=50,
+            help="the last N (default: %(default)s)",
+        )
+        log.add_argument(
+            "--decode", metavar="HEX", help="decode this record instead; - reads standard input"
+        )
+
+    def _add_simulate(self) -> None:
+        simulate = self._add(
+            "simulate", "run many nodes in a simulated world", homeless=True
+        )
+        simulate.add_argument("--nodes", metavar="N", type=_count(2, 100_000), default=50)
+        simulate.add_argument("--tasks", metavar="N", type=_count(0, 1_000_000), default=200)
+        simulate.add_argument("--loss", metavar="SHARE", type=_loss, default=0.0)
+        simulate.add_argument("--seed", metavar="N", type=_count(0, 2**63), default=1)

@@ -1,0 +1,119 @@
+"""What reaches a person's terminal.
+
+Law: every text that a peer wrote passes through `escape`. Nothing of it is interpreted, neither by
+the terminal nor by the table's markup. A pipe gets plain text; only a terminal gets a drawn table.
+"""
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories that steer a terminal, reorder a line, or show nothing at all."""
+SHORT_ID: Final = 12
+"""Hex digits of an id in a table: 48 bits, enough to name one record among millions."""
+
+
+def escape(text: str, keep: str = "") -> str:
+    """`text` with everything but visible characters and plain spaces written as `\\x..` or `\\u..`.
+
+    Characters in `keep` stay as they are.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in keep or unicodedata.category(character) not in _HIDDEN
+        else _escaped(ord(character))
+        for character in text
+    )
+
+
+def _escaped(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def one_line(text: str, most: int = 300) -> str:
+    """`text` escaped and cut to `most` characters, the cut marked."""
+    safe = escape(text[: most + 1])
+    return safe if len(safe) <= most else safe[: most - 1] + "…"
+
+
+def short(hex_id: str | None) -> str:
+    """The beginning of an id, enough to type back."""
+    return (hex_id or "-")[:SHORT_ID]
+
+
+def say(text: str = "") -> None:
+    """One line on standard output, at once: scripts wait for it."""
+    print(text, flush=True)
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    print(f"antsp2p: {one_line(text, 1_000)}", file=sys.stderr, flush=True)
+
+
+def say_json(value: Any) -> None:
+    """One line of JSON; everything outside ASCII is escaped by the format itself."""
+    say(json.dumps(value, separators=(",", ":")))
+
+
+def write_content(content: bytes) -> None:
+    """A result: byte for byte into a pipe or file; on a terminal, text with its controls escaped."""
+    output = sys.stdout.buffer
+    if sys.stdout.isatty():
+        text = escape(content.decode("utf-8", "replace"), keep="\n\t")
+        output.write(text.encode("utf-8", "replace"))
+        if text and not text.endswith("\n"):
+            output.write(b"\n")
+    else:
+        output.write(content)
+    output.flush()
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """A table of escaped cells; `empty` is said instead of a table without rows.
+
+    On a terminal the last column gives way when the line is too long; elsewhere nothing is cut.
+    """
+    if not rows:
+        say(empty)
+        return
+    safe = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw(columns, safe)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *safe, strict=True)]
+    for row in ([name.upper() for name in columns], *safe):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    sys.stdout.flush()
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # Importing rich costs more than the request that filled the table, so pipes do without.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(columns):
+        last = place == len(columns) - 1
+        table.add_column(Text(name), no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+def say_fields(fields: Mapping[str, object]) -> None:
+    """`name  value` lines, the values escaped and in one column."""
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        say(f"{name.ljust(width)}  {one_line(str(value))}")
