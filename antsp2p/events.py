@@ -5,13 +5,15 @@ an effect. A log of `(now_us, event)` replays a node exactly.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from antsp2p.coordination.body import BlobRef
-from antsp2p.records.log import ForkProof
-from antsp2p.records.record import Record
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antsp2p.coordination.body import BlobRef
+    from antsp2p.records.log import ForkProof
+    from antsp2p.records.record import Record
 
 Address = tuple[str, int]
 """(host as an IP literal, without IPv6 scope brackets; UDP port)."""

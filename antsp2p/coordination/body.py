@@ -7,6 +7,7 @@ it belongs to, where it does, under key 0. Nothing here looks at a second record
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -22,7 +23,7 @@ MAX_TEXT_BYTES: Final = 300
 """Descriptions, reasons and the end of stderr; an error's gist fits, a record stays small."""
 MAX_MEDIA_TYPE_BYTES: Final = 100
 MAX_INLINE_BYTES: Final = 400
-"""Larger inputs and results are blobs; with all other fields at their widest a record still fits."""
+"""Larger content is a blob; with all other fields at their widest a record still fits."""
 MAX_BLOB_BYTES: Final = 16 * 1024 * 1024
 MAX_AFTER: Final = 16
 MAX_EXCLUDED: Final = 8
@@ -38,6 +39,7 @@ MAX_COST: Final = 1_000
 MAX_SLOTS: Final = 10_000
 MAX_EPOCH: Final = MAX_UINT53
 FIRST_IGNORED_KEY: Final = 16
+OFFER_AFTER_KEY: Final = 12
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*\Z")
 _MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(; ?[\x21-\x7e]+)*\Z")
@@ -157,7 +159,7 @@ def _ascending(read: _Read, most: int) -> _Read:
         items = tuple(read(item) for item in value)
         if any(item is _VOID for item in items):
             return _VOID
-        strictly = all(left < right for left, right in zip(items, items[1:], strict=False))
+        strictly = all(left < right for left, right in itertools.pairwise(items))
         return items if strictly else _VOID
 
     return read_list
@@ -221,7 +223,7 @@ class Offer:
         9: ("review", _bool, False),
         10: ("cost", _uint(MAX_COST, 1), False),
         11: ("idempotency_key", _bytes_up_to(MAX_KEY_BYTES, 1), False),
-        12: ("after", _ascending(_uint(MAX_UINT53, 1), MAX_AFTER), False),
+        OFFER_AFTER_KEY: ("after", _ascending(_uint(MAX_UINT53, 1), MAX_AFTER), False),
     }
 
 
@@ -351,27 +353,34 @@ _BODIES: Final[dict[int, Any]] = {
 
 def parse_body(record: Record) -> Body | None:
     """The meaning of a record's body, or None where the record is void."""
-    kind = _BODIES.get(record.type)
+    body, _ = read_body(record.type, record.body)
+    return body
+
+
+def read_body(type_: int, values: Mapping[int, Any]) -> tuple[Body | None, str]:
+    """The body of a map, or None with the name of the field that makes it void."""
+    kind = _BODIES.get(type_)
     if kind is None:
-        return None
-    values: dict[str, Any] = {}
-    for key, value in record.body.items():
+        return None, "type"
+    read: dict[str, Any] = {}
+    for key, value in values.items():
         if key >= FIRST_IGNORED_KEY:
             continue
         entry = kind.shape.get(key)
         if entry is None:
-            return None
-        values[entry[0]] = entry[1](value)
-        if values[entry[0]] is _VOID:
-            return None
-    if any(required and name not in values for name, _, required in kind.shape.values()):
-        return None
-    body: Body = kind(**values)
+            return None, f"key {key}"
+        read[entry[0]] = entry[1](value)
+        if read[entry[0]] is _VOID:
+            return None, entry[0]
+    for name, _, required in kind.shape.values():
+        if required and name not in read:
+            return None, name
+    body: Body = kind(**read)
     if isinstance(body, Offer) and (body.input is None) == (body.blob is None):
-        return None
+        return None, "input"
     if isinstance(body, Result) and (body.output is None) == (body.blob is None):
-        return None
-    return body
+        return None, "output"
+    return body, ""
 
 
 def body_map(body: Body) -> dict[int, Any]:

@@ -1,0 +1,279 @@
+"""What this machine's user may ask of the node, and what is answered.
+
+Law: a command is checked, turned into drafts, and answered in one line; it decides nothing that
+the rules decide. A refused command has done nothing. No peer can reach this.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from antsp2p.coordination.body import (
+    MAX_TEXT_BYTES,
+    Announce,
+    BlobRef,
+    Body,
+    Cancel,
+    CancelReason,
+    Offer,
+    Outcome,
+    Result,
+    body_map,
+    read_body,
+)
+from antsp2p.coordination.claimant import MAX_AGENTS
+from antsp2p.coordination.draft import Draft
+from antsp2p.events import (
+    Answer,
+    CancelTask,
+    Command,
+    DecideTask,
+    FinishClaim,
+    PostTask,
+    ReleaseClaim,
+    ReportProgress,
+    ServeCapability,
+    WithdrawAgent,
+)
+from antsp2p.records.encoding import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antsp2p.node import Node
+    from antsp2p.records.record import Record
+
+STALE_ANNOUNCE_US: Final = 3_000_000
+"""After a start, agents get this long to come back before their capability is withdrawn."""
+
+_ALLOWED: Final[Mapping[str, str]] = {
+    "capability": "lower-case words joined by . _ or -, at most 64 characters",
+    "name": "lower-case words joined by . _ or -, at most 64 characters",
+    "lease_ms": "500 ms to 24 h",
+    "settle_ms": "0 to 60 s",
+    "attempts": "1 to 1000",
+    "timeout_ms": "0 (none) to 30 days",
+    "cost": "1 to 1000",
+    "slots": "1 to 10000",
+    "media_type": "printable ASCII like text/plain, at most 100 characters",
+    "idempotency_key": "1 to 32 bytes",
+    "after": "at most 16 own tasks",
+    "description": "at most 300 bytes",
+    "nickname": "at most 300 bytes",
+    "input": "at most 400 bytes inline; larger content as a blob of at most 16 MiB",
+    "output": "at most 400 bytes inline; larger content as a blob of at most 16 MiB",
+    "blob": "at most 16 MiB",
+    "config_digest": "32 bytes",
+}
+
+
+class Refused(Exception):
+    """The command cannot be done; the text is one line that says why and what to do."""
+
+
+class Commands:
+    """Runs commands against one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._keys: dict[bytes, bytes] = {}
+        self._details: dict[str, ServeCapability] = {}
+        self.wake_at: int | None = None
+
+    def run(self, command: Command, now_us: int) -> Answer:
+        """Do `command`; the answer is final, but may be held back until it is durable."""
+        try:
+            return Answer(command.request, self._run(command, now_us))
+        except Refused as refused:
+            return Answer(command.request, refusal=str(refused))
+
+    def _run(self, command: Command, now_us: int) -> Mapping[str, Any]:
+        match command:
+            case PostTask():
+                return self._post(command)
+            case DecideTask():
+                return self._decide(command)
+            case CancelTask():
+                return self._cancel(command)
+            case ServeCapability():
+                return self._serve(command)
+            case WithdrawAgent():
+                return self._withdraw(command)
+            case FinishClaim():
+                return self._finish(command)
+            case ReleaseClaim():
+                return self._release(command)
+            case ReportProgress():
+                return self._progress(command, now_us)
+
+    def _append(self, body: Body) -> Record:
+        read, wrong = read_body(body.type, body_map(body))
+        if read is None:
+            allowed = _ALLOWED.get(wrong, "")
+            raise Refused(f"{wrong.replace('_ms', '')} is not allowed here: it must be {allowed}")
+        try:
+            return self._node.append(Draft(body))
+        except Malformed as error:
+            raise Refused(
+                "this does not fit one record: shorten the texts or pass the content as a blob"
+            ) from error
+
+    # --- the requester's commands --------------------------------------------------------------
+
+    def _post(self, command: PostTask) -> Mapping[str, Any]:
+        key = command.idempotency_key
+        if key and key in self._keys:
+            return {"task": self._keys[key]}
+        is_blob = isinstance(command.input, BlobRef)
+        record = self._append(Offer(
+            capability=command.capability, lease_ms=command.lease_ms,
+            settle_ms=command.settle_ms, attempts=command.attempts,
+            input=None if isinstance(command.input, BlobRef) else command.input,
+            blob=command.input if isinstance(command.input, BlobRef) else None,
+            media_type=command.media_type, timeout_ms=command.timeout_ms, review=command.review,
+            cost=command.cost, idempotency_key=key, after=self._after(command.after),
+        ))
+        if key:
+            self._keys[key] = record.id
+        return {"task": record.id, "blob": is_blob}
+
+    def _after(self, tasks: tuple[bytes, ...]) -> tuple[int, ...]:
+        seqs = set()
+        for task in tasks:
+            offered = self._node.tasks.offer(task)
+            if offered is None or offered[0].author != self._node.author:
+                raise Refused(f"task {task.hex()[:12]} is not a task that this node posted")
+            seqs.add(offered[0].seq)
+        return tuple(sorted(seqs))
+
+    def _own_task(self, task: bytes) -> None:
+        offered = self._node.tasks.offer(task)
+        if offered is None:
+            raise Refused(f"no task {task.hex()[:12]} is known here; see: antsp2p tasks")
+        if offered[0].author != self._node.author:
+            raise Refused("only the node that posted a task may decide about it")
+        resolution = self._node.tasks.resolve(task)
+        if resolution is None or resolution.end is not None or not self._node.requester.owns(task):
+            raise Refused("the task has ended already")
+
+    def _decide(self, command: DecideTask) -> Mapping[str, Any]:
+        self._own_task(command.task)
+        draft = self._node.requester.verdict(
+            command.task, command.accept, _clip(command.reason)
+        )
+        if draft is None:
+            raise Refused("the task has no result yet that a verdict could be given on")
+        return {"verdict": self._node.append(draft).id}
+
+    def _cancel(self, command: CancelTask) -> Mapping[str, Any]:
+        self._own_task(command.task)
+        body = Cancel(command.task, CancelReason.REQUESTER, _clip(command.reason))
+        return {"cancel": self._append(body).id}
+
+    # --- the worker's commands -----------------------------------------------------------------
+
+    def _serve(self, command: ServeCapability) -> Mapping[str, Any]:
+        claimant = self._node.claimant
+        if command.agent in claimant.agents:
+            raise Refused(f"an agent named {command.agent} serves already")
+        if len(claimant.agents) >= MAX_AGENTS:
+            raise Refused(f"this node serves {MAX_AGENTS} agents already; stop one first")
+        if command.slots < 1:
+            raise Refused("slots must be at least 1")
+        self._details[command.capability] = command
+        slots = claimant.served_slots(command.capability) + command.slots
+        self._announce(command.capability, slots)
+        claimant.serve(command.agent, command.capability, command.slots)
+        return {"agent": command.agent}
+
+    def _announce(self, capability: str, slots: int) -> None:
+        """Announce unless the latest announcement says the same already."""
+        detail = self._details.get(capability)
+        latest = self._node.capabilities.latest(self._node.author, capability)
+        if slots:
+            body = Announce(
+                capability, slots, description=_clip(detail.description) if detail else "",
+                nickname=_clip(self._node.nickname),
+                config_digest=detail.config_digest if detail else b"",
+            )
+        else:
+            body = Announce(capability, 0, withdrawn=True)
+        if latest != body:
+            self._append(body)
+
+    def _withdraw(self, command: WithdrawAgent) -> Mapping[str, Any]:
+        agent = self._node.claimant.agents.get(command.agent)
+        if agent is None:
+            return {}
+        for holding in self._node.claimant.withdraw(command.agent):
+            self._node.release(holding.task, holding.claim.id, _clip(command.reason))
+        self._announce(agent.capability, self._node.claimant.served_slots(agent.capability))
+        return {}
+
+    def _finish(self, command: FinishClaim) -> Mapping[str, Any]:
+        holding = self._node.claimant.holdings.get(command.claim)
+        if holding is None:
+            raise Refused("the claim is no longer held: the result came too late")
+        output = command.output
+        blob = output if isinstance(output, BlobRef) else None
+        inline = None if isinstance(output, BlobRef) else output
+        if not command.done:
+            blob, inline = None, b""
+        record = self._append(Result(
+            holding.task, command.claim, Outcome.DONE if command.done else Outcome.FAILED,
+            inline, blob, command.media_type, "" if command.done else _clip_front(command.error),
+        ))
+        self._node.claimant.drop(command.claim)
+        return {"result": record.id}
+
+    def _release(self, command: ReleaseClaim) -> Mapping[str, Any]:
+        holding = self._node.claimant.holdings.get(command.claim)
+        if holding is None:
+            raise Refused("the claim is not held")
+        record = self._node.release(holding.task, command.claim, _clip(command.reason))
+        return {} if record is None else {"reopen": record.id}
+
+    def _progress(self, command: ReportProgress, now_us: int) -> Mapping[str, Any]:
+        progress = min(max(command.progress, 0), 1_000)
+        if not self._node.claimant.reported(command.claim, progress, now_us):
+            raise Refused("the claim is no longer held: stop the work")
+        return {}
+
+    # --- after a start -------------------------------------------------------------------------
+
+    def restored(self, now_us: int) -> None:
+        """The history is folded: remember idempotency keys, and plan to withdraw what no agent
+        comes back for."""
+        for task in self._node.tasks.task_ids():
+            offered = self._node.tasks.offer(task)
+            if offered is not None and offered[0].author == self._node.author:
+                self._remember_key(*offered)
+        if self._stale():
+            self.wake_at = now_us + STALE_ANNOUNCE_US
+
+    def _remember_key(self, record: Record, offer: Offer) -> None:
+        if offer.idempotency_key:
+            self._keys.setdefault(offer.idempotency_key, record.id)
+
+    def _stale(self) -> list[str]:
+        return [
+            announce.name for announce in self._node.capabilities.of(self._node.author)
+            if not self._node.claimant.served_slots(announce.name)
+        ]
+
+    def wake(self, now_us: int) -> None:
+        """Withdraw capabilities that no agent came back for."""
+        if self.wake_at is None or now_us < self.wake_at:
+            return
+        self.wake_at = None
+        for name in self._stale():
+            self._announce(name, 0)
+
+
+def _clip(text: str) -> str:
+    """The beginning of `text`, at most 300 bytes, cut between characters."""
+    return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+
+
+def _clip_front(text: str) -> str:
+    """The end of `text`, where an error says what happened."""
+    return text.encode()[-MAX_TEXT_BYTES:].decode(errors="ignore")

@@ -1,0 +1,309 @@
+"""The requester's side of its own tasks: award, reopen, verdict, cancel.
+
+Law: pure decisions on the fold, the ledger and the observed leases. One call gives at most one
+draft; the caller signs it, folds it in and asks again. Nothing is sent or signed here.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from antsp2p.coordination.agenda import Agenda
+from antsp2p.coordination.body import (
+    Award,
+    BlobRef,
+    Cancel,
+    CancelReason,
+    Offer,
+    Outcome,
+    Reopen,
+    ReopenReason,
+    Result,
+    Verdict,
+)
+from antsp2p.coordination.draft import Draft
+
+if TYPE_CHECKING:
+    from antsp2p.coordination.capability import CapabilityFold
+    from antsp2p.coordination.lease import Leases
+    from antsp2p.coordination.reputation import Ledger
+    from antsp2p.coordination.tasks import Resolution, TaskFold
+    from antsp2p.records.record import Record
+
+MAX_ARRIVALS: Final = 64
+"""Candidates of one epoch whose order of arrival is remembered; later ones rank behind them."""
+
+
+@dataclass(slots=True)
+class _Own:
+    posted_us: int
+    epoch: int = -1
+    settle_from_us: int = 0
+    arrivals: dict[bytes, int] = field(default_factory=dict)
+    awarded: dict[bytes, int] = field(default_factory=dict)
+    """Claims that held by our award while this node runs -> when that attempt began."""
+    lapses_answered: dict[bytes, int] = field(default_factory=dict)
+    """Awarded claim -> how many lapses by others were answered by awarding it again."""
+    blobs: dict[bytes, str | None] = field(default_factory=dict)
+    """Content of a result by hash -> None while it is fetched, "" when it is here, else why not."""
+
+
+class Requester:
+    """Watches the tasks that `me` offered."""
+
+    def __init__(
+        self, me: bytes, tasks: TaskFold, capabilities: CapabilityFold, ledger: Ledger,
+        leases: Leases,
+    ) -> None:
+        self._me = me
+        self._tasks = tasks
+        self._capabilities = capabilities
+        self._ledger = ledger
+        self._leases = leases
+        self._own: dict[bytes, _Own] = {}
+        self._agenda = Agenda()
+
+    @property
+    def wake_at(self) -> int | None:
+        """When `take_due` has something."""
+        return self._agenda.wake_at
+
+    def take_due(self, now_us: int) -> list[bytes]:
+        """Tasks to look at now."""
+        return self._agenda.take_due(now_us)
+
+    def adopt(self, task: bytes, posted_us: int) -> None:
+        """Take charge of an own offer, made at `posted_us` on our clock."""
+        self._own.setdefault(task, _Own(posted_us))
+
+    def forget(self, task: bytes) -> None:
+        """The task has ended or its offer is gone."""
+        own = self._own.pop(task, None)
+        if own is not None:
+            for claim in own.awarded:
+                self._leases.forget(claim)
+        self._agenda.drop(task)
+
+    def owns(self, task: bytes) -> bool:
+        """Whether the task is in our charge and has not ended."""
+        return task in self._own
+
+    def blob_done(self, blob: BlobRef, missing_because: str) -> list[bytes]:
+        """The content of a result is here, or `missing_because` nobody gave it. Returns the tasks
+        that waited for it."""
+        waiting = [task for task, own in self._own.items() if blob.hash in own.blobs]
+        for task in waiting:
+            self._own[task].blobs[blob.hash] = missing_because
+        return waiting
+
+    def blobs_wanted(self, task: bytes) -> list[tuple[BlobRef, bytes]]:
+        """(blob, worker) of results to fetch before a verdict; each is named once."""
+        own = self._own.get(task)
+        wanted: list[tuple[BlobRef, bytes]] = []
+        if own is None:
+            return wanted
+        for record, result in self._own_results(task):
+            blob = result.blob
+            if blob is not None and result.outcome == Outcome.DONE and blob.hash not in own.blobs:
+                own.blobs[blob.hash] = None
+                wanted.append((blob, record.author))
+        return wanted
+
+    def next_draft(self, task: bytes, now_us: int) -> Draft | None:
+        """What the requester must say about `task` now, or None; plans its next look."""
+        own = self._own.get(task)
+        resolution = self._tasks.resolve(task)
+        offered = self._tasks.offer(task)
+        if own is None or resolution is None or offered is None:
+            return None
+        if resolution.end is not None or resolution.alias_of is not None:
+            self.forget(task)
+            return None
+        self._note_arrivals(task, own, resolution, now_us)
+        return self._decide(task, own, resolution, offered[1], now_us)
+
+    def _decide(
+        self, task: bytes, own: _Own, resolution: Resolution, offer: Offer, now_us: int
+    ) -> Draft | None:
+        if offer.timeout_ms:
+            end_us = own.posted_us + offer.timeout_ms * 1_000
+            if now_us >= end_us:
+                return Draft(Cancel(task, CancelReason.TIMEOUT, "the task's time is over"))
+            self._agenda.set_earliest(task, end_us)
+        accept = self._acceptable(task, offer)
+        if accept is not None:
+            return accept
+        holder = resolution.holder
+        if holder is not None and resolution.settled:
+            return self._watch_attempt(task, own, holder, resolution, offer, now_us)
+        again = self._award_back(task, own, now_us)
+        if again is not None:
+            return again
+        if resolution.epoch >= offer.attempts:
+            return Draft(Cancel(task, CancelReason.EXHAUSTED, "all attempts are used up"))
+        return self._award(task, own, resolution, offer, now_us)
+
+    # --- results -------------------------------------------------------------------------------
+
+    def _own_results(self, task: bytes) -> list[tuple[Record, Result]]:
+        """Results by the authors of claims that we awarded."""
+        claims = {record.id: record for record, _ in self._tasks.claims(task)}
+        awarded = {body.claim for _, body in self._tasks.awards(task)}
+        return [
+            (record, result)
+            for record, result in self._tasks.results(task)
+            if result.claim in awarded
+            and result.claim in claims
+            and claims[result.claim].author == record.author
+        ]
+
+    def _judged(self, task: bytes) -> frozenset[bytes]:
+        return frozenset(body.claim for _, body in self._tasks.verdicts(task))
+
+    def _is_here(self, task: bytes, result: Result) -> bool:
+        return result.blob is None or self._own[task].blobs.get(result.blob.hash) == ""
+
+    def reviewable(self, task: bytes) -> tuple[Record, Result] | None:
+        """The finished result that a verdict may be given on, the latest first."""
+        judged = self._judged(task)
+        for record, result in reversed(self._own_results(task)):
+            if result.outcome == Outcome.DONE and result.claim not in judged:
+                return record, result
+        return None
+
+    def verdict(self, task: bytes, accept: bool, reason: str) -> Draft | None:
+        """The verdict on the reviewable result, or None where there is none."""
+        found = self.reviewable(task) if task in self._own else None
+        if found is None or (accept and not self._is_here(task, found[1])):
+            return None
+        record, result = found
+        return Draft(Verdict(task, result.claim, record.id, accept, result.hash, reason))
+
+    def _acceptable(self, task: bytes, offer: Offer) -> Draft | None:
+        if offer.review:
+            return None
+        return self.verdict(task, accept=True, reason="")
+
+    # --- attempts ------------------------------------------------------------------------------
+
+    def _watch_attempt(
+        self, task: bytes, own: _Own, holder: Record, resolution: Resolution, offer: Offer,
+        now_us: int,
+    ) -> Draft | None:
+        for _, result in self._own_results(task):
+            if result.claim == holder.id:
+                return self._after_result(task, holder, resolution, result, offer)
+        attempt_us = offer.timeout_ms * 1_000 // offer.attempts
+        began_us = own.awarded.setdefault(holder.id, now_us)
+        if attempt_us:
+            if now_us >= began_us + attempt_us:
+                return self._reopen(
+                    task, holder, resolution, offer, ReopenReason.OTHER, "took too long"
+                )
+            self._agenda.set_earliest(task, began_us + attempt_us)
+        if holder.author == self._me:
+            return None
+        self._leases.watch(holder.id, holder.author, holder.seq, offer.lease_ms)
+        if self._leases.has_lapsed(holder.id, now_us):
+            return self._reopen(
+                task, holder, resolution, offer, ReopenReason.LAPSED, "no sign of life"
+            )
+        self._agenda.set_earliest(task, self._leases.next_look_us(holder.id, now_us))
+        return None
+
+    def _after_result(
+        self, task: bytes, holder: Record, resolution: Resolution, result: Result, offer: Offer
+    ) -> Draft | None:
+        self._leases.forget(holder.id)
+        if result.outcome == Outcome.FAILED:
+            return self._reopen(
+                task, holder, resolution, offer, ReopenReason.FAILED, "the work failed"
+            )
+        if holder.id in self._judged(task):
+            return self._reopen(
+                task, holder, resolution, offer, ReopenReason.REJECTED, "the result was rejected"
+            )
+        if result.blob is not None and self._own[task].blobs.get(result.blob.hash):
+            return self._reopen(
+                task, holder, resolution, offer, ReopenReason.UNAVAILABLE,
+                "the result could not be fetched",
+            )
+        return None
+
+    def _reopen(
+        self, task: bytes, holder: Record, resolution: Resolution, offer: Offer,
+        reason: ReopenReason, text: str,
+    ) -> Draft:
+        excluded: tuple[bytes, ...] = ()
+        if reason is not ReopenReason.LAPSED and self._has_others(offer.capability, holder.author):
+            excluded = (holder.author,)
+        self._leases.forget(holder.id)
+        return Draft(Reopen(task, resolution.epoch, holder.id, reason, excluded, text))
+
+    def _has_others(self, capability: str, author: bytes) -> bool:
+        """Whether excluding `author` leaves anybody who could do the work."""
+        return any(other != author for other, _ in self._capabilities.providers(capability))
+
+    # --- awards --------------------------------------------------------------------------------
+
+    def _note_arrivals(
+        self, task: bytes, own: _Own, resolution: Resolution, now_us: int
+    ) -> None:
+        if resolution.epoch != own.epoch:
+            own.epoch = resolution.epoch
+            own.arrivals.clear()
+        for candidate in self._tasks.candidates(task):
+            if candidate.id not in own.arrivals and len(own.arrivals) < MAX_ARRIVALS:
+                if not own.arrivals:
+                    own.settle_from_us = now_us
+                own.arrivals[candidate.id] = len(own.arrivals)
+
+    def _award(
+        self, task: bytes, own: _Own, resolution: Resolution, offer: Offer, now_us: int
+    ) -> Draft | None:
+        candidates = self._tasks.candidates(task)
+        if not candidates:
+            return None
+        settled_us = own.settle_from_us + offer.settle_ms * 1_000
+        if now_us < settled_us:
+            self._agenda.set_earliest(task, settled_us)
+            return None
+        best = min(candidates, key=lambda claim: self._preference(own, offer, claim))
+        own.awarded[best.id] = now_us
+        return Draft(Award(task, best.id))
+
+    def _preference(self, own: _Own, offer: Offer, claim: Record) -> tuple[int, int, int, bytes]:
+        """Smallest first: our own trust, then who came first here.
+
+        A tie-break on the claim's bytes would reward keys ground after the offer; the order of
+        arrival cannot be ground.
+        """
+        score = self._ledger.score(claim.author, offer.capability)
+        arrival = own.arrivals.get(claim.id, MAX_ARRIVALS)
+        return (-score.value_ppm, score.failed, arrival, claim.id)
+
+    def _award_back(self, task: bytes, own: _Own, now_us: int) -> Draft | None:
+        """Give the task back to whom another lapsed too early, as far as we can see."""
+        awards = self._tasks.awards(task)
+        if not awards:
+            return None
+        award, body = awards[-1]
+        claims = {record.id: record for record, _ in self._tasks.claims(task)}
+        claim = claims.get(body.claim)
+        if claim is None or body.claim not in own.awarded or claim.author == self._me:
+            return None
+        foreign = 0
+        for record, reopen in self._tasks.reopens(task):
+            ours = record.author == self._me and record.seq > award.seq
+            if ours or (record.author == claim.author and reopen.claim == claim.id):
+                return None
+            foreign += record.author != self._me and reopen.claim == claim.id
+        # One answer for each lapse: an award that another rule keeps from holding is not repeated.
+        if foreign <= own.lapses_answered.get(claim.id, 0):
+            return None
+        if self._leases.next_look_us(claim.id, now_us) is None:
+            return None
+        if self._leases.has_lapsed(claim.id, now_us):
+            return None
+        own.lapses_answered[claim.id] = foreign
+        return Draft(Award(task, claim.id))

@@ -1,0 +1,499 @@
+"""One node: `handle(event, now_us) -> effects`, and one pulled deadline, `wake_at`.
+
+Law: pure and synchronous, so every event is atomic. It composes the log set, the folds, the
+decisions and the gossip, and holds no rule of its own. No clock, no socket, no file, no thread,
+no randomness that was not handed in. A stranger's bytes never raise out of `handle`.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from antsp2p.commands import Commands
+from antsp2p.coordination.body import BlobRef, Reopen, ReopenReason
+from antsp2p.coordination.capability import CapabilityFold
+from antsp2p.coordination.claimant import Claimant, Holding, Start
+from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.lease import Leases
+from antsp2p.coordination.reputation import Ledger
+from antsp2p.coordination.requester import Requester
+from antsp2p.coordination.tasks import TaskFold
+from antsp2p.events import (
+    Address,
+    Answer,
+    AppendRecord,
+    BlobFetched,
+    BlobMissing,
+    Command,
+    Committed,
+    DatagramReceived,
+    Effect,
+    Event,
+    FetchBlob,
+    Notice,
+    PeerHint,
+    RemoveRecords,
+    SaveAddress,
+    SaveProof,
+    SendDatagram,
+    StartWork,
+    StopWork,
+    Woke,
+)
+from antsp2p.gossip.engine import (
+    BeatLearned,
+    Gossip,
+    HeadReported,
+    Learned,
+    LinkDown,
+    LinkUp,
+    Output,
+    Send,
+)
+from antsp2p.own_log import OwnLog
+from antsp2p.records import keys
+from antsp2p.records.beat import MAX_BEAT_CLAIMS, Beat, beat_counter, sign_beat
+from antsp2p.records.log import ForkProof, Insertion, LogSet
+from antsp2p.records.record import NO_PREV, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from random import Random
+
+STALL_US: Final = 1_000_000
+"""A deadline served later than this means that our own loop stood still."""
+BEAT_CHANGE_US: Final = 1_000_000
+"""A change of slots or claims is told within this; a burst of changes is one beat."""
+BEATS_PER_LEASE: Final = 3
+"""Two beats may be lost before a lease runs out."""
+MAX_BEATS: Final = 10_000
+"""Latest beats kept, one an author; the gossip bounds authors likewise."""
+MAX_DRAFTS_PER_LOOK: Final = 8
+"""More drafts than this for one task in one look would be a rule that never rests."""
+MAX_LOOKS: Final = 100_000
+"""Looks at tasks within one event; a conviction may touch every task there is."""
+MAX_BLOB_SOURCES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record from our own store, with its age at the time of loading."""
+
+    record: Record
+    age_ms: int
+
+
+class Node:
+    """A node of one network. `now_us` is the observer's monotonic clock, `wall_ms` its calendar."""
+
+    def __init__(
+        self,
+        identity: keys.Identity,
+        network: bytes,
+        *,
+        boot: int,
+        instance: bytes,
+        rng: Random,
+        now_us: int,
+        wall_ms: int,
+        history: Iterable[StoredRecord] = (),
+        proofs: Iterable[ForkProof] = (),
+        fresh: bool = True,
+        nickname: str = "",
+        verify: keys.Verify = keys.verify,
+    ) -> None:
+        self.author: bytes = identity.author
+        self.network = network
+        self.nickname = nickname
+        self.drops: Counter[str] = Counter()
+        self.beats: dict[bytes, Beat] = {}
+        self._identity = identity
+        self._boot = boot
+        self.logs = LogSet(network, verify)
+        self.tasks = TaskFold()
+        self.capabilities = CapabilityFold()
+        self.ledger = Ledger(self.author)
+        self._leases = Leases(now_us)
+        self.requester = Requester(
+            self.author, self.tasks, self.capabilities, self.ledger, self._leases
+        )
+        self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
+        self.gossip = Gossip(
+            logs=self.logs, network=network, me=self.author, instance=instance, rng=rng,
+            now_us=now_us, verify=verify,
+        )
+        self._own = OwnLog(
+            identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us
+        )
+        self._commands = Commands(self)
+        self._effects: list[Effect] = []
+        self._touched: dict[bytes, None] = {}
+        self._told: dict[bytes, tuple[Any, ...]] = {}
+        self._waiting: list[tuple[int, Answer]] = []
+        self._fetching: dict[bytes, BlobRef] = {}
+        self._durable_seq = self._published_seq = 0
+        self._now_us = now_us
+        self._expected_us: int | None = None
+        self._beat_count = 0
+        self._beat_at: int | None = None
+        self._beat_sent: tuple[int, tuple[int, ...]] = (0, ())
+        self._beat_sent_us = now_us - BEAT_CHANGE_US
+        self._restore(history, proofs, now_us)
+
+    @property
+    def holding(self) -> dict[bytes, Holding]:
+        """Own claims that are held, by claim id."""
+        return self.claimant.holdings
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether own records may leave: a peer has reported our head, or the log is new."""
+        return self._own.confirmed
+
+    @property
+    def wake_at(self) -> int | None:
+        """When `Woke` is due, in microseconds of the observer's clock; None: not at all."""
+        deadlines = (
+            self.gossip.wake_at, self.requester.wake_at, self.claimant.wake_at,
+            self._own.confirm_at, self._beat_at, self._commands.wake_at,
+        )
+        return min((due for due in deadlines if due is not None), default=None)
+
+    # --- the one entry -------------------------------------------------------------------------
+
+    def handle(self, event: Event, now_us: int) -> list[Effect]:
+        """What the node does about `event`. `now_us` never runs backwards."""
+        self._now_us = now_us = max(now_us, self._now_us)
+        if self._expected_us is not None and now_us - self._expected_us > STALL_US:
+            self._leases.restart_all()
+        match event:
+            case DatagramReceived(address=address, data=data):
+                if self.gossip.is_linked(address):
+                    self._leases.heard(now_us)
+                self._take(self.gossip.receive(address, data, now_us))
+            case Woke():
+                self._take(self.gossip.wake(now_us))
+            case Committed(seq=seq):
+                self._committed(seq)
+            case PeerHint(address=address, keep=keep):
+                self._take(self.gossip.hint(address, now_us, keep))
+            case BlobFetched(blob=blob):
+                self._blob_done(blob, "")
+            case BlobMissing(blob=blob, reason=reason):
+                self._blob_done(blob, reason or "no source")
+            case _:
+                self._command(event)
+        self._serve_deadlines()
+        self._settle()
+        self._beat()
+        self._expected_us = self.wake_at
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _command(self, command: Command) -> None:
+        refusal = "too much waits for a peer to confirm this node's history" * self._own.is_full
+        answer = Answer(command.request, refusal=refusal) if refusal else self._commands.run(
+            command, self._now_us)
+        durable_seq, _ = self._own.head
+        if answer.refusal or not self._unsaved(durable_seq):
+            self._effects.append(answer)
+        else:
+            self._waiting.append((durable_seq, answer))
+
+    def _unsaved(self, seq: int) -> bool:
+        return seq > self._durable_seq
+
+    def _committed(self, seq: int) -> None:
+        self._durable_seq = max(self._durable_seq, seq)
+        ready = [answer for due, answer in self._waiting if due <= seq]
+        self._waiting = [(due, answer) for due, answer in self._waiting if due > seq]
+        self._effects.extend(ready)
+        self._publish()
+
+    def _publish(self) -> None:
+        upto = min(self._durable_seq, self._own.base_seq)
+        if self._own.confirmed and upto > self._published_seq:
+            self._published_seq = upto
+            self._take(self.gossip.publish(upto, self._now_us))
+
+    # --- history -------------------------------------------------------------------------------
+
+    def _restore(
+        self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof], now_us: int
+    ) -> None:
+        for stored in history:
+            insertion = self.logs.restore(stored.record)
+            if insertion:
+                self.gossip.restored(stored.record.id, stored.age_ms, now_us)
+                self._fold(stored.record)
+                if stored.record.author == self.author:
+                    self._adopt(stored.record, stored.age_ms)
+        for proof in proofs:
+            self._apply(self.logs.convict(proof), 0)
+        self._durable_seq = self._published_seq = self._own.base_seq
+        self._effects.clear()
+        self._take(self.gossip.publish(self._published_seq, now_us))
+        self._commands.restored(now_us)
+
+    def _adopt(self, record: Record, age_ms: int) -> None:
+        offered = self.tasks.offer(record.id)
+        if offered is not None:
+            self.requester.adopt(record.id, self._now_us - age_ms * 1_000)
+
+    def _fold(self, record: Record) -> None:
+        for task in self.tasks.add(record):
+            self._touched[task] = None
+        announce = self.capabilities.add(record)
+        if announce is not None:
+            self._notice("announced", record.author, capability=announce.name,
+                         slots=announce.slots, withdrawn=announce.withdrawn)
+
+    def _unfold(self, record: Record) -> None:
+        for task in self.tasks.remove(record):
+            self._touched[task] = None
+        self.capabilities.remove(record)
+
+    def append(self, draft: Draft) -> Record:
+        """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit."""
+        record = self._own.sign(draft, self._now_us)
+        self._fold(record)
+        self._adopt(record, 0)
+        self._effects.append(AppendRecord(record, 0, own=True))
+        return record
+
+    # --- what gossip learned -------------------------------------------------------------------
+
+    def _take(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Send(address=address, data=data):
+                    self._effects.append(SendDatagram(address, data))
+                case Learned(insertion=insertion, age_ms=age_ms):
+                    self._apply(insertion, age_ms)
+                case BeatLearned(beat=beat):
+                    self._beat_learned(beat)
+                case HeadReported(seq=seq, head=head):
+                    warning = self._own.head_reported(seq, head, self._now_us)
+                    if warning:
+                        self._notice("warning", self.author, text=warning)
+                case LinkUp(author=author, address=address):
+                    self._effects.append(SaveAddress(author, address))
+                    self._notice("peer-up", author, address=f"{address[0]} {address[1]}")
+                case LinkDown(author=author, reason=reason):
+                    self._notice("peer-down", author, reason=reason)
+
+    def _apply(self, insertion: Insertion, age_ms: int) -> None:
+        proof = insertion.convicted
+        if proof is not None:
+            self._effects.append(SaveProof(proof))
+            self._effects.append(RemoveRecords(proof.author, proof.seq))
+            for record in insertion.removed:
+                self._unfold(record)
+            for task in self.tasks.convict(proof.author):
+                self._touched[task] = None
+            self._notice("convicted", proof.author, seq=proof.seq)
+        for record in insertion.added:
+            self._fold(record)
+            self._effects.append(AppendRecord(record, age_ms, own=False))
+            if record.author == self.author:
+                self._adopt(record, age_ms)
+                self._durable_seq = max(self._durable_seq, record.seq)
+                self._own.recovered(self._now_us)
+
+    def _beat_learned(self, beat: Beat) -> None:
+        if beat.author in self.beats or len(self.beats) < MAX_BEATS:
+            self.beats[beat.author] = beat
+        self._leases.renewed(beat.author, tuple(seq for seq, _ in beat.claims))
+
+    # --- looking at tasks ----------------------------------------------------------------------
+
+    def _serve_deadlines(self) -> None:
+        now_us = self._now_us
+        for task in self.requester.take_due(now_us):
+            self._touched[task] = None
+        for task in self.claimant.take_due(now_us):
+            self._touched[task] = None
+            self._settle()
+            self._take_turn(task)
+        if self._own.may_confirm(now_us):
+            self._confirm()
+        self._commands.wake(now_us)
+
+    def _take_turn(self, task: bytes) -> None:
+        lapse = self.claimant.lapse(task, self._now_us)
+        if lapse is not None:
+            self.append(lapse)
+            self.claimant.touched(task, self._now_us)
+        elif not self.claimant.is_our_turn(task, self._now_us):
+            return
+        self._claim(task)
+
+    def _claim(self, task: bytes) -> None:
+        draft = self.claimant.claim(task)
+        if draft is not None:
+            record = self.append(draft)
+            self.claimant.claimed(record, self._now_us)
+
+    def _settle(self) -> None:
+        """Look at every touched task until nothing more follows."""
+        for _ in range(MAX_LOOKS):
+            if self._touched:
+                task = next(iter(self._touched))
+                del self._touched[task]
+                self._look(task)
+                continue
+            freed = self.claimant.freed(self._now_us)
+            if not freed:
+                return
+            for task in freed:
+                self._claim(task)
+        assert not self._touched, "the rules did not come to rest"
+
+    def _look(self, task: bytes) -> None:
+        now_us = self._now_us
+        self.ledger.update(task, self.tasks)
+        for _ in range(MAX_DRAFTS_PER_LOOK):
+            draft = self.requester.next_draft(task, now_us)
+            if draft is None:
+                break
+            self.append(draft)
+            self.ledger.update(task, self.tasks)
+        else:
+            raise AssertionError("the requester's rules did not come to rest")
+        self._fetch_results(task)
+        self.claimant.touched(task, now_us)
+        self._work(task)
+        self._tell(task)
+
+    def _work(self, task: bytes) -> None:
+        abandoned = self.claimant.is_abandoned(task)
+        if abandoned is not None:
+            self.release(task, abandoned, "no agent works on it")
+        change = self.claimant.update(task, self._now_us)
+        if isinstance(change, Start):
+            self._start(change.holding)
+        elif change is not None and change.holding.started:
+            holding = change.holding
+            self._effects.append(StopWork(holding.agent, holding.claim.id, change.reason))
+
+    def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
+        """Give an own claim back; None where the claim is not there."""
+        for record, body in self.tasks.claims(task):
+            if record.id == claim and record.author == self.author:
+                self.claimant.drop(claim)
+                return self.append(
+                    Draft(Reopen(task, body.epoch, claim, ReopenReason.RELEASED, text=reason))
+                )
+        return None
+
+    def _start(self, holding: Holding) -> None:
+        offered = self.tasks.offer(holding.task)
+        assert offered is not None
+        record, offer = offered
+        content = offer.blob if offer.blob is not None else offer.input or b""
+        self._effects.append(StartWork(
+            holding.agent, holding.claim.id, holding.task, holding.epoch, offer.capability,
+            content, offer.media_type, record.author, self.blob_sources(record.author),
+        ))
+
+    def blob_sources(self, author: bytes) -> tuple[Address, ...]:
+        """Where an author's blobs may be had: at its own address first, then at linked peers."""
+        addresses: dict[Address, None] = {}
+        own = self.gossip.address_of(author)
+        if own is not None:
+            addresses[own] = None
+        for link in self.gossip.links():
+            addresses[link.address] = None
+        return tuple(addresses)[:MAX_BLOB_SOURCES]
+
+    def _fetch_results(self, task: bytes) -> None:
+        for blob, worker in self.requester.blobs_wanted(task):
+            if blob.hash not in self._fetching:
+                self._fetching[blob.hash] = blob
+                self._effects.append(FetchBlob(blob, self.blob_sources(worker)))
+
+    def _blob_done(self, blob: BlobRef, missing_because: str) -> None:
+        self._fetching.pop(blob.hash, None)
+        for task in self.requester.blob_done(blob, missing_because):
+            self._touched[task] = None
+
+    def _tell(self, task: bytes) -> None:
+        resolution = self.tasks.resolve(task)
+        if resolution is None:
+            return
+        holder = None if resolution.holder is None else resolution.holder.author
+        told = (resolution.state, resolution.epoch, holder, resolution.rule, resolution.settled)
+        if self._told.get(task) == told:
+            return
+        if resolution.end is None:
+            self._told[task] = told
+        else:
+            self._told.pop(task, None)
+        self._notice(
+            "task", task, state=str(resolution.state), epoch=resolution.epoch,
+            holder=None if holder is None else holder.hex(), rule=str(resolution.rule),
+            settled=resolution.settled,
+        )
+
+    def _notice(self, kind: str, subject: bytes, **detail: Any) -> None:
+        self._effects.append(Notice(kind, subject, detail))
+
+    # --- the own head, the own beat ------------------------------------------------------------
+
+    def _confirm(self) -> None:
+        first_held = self._own.held[0].seq if self._own.held else 0
+        pairs = self._own.confirm(self._now_us)
+        if pairs:
+            self._effects.append(RemoveRecords(self.author, first_held))
+            self._replace(pairs)
+        self._publish()
+
+    def _replace(self, pairs: list[tuple[Record, Record]]) -> None:
+        for old, _ in pairs:
+            self.requester.forget(old.id)
+            self._unfold(old)
+        for old, new in pairs:
+            self._fold(new)
+            self._adopt(new, 0)
+            self._effects.append(AppendRecord(new, 0, own=True))
+            if self.tasks.offer(new.id) is not None:
+                self._notice("warning", self.author,
+                             text=f"task {old.id.hex()} is now {new.id.hex()}")
+        self._durable_seq = min(self._durable_seq, pairs[0][1].seq - 1)
+
+    def _beat(self) -> None:
+        if not self._own.confirmed:
+            return
+        now_us = self._now_us
+        holdings = self.claimant.renewable(now_us)
+        agents = self.claimant.agents.values()
+        slots = sum(agent.slots for agent in agents)
+        free = sum(agent.slots - agent.held for agent in agents)
+        # A beat names only what may be sent already, never a record that is not yet durable.
+        sent = self._published_seq
+        named = sorted(
+            (h.claim.seq, h.progress) for h in holdings if h.claim.seq <= sent
+        )[:MAX_BEAT_CLAIMS]
+        state = (free, tuple(seq for seq, _ in named))
+        self._beat_at = self._beat_due(state, holdings)
+        if self._beat_at is None or now_us < self._beat_at:
+            return
+        head = self.logs.at(self.author, sent)
+        self._beat_count += 1
+        beat = sign_beat(
+            self._identity, network=self.network,
+            counter=beat_counter(self._boot, self._beat_count), head_seq=sent,
+            head=NO_PREV if head is None else head.id,
+            free_slots=free, load=1_000 * (slots - free) // slots if slots else 0, claims=named,
+        )
+        self._beat_sent, self._beat_sent_us = state, now_us
+        self._beat_at = self._beat_due(state, holdings)
+        self._take(self.gossip.publish_beat(beat, now_us))
+
+    def _beat_due(self, state: tuple[int, tuple[int, ...]], holdings: list[Holding]) -> int | None:
+        if holdings:
+            lease_us = min(holding.lease_us for holding in holdings)
+            return self._beat_sent_us + min(lease_us // BEATS_PER_LEASE, BEAT_CHANGE_US) \
+                if state != self._beat_sent else self._beat_sent_us + lease_us // BEATS_PER_LEASE
+        return self._beat_sent_us + BEAT_CHANGE_US if state != self._beat_sent else None

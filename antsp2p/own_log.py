@@ -1,0 +1,158 @@
+"""The log that this node writes: what it signs, and when that may leave.
+
+Law: nothing that was sent is ever signed again differently. Records signed before a peer has
+reported our head are stored and folded but held back; if the reported head is higher, they are
+signed anew on top of it. No socket, no clock, no file.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from antsp2p.coordination.body import OFFER_AFTER_KEY, RecordType, body_map
+from antsp2p.records.record import MAX_REFS, NO_PREV, Record, sign_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from antsp2p.coordination.draft import Draft
+    from antsp2p.records.keys import Identity
+    from antsp2p.records.log import LogSet
+
+CONFIRM_GRACE_US: Final = 500_000
+"""After the first peer that knows no more than we do, others get this long to know better."""
+MAX_HELD: Final = 10_000
+"""Records signed before the head is confirmed; a node alone for longer refuses commands."""
+
+
+class OwnLog:
+    """Signs drafts at the end of the node's own log."""
+
+    def __init__(
+        self, identity: Identity, network: bytes, logs: LogSet, *, fresh: bool, wall_offset_us: int
+    ) -> None:
+        self._identity = identity
+        self._network = network
+        self._logs = logs
+        self._wall_offset_us = wall_offset_us
+        self.author: bytes = identity.author
+        self.confirmed: bool = fresh
+        self.confirm_at: int | None = None
+        self._reported_seq = 0
+        self.held: list[Record] = []
+
+    @property
+    def base_seq(self) -> int:
+        """The last own record in the set; held ones come after it."""
+        head = self._logs.head(self.author)
+        return 0 if head is None else head.seq
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held back that commands must be refused."""
+        return len(self.held) >= MAX_HELD
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """(seq, id) of the last record signed; (0, zeros) for an empty log."""
+        if self.held:
+            return self.held[-1].seq, self.held[-1].id
+        head = self._logs.head(self.author)
+        return (0, NO_PREV) if head is None else (head.seq, head.id)
+
+    def sign(self, draft: Draft, now_us: int) -> Record:
+        """The next record. Raises `Malformed` where the draft does not fit a record."""
+        seq, prev = self.head
+        record = sign_record(
+            self._identity, network=self._network, seq=seq + 1, prev=prev,
+            refs=self._foreign(draft.refs), type=draft.body.type, body=body_map(draft.body),
+            claimed_ms=max(0, (now_us + self._wall_offset_us) // 1_000),
+        )
+        self._place(record)
+        return record
+
+    def _foreign(self, refs: Sequence[bytes]) -> list[bytes]:
+        own = {record.id for record in self.held}
+        foreign = []
+        for ref in refs:
+            record = self._logs.get(ref)
+            if ref not in own and (record is None or record.author != self.author):
+                foreign.append(ref)
+        return foreign[:MAX_REFS]
+
+    def _place(self, record: Record) -> None:
+        if self.confirmed:
+            insertion = self._logs.insert([record])
+            assert insertion.added, f"own record refused: {insertion.refused}"
+        else:
+            self.held.append(record)
+
+    # --- confirmation --------------------------------------------------------------------------
+
+    def head_reported(self, seq: int, head: bytes, now_us: int) -> str:
+        """A peer told what it holds of our log. Returns a warning line, or nothing."""
+        if self.confirmed:
+            return ""
+        if seq > self.base_seq:
+            self._reported_seq = max(self._reported_seq, seq)
+            return ""
+        known = self._logs.at(self.author, seq) if seq else None
+        if seq > self._logs.floor(self.author) and (known is None or known.id != head):
+            return "a peer holds another record of ours at the same place; not confirmed"
+        if self.confirm_at is None:
+            self.confirm_at = now_us + CONFIRM_GRACE_US
+        return ""
+
+    def recovered(self, now_us: int) -> None:
+        """Own records arrived from peers: they carry our signature, so that part is confirmed."""
+        if not self.confirmed and self.base_seq >= self._reported_seq:
+            self.confirm_at = now_us + CONFIRM_GRACE_US
+
+    def may_confirm(self, now_us: int) -> bool:
+        """Whether the wait is over. A higher head that a peer reported but cannot show within the
+        grace does not count."""
+        return not self.confirmed and self.confirm_at is not None and now_us >= self.confirm_at
+
+    def confirm(self, now_us: int) -> list[tuple[Record, Record]]:
+        """Let held records go. Returns (old, new) for those that had to be signed anew; when the
+        list is empty the held ones stand as they are."""
+        assert not self.confirmed
+        self.confirmed = True
+        self.confirm_at = None
+        held, self.held = self.held, []
+        head = self._logs.head(self.author)
+        base_id = NO_PREV if head is None else head.id
+        if not held or held[0].prev == base_id:
+            for record in held:
+                self._place(record)
+            return []
+        return self._sign_anew(held)
+
+    def _sign_anew(self, held: Sequence[Record]) -> list[tuple[Record, Record]]:
+        renamed: dict[bytes, bytes] = {}
+        moved: dict[int, int] = {}
+        pairs: list[tuple[Record, Record]] = []
+        for old in held:
+            seq, prev = self.head
+            body = _rename(dict(old.body), renamed)
+            if old.type == RecordType.OFFER and OFFER_AFTER_KEY in body:
+                body[OFFER_AFTER_KEY] = sorted(moved.get(s, s) for s in body[OFFER_AFTER_KEY])
+            new = sign_record(
+                self._identity, network=self._network, seq=seq + 1, prev=prev, refs=old.refs,
+                type=old.type, body=body, claimed_ms=old.claimed_ms,
+            )
+            moved[old.seq] = new.seq
+            self._place(new)
+            renamed[old.id] = new.id
+            pairs.append((old, new))
+        return pairs
+
+
+def _rename(value: Any, renamed: dict[bytes, bytes]) -> Any:
+    """`value` with every id of a record that was signed anew replaced by its new id."""
+    if isinstance(value, bytes):
+        return renamed.get(value, value)
+    if isinstance(value, list):
+        return [_rename(item, renamed) for item in value]
+    if isinstance(value, dict):
+        return {key: _rename(item, renamed) for key, item in value.items()}
+    return value
