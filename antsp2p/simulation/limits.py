@@ -1,0 +1,35 @@
+"""Every bound of the simulated world, with its reason.
+
+A simulation that meets one of them stops with a clear error; none of them changes what a node does.
+"""
+from __future__ import annotations
+
+from typing import Final
+
+MAX_PENDING_EVENTS: Final = 5_000_000
+"""Events in the heap; above it a node is flooding, and memory would end before the run does."""
+MAX_INBOX_DATAGRAMS: Final = 256
+"""Datagrams waiting for a node: Linux gives a UDP socket 212,992 bytes, about 256 small ones with
+the kernel's own overhead. What comes later is lost, as it would be."""
+MAX_TURN_EVENTS: Final = 64
+"""Events that a node handles before it commits, as in the runtime: a turn stays short."""
+MAX_IDLE_WAKES: Final = 100
+"""Wakes in a row at one instant; more means that a node's deadline never moves on."""
+MAX_VERIFIED_SIGNATURES: Final = 500_000
+"""Remembered answers of the signature check, about 500 bytes each; then it starts afresh."""
+MAX_REMEMBERED_ROOTS: Final = 100_000
+"""Roots whose fold is remembered for comparison."""
+MAX_POST_RETRIES: Final = 1_000
+"""A refused post is tried again this often; a node that always refuses ends the run."""
+MAX_DATAGRAM_BYTES: Final = 1_200
+"""What the network carries; a larger datagram is a fault of the node that sends it."""
+COMMIT_US: Final = 300
+"""One group commit with synchronous=FULL, as measured on the runtime's store."""
+OBSERVE_US: Final = 50_000
+"""How often the run asks whether everything has ended."""
+FULL_COMPARISONS_UP_TO: Final = 1_000
+"""Nodes x tasks up to which every change of a record set is compared with equal sets; above it one
+in `SAMPLED_ROOTS`, chosen by the root so that every node picks the same ones."""
+SAMPLED_ROOTS: Final = 64
+STOP_WORK_US: Final = 1_000_000
+"""How long an agent may go on after its node knows that the claim is lost."""

@@ -1,0 +1,331 @@
+"""One simulated machine: a clock of its own, a disk, and the shipped node between them.
+
+Law: the order of a turn is the runtime's: drain the inbox, handle each event, commit what is to be
+kept, then send, then tell the node what is durable. A crash loses everything but the disk.
+"""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from antsp2p.events import (
+    AppendRecord,
+    Committed,
+    DatagramReceived,
+    Effect,
+    Event,
+    PeerHint,
+    RemoveRecords,
+    SaveAddress,
+    SaveProof,
+    SendDatagram,
+    Woke,
+)
+from antsp2p.node import Node, StoredRecord
+from antsp2p.records.keys import Identity
+from antsp2p.simulation.limits import (
+    COMMIT_US,
+    MAX_IDLE_WAKES,
+    MAX_INBOX_DATAGRAMS,
+    MAX_TURN_EVENTS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from antsp2p.coordination.body import BlobRef
+    from antsp2p.events import Address
+    from antsp2p.records.log import ForkProof
+    from antsp2p.records.record import Record
+    from antsp2p.simulation.world import World
+
+Kept = AppendRecord | RemoveRecords | SaveProof | SaveAddress
+_KEPT: Final = (AppendRecord, RemoveRecords, SaveProof, SaveAddress)
+PORT: Final = 4700
+PARTS_PER_MILLION: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class MachineClock:
+    """A machine's own monotonic clock: no two start at the same number or run alike."""
+
+    offset_us: int = 0
+    rate_ppm: int = 0
+
+    def read(self, time_us: int) -> int:
+        """What the clock shows at `time_us` of the world."""
+        return self.offset_us + time_us + time_us * self.rate_ppm // PARTS_PER_MILLION
+
+    def reaches(self, shown_us: int) -> int:
+        """The first time of the world at which the clock shows at least `shown_us`."""
+        elapsed_us = shown_us - self.offset_us
+        time_us = elapsed_us * PARTS_PER_MILLION // (PARTS_PER_MILLION + self.rate_ppm) - 2
+        while self.read(time_us) < shown_us:
+            time_us += 1
+        return time_us
+
+
+@dataclass(slots=True)
+class Disk:
+    """What survives a crash. Records are kept with their age and the time they were kept."""
+
+    boot: int = 0
+    logs: dict[bytes, dict[int, tuple[Record, int, int]]] = field(default_factory=dict)
+    proofs: dict[bytes, ForkProof] = field(default_factory=dict)
+    addresses: dict[bytes, Address] = field(default_factory=dict)
+    blobs: dict[bytes, BlobRef] = field(default_factory=dict)
+
+    def apply(self, batch: Iterable[Kept], now_us: int) -> None:
+        """One transaction."""
+        for kept in batch:
+            match kept:
+                case AppendRecord(record=record, age_ms=age_ms):
+                    log = self.logs.setdefault(record.author, {})
+                    log[record.seq] = (record, age_ms, now_us)
+                case RemoveRecords(author=author, first_seq=first_seq):
+                    log = self.logs.get(author, {})
+                    for seq in [seq for seq in log if seq >= first_seq]:
+                        del log[seq]
+                case SaveProof(proof=proof):
+                    self.proofs[proof.author] = proof
+                case SaveAddress(author=author, address=address):
+                    self.addresses[author] = address
+
+    def history(self, now_us: int) -> list[StoredRecord]:
+        """All records, authors sorted, ascending by seq, each with its age by now."""
+        return [
+            StoredRecord(record, age_ms + (now_us - kept_us) // 1_000)
+            for author in sorted(self.logs)
+            for _, (record, age_ms, kept_us) in sorted(self.logs[author].items())
+        ]
+
+    def own(self, author: bytes) -> Mapping[int, bytes]:
+        """Seq -> id of the author's records."""
+        return {seq: entry[0].id for seq, entry in self.logs.get(author, {}).items()}
+
+
+class NodeMaker(Protocol):
+    """Starts a node on a machine: the shipped one, unless a test breaks it on purpose."""
+
+    def __call__(self, machine: Machine) -> Node: ...
+
+
+def shipped_node(machine: Machine) -> Node:
+    """The node as the runtime starts it."""
+    world = machine.world
+    rng = world.stream(f"node/{machine.index}/{machine.life}/{machine.disk.boot}")
+    return Node(
+        machine.identity, world.network_id, boot=machine.disk.boot, instance=rng.randbytes(8),
+        rng=rng, history=machine.disk.history(world.now_us),
+        proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
+        fresh=machine.disk.boot == 1, now_us=machine.local_us,
+        wall_ms=world.epoch_ms + world.now_us // 1_000, verify=world.verify,
+        nickname=f"node-{machine.index}",
+    )
+
+
+class Machine:
+    """A machine of the world. `node` is None while it is down."""
+
+    def __init__(self, world: World, index: int, make_node: NodeMaker = shipped_node) -> None:
+        self.world = world
+        self.index = index
+        self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", PORT)
+        self.make_node = make_node
+        self.life = 0
+        """Counts the keys this machine has had; a wiped home begins a new life."""
+        self.identity = self._new_identity()
+        self.disk = Disk()
+        self.clock = MachineClock(offset_us=world.stream(f"clock/{index}").randrange(10**12))
+        self.node: Node | None = None
+        self.generation = 0
+        """Counts starts and crashes, so that events meant for an earlier start find nobody."""
+        self.inbox: deque[Event] = deque()
+        self.stalled = False
+        self._datagrams_waiting = 0
+        self._committing: Sequence[Kept] = ()
+        self._after_commit: tuple[Sequence[Kept], Sequence[Effect]] | None = None
+        self._busy = False
+        self._wake_due_us: int | None = None
+        self._idle_wakes = 0
+
+    @property
+    def local_us(self) -> int:
+        """What this machine's clock shows now."""
+        return self.clock.read(self.world.now_us)
+
+    @property
+    def author(self) -> bytes:
+        """The key of the home on this machine."""
+        return self.identity.author
+
+    def _new_identity(self) -> Identity:
+        stream = self.world.stream(f"identity/{self.index}/{self.life}")
+        return Identity.from_seed(stream.randbytes(32))
+
+    # --- life and death ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start a node over what the disk holds."""
+        if self.node is not None:
+            return
+        self.generation += 1
+        self.disk.boot += 1
+        self.node = self.make_node(self)
+        for observer in self.world.observers:
+            observer.started(self)
+        for author in sorted(self.disk.addresses):
+            self.tell(PeerHint(self.disk.addresses[author]))
+        self._arm_wake()
+
+    def crash(self, committed: bool = False) -> None:
+        """Lose all but the disk. `committed`: the commit under way was durable, unseen."""
+        if self.node is None:
+            return
+        if committed:
+            self.disk.apply(self._committing, self.world.now_us)
+        self.generation += 1
+        self.node = None
+        self.inbox.clear()
+        self.stalled = self._busy = False
+        self._datagrams_waiting = 0
+        self._committing = ()
+        self._after_commit = None
+        self._wake_due_us = None
+        for observer in self.world.observers:
+            observer.crashed(self)
+
+    def wipe(self) -> None:
+        """Lose the home with its key: the next start is somebody new at the same address."""
+        self.crash()
+        lost, self.life = self.author, self.life + 1
+        self.identity, self.disk = self._new_identity(), Disk()
+        for observer in self.world.observers:
+            observer.wiped(self, lost)
+
+    def stall(self) -> None:
+        """Stop the node's process; what arrives waits, as far as a socket holds it."""
+        if self.node is not None:
+            self.stalled = True
+
+    def resume(self) -> None:
+        """Let the node's process run again."""
+        if not self.stalled:
+            return
+        self.stalled = False
+        if self._after_commit is not None:
+            batch, rest = self._after_commit
+            self._after_commit = None
+            self._committed(batch, rest)
+        else:
+            self._take_turn()
+
+    # --- events -----------------------------------------------------------------------------
+
+    def datagram_arrived(self, source: Address, data: bytes) -> None:
+        """A datagram reaches the socket."""
+        if self.node is None:
+            self.world.network.drops["down"] += 1
+        elif self._datagrams_waiting >= MAX_INBOX_DATAGRAMS:
+            self.world.network.drops["inbox-full"] += 1
+        else:
+            for observer in self.world.observers:
+                observer.delivered(self, data)
+            self._datagrams_waiting += 1
+            self.tell(DatagramReceived(source, data))
+
+    def tell(self, event: Event) -> None:
+        """Put an event into the inbox."""
+        if self.node is None:
+            return
+        self.inbox.append(event)
+        if not self._busy and not self.stalled:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        if self._busy or self.stalled or self.node is None:
+            return
+        effects: list[Effect] = []
+        for _ in range(min(len(self.inbox), MAX_TURN_EVENTS)):
+            event = self.inbox.popleft()
+            if isinstance(event, DatagramReceived):
+                self._datagrams_waiting -= 1
+            effects += self._handle(event)
+        wake_at = self.node.wake_at
+        if wake_at is not None and wake_at <= self.local_us:
+            effects += self._handle(Woke())
+        self._finish_turn(effects)
+
+    def _finish_turn(self, effects: Sequence[Effect]) -> None:
+        batch = [effect for effect in effects if isinstance(effect, _KEPT)]
+        rest = [effect for effect in effects if not isinstance(effect, _KEPT)]
+        if batch:
+            self._busy = True
+            self._committing = batch
+            self._later(COMMIT_US, self._commit, batch, rest)
+            return
+        self._release(rest)
+        if self.inbox:
+            self._later(0, self._take_turn)
+        self._arm_wake()
+
+    def _commit(self, batch: Sequence[Kept], rest: Sequence[Effect]) -> None:
+        self._committing = ()
+        self.disk.apply(batch, self.world.now_us)
+        for observer in self.world.observers:
+            observer.committed(self, batch)
+        if self.stalled:
+            self._after_commit = (batch, rest)
+        else:
+            self._committed(batch, rest)
+
+    def _committed(self, batch: Sequence[Kept], rest: Sequence[Effect]) -> None:
+        self._release(rest)
+        own = [e.record.seq for e in batch if isinstance(e, AppendRecord) and e.own]
+        self._busy = False
+        self._finish_turn(self._handle(Committed(max(own))) if own else ())
+
+    def _release(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, SendDatagram):
+                self.world.network.send(self, effect.address, effect.data)
+            else:
+                for observer in self.world.observers:
+                    observer.performed(self, effect)
+
+    def _handle(self, event: Event) -> Sequence[Effect]:
+        assert self.node is not None
+        try:
+            effects = self.node.handle(event, self.local_us)
+        except Exception as error:
+            what = f"handle({type(event).__name__}) raised {error!r}"
+            raise self.world.violation("node", what, self) from error
+        return self.world.handled(self, event, effects)
+
+    def _later(self, delay_us: int, action: Callable[..., None], *arguments: object) -> None:
+        self.world.after(delay_us, self._if_still, self.generation, action, arguments)
+
+    def _if_still(
+        self, generation: int, action: Callable[..., None], arguments: tuple[object, ...]
+    ) -> None:
+        if generation == self.generation:
+            action(*arguments)
+
+    # --- the deadline -----------------------------------------------------------------------
+
+    def _arm_wake(self) -> None:
+        if self.node is None or self.node.wake_at is None:
+            return
+        due_us = max(self.clock.reaches(self.node.wake_at), self.world.now_us)
+        if self._wake_due_us is None or due_us < self._wake_due_us:
+            self._wake_due_us = due_us
+            self._idle_wakes = self._idle_wakes + 1 if due_us == self.world.now_us else 0
+            if self._idle_wakes > MAX_IDLE_WAKES:
+                raise self.world.violation("wake", "a node's deadline stays in the past", self)
+            self._later(due_us - self.world.now_us, self._wake, due_us)
+
+    def _wake(self, due_us: int) -> None:
+        if due_us == self._wake_due_us:
+            self._wake_due_us = None
+            self._take_turn()

@@ -1,0 +1,175 @@
+"""The simulated world: one heap, one clock, one seed, and the shipped node on every machine.
+
+Law: nothing here decides anything about tasks or gossip. Every draw comes from a stream named
+after its purpose, so that one more fault does not shift the draws of another.
+"""
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from random import Random
+from typing import Any
+
+from antsp2p.events import Effect, Event, SendDatagram, Woke
+from antsp2p.records import keys
+from antsp2p.records.record import NETWORK_BYTES, Record
+from antsp2p.simulation.limits import MAX_PENDING_EVENTS, MAX_VERIFIED_SIGNATURES
+from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
+from antsp2p.simulation.network import Network
+
+
+class Violation(AssertionError):
+    """A checker found the world broken; the text tells where, and how to see it again."""
+
+
+class Observer:
+    """Sees what happens. Each method does nothing until overridden."""
+
+    def started(self, machine: Machine) -> None:
+        """The machine's node runs over its history, before its first event."""
+
+    def crashed(self, machine: Machine) -> None:
+        """The machine's node is gone, and with it all that was not durable."""
+
+    def wiped(self, machine: Machine, lost: bytes) -> None:
+        """The home of `lost` is gone with its key."""
+
+    def handled(self, machine: Machine, event: Event, effects: Sequence[Effect]) -> None:
+        """The node handled one event; none of the effects has happened yet."""
+
+    def committed(self, machine: Machine, batch: Sequence[Kept]) -> None:
+        """The batch is on the disk."""
+
+    def delivered(self, machine: Machine, data: bytes) -> None:
+        """A datagram entered the machine's inbox."""
+
+    def performed(self, machine: Machine, effect: Effect) -> None:
+        """An effect other than sending and keeping leaves the node."""
+
+
+class World:
+    """Machines, a network and time."""
+
+    def __init__(self, seed: int, *, delay: str = "lan", replay: str = "") -> None:
+        self.seed = seed
+        self.replay = replay
+        self.now_us = 0
+        self.steps = 0
+        self.epoch_ms = 1_700_000_000_000
+        self.network_id = self.stream("network-id").randbytes(NETWORK_BYTES)
+        self.verify = RememberedSignatures()
+        self.network = Network(self, delay)
+        self.machines: list[Machine] = []
+        self.observers: list[Observer] = []
+        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._tie = 0
+        self._stopped = False
+        self._trace = hashlib.sha256()
+
+    @property
+    def trace_hash(self) -> str:
+        """SHA-256 over every event handled so far and all its effects, in hex."""
+        return self._trace.hexdigest()
+
+    def stream(self, purpose: str) -> Random:
+        """The draws of one purpose; the same seed and purpose give the same draws."""
+        return Random(f"{self.seed}/{purpose}")
+
+    def add_machine(self, make_node: NodeMaker = shipped_node) -> Machine:
+        """One more machine, not started."""
+        machine = Machine(self, len(self.machines), make_node)
+        self.machines.append(machine)
+        self.network.attach(machine)
+        return machine
+
+    def running(self) -> list[Machine]:
+        """The machines whose node is up."""
+        return [machine for machine in self.machines if machine.node is not None]
+
+    # --- time -------------------------------------------------------------------------------
+
+    def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
+        """Call `action(*arguments)` in `delay_us`; what is due together runs in order of asking."""
+        if len(self._heap) >= MAX_PENDING_EVENTS:
+            raise self.violation("heap", f"more than {MAX_PENDING_EVENTS} events are pending")
+        self._tie += 1
+        heapq.heappush(self._heap, (self.now_us + delay_us, self._tie, action, arguments))
+
+    def run(self, until_us: int) -> None:
+        """Let the world run to `until_us`, or until somebody calls `stop`."""
+        heap = self._heap
+        self._stopped = False
+        while heap and heap[0][0] <= until_us:
+            self.now_us, _, action, arguments = heapq.heappop(heap)
+            action(*arguments)
+            if self._stopped:
+                return
+        self.now_us = until_us
+
+    def stop(self) -> None:
+        """Let `run` return after the present event."""
+        self._stopped = True
+
+    # --- what machines report ---------------------------------------------------------------
+
+    def handled(
+        self, machine: Machine, event: Event, effects: Sequence[Effect]
+    ) -> Sequence[Effect]:
+        """Count and trace one step, and show it to the observers."""
+        self.steps += 1
+        trace = self._trace
+        trace.update(b"%d %d %s\n" % (self.now_us, machine.index, type(event).__name__.encode()))
+        for effect in effects:
+            trace.update(effect_bytes(effect))
+        if effects or not isinstance(event, Woke):
+            for observer in self.observers:
+                observer.handled(machine, event, effects)
+        return effects
+
+    def violation(self, checker: str, what: str, machine: Machine | None = None) -> Violation:
+        """The error that a checker raises: what, where, when, and how to replay it."""
+        where = "" if machine is None else f" at node {machine.index}"
+        return Violation(
+            f"{checker}: {what}{where} (seed {self.seed}, time {self.now_us / 1e6:.6f} s, "
+            f"step {self.steps}). Replay: {self.replay or 'the test that made this world'}"
+        )
+
+
+class RememberedSignatures:
+    """The signature check, each answer computed once for all nodes."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[bytes, bytes, bytes], bool] = {}
+
+    def __call__(self, public_key: bytes, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` of `message` verifies under `public_key`."""
+        question = (public_key, signature, message)
+        answer = self._answers.get(question)
+        if answer is None:
+            if len(self._answers) >= MAX_VERIFIED_SIGNATURES:
+                self._answers.clear()
+            answer = self._answers[question] = keys.verify(public_key, signature, message)
+        return answer
+
+
+def effect_bytes(effect: Effect) -> bytes:
+    """An effect as bytes for the trace: equal effects give equal bytes, in any process."""
+    if isinstance(effect, SendDatagram):
+        return b"%s:%d %s\n" % (effect.address[0].encode(), effect.address[1], effect.data)
+    return f"{type(effect).__name__} {_plain(effect)}\n".encode()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Record):
+        return value.id.hex() + value.signature.hex()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_plain(key)}:{_plain(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "(" + ",".join(_plain(item) for item in value) + ")"
+    if is_dataclass(value):
+        return ",".join(_plain(getattr(value, item.name)) for item in fields(value))
+    return str(value)
