@@ -1,0 +1,479 @@
+"""Everybody's logs: per author one gapless run of records, or what stands below its proven fork.
+
+Law: the set is a pure function of the records that arrived, whatever their order. Only envelopes
+count: nothing here reads a body, knows a clock or a peer, or decides whom to carry. A record is in
+the set if it is signed, or an ancestor by `prev` of one that is, and every record below it is here.
+"""
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from antsp2p.records.author_log import AuthorLog, Strand, ids_at, strand_of
+from antsp2p.records.fork import (
+    MAX_UNSIGNED,
+    ForkProof,
+    encode_proof,
+    is_chain,
+    is_well_formed,
+    make_proof,
+    parse_proof,
+    verify_proof,
+)
+from antsp2p.records.record import NO_PREV, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from antsp2p.records.keys import Verify
+
+# A proof is what a log set gives and takes, so it is found here as well.
+__all__ = [
+    "ForkProof", "Head", "Insertion", "Leaf", "LogSet", "Missing",
+    "encode_proof", "parse_proof", "verify_proof",
+]
+
+ROOT_DOMAIN: Final = b"antsp2p/1/root\0"
+ROOT_BYTES: Final = 16
+MAX_AUTHORS: Final = 65_536
+"""Authors held, waiting or convicted: a table of about 60 MB before the first record's bytes."""
+MAX_WAITING_PER_AUTHOR: Final = 128
+"""Records of one author above a gap: enough for a burst out of order; a longer gap is a catch-up,
+which comes from the bottom."""
+MAX_WAITING: Final = 4_096
+"""Records of all authors above gaps, about 8 MB at their largest."""
+MAX_AHEAD: Final = 1_024
+"""How far above the head a record may wait. What is farther will be offered again by the time the
+gap is closed."""
+
+_SHELVES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last record of a log."""
+
+    seq: int
+    id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An author's line in the digest. `seq` 0 and a `head` of zeros: nothing is held.
+
+    `convicted_seq` is 0, or the seq of the lowest proven fork; seq and head are then those of what
+    is held below it, so that a node that has only the proof can still be repaired.
+    """
+
+    author: bytes
+    seq: int
+    head: bytes
+    convicted_seq: int
+
+    @property
+    def wire(self) -> bytes:
+        """80 bytes: author, seq (u64), head, convicted seq (u64), integers big-endian."""
+        seq, convicted_seq = self.seq.to_bytes(8, "big"), self.convicted_seq.to_bytes(8, "big")
+        return self.author + seq + self.head + convicted_seq
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A gap in an author's log: the seqs `first` to `last` are to be asked for."""
+
+    author: bytes
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """What an offer changed, and what is to be fetched next."""
+
+    added: tuple[Record, ...] = ()
+    """Newly in the set, ascending; with waiting ones that became contiguous."""
+    removed: tuple[Record, ...] = ()
+    """No longer in the set, ascending: at or above a fork."""
+    convicted: ForkProof | None = None
+    """A proof that is new: of a first fork, of a lower one, or of the same with more known."""
+    missing: Missing | None = None
+    """The lowest gap below records that wait, or that were too many to wait."""
+    sibling: bytes | None = None
+    """The id of a record that may prove a lower fork than the one known: fetch it by id."""
+    duplicates: int = 0
+    """Offered records that were held or waiting already."""
+    refused: str = ""
+    """Why nothing of the offer was kept: network, chain, signature, convicted, too-far,
+    waiting-full or authors-full."""
+
+
+class LogSet:
+    """The logs of all authors of one network. Nothing here raises on any record."""
+
+    def __init__(self, network: bytes, verify: Verify) -> None:
+        self._network = network
+        self._verify = verify
+        self._logs: dict[bytes, AuthorLog] = {}
+        self._by_id: dict[bytes, Record] = {}
+        self._shelves: list[list[bytes]] = [[] for _ in range(_SHELVES)]
+        self._shelf_digests: list[bytes | None] = [None] * _SHELVES
+        self._root: bytes | None = None
+        # Authors by how many of their records wait, so that the fullest is found at once.
+        self._crowds: list[dict[bytes, None]] = [{} for _ in range(MAX_WAITING_PER_AUTHOR + 1)]
+        self._waiting_count = 0
+
+    # --- what changes the set --------------------------------------------------------------------
+
+    def insert(self, run: Sequence[Record]) -> Insertion:
+        """Offer consecutive records of one author, ascending.
+
+        The last must be signed, or be named as `prev` by a record that is known to be valid; it
+        covers its ancestors, whose own signatures are not checked. Nothing is taken of a run that
+        is refused for its network, chain or signature.
+        """
+        if not run:
+            return Insertion()
+        if any(record.network != self._network for record in run):
+            return Insertion(refused="network")
+        if not is_chain(run):
+            return Insertion(refused="chain")
+        author, first = run[0].author, run[0].seq
+        log = self._logs.get(author)
+        if log is None:
+            if len(self._logs) >= MAX_AUTHORS:
+                return Insertion(refused="authors-full")
+            log = AuthorLog()
+        if log.proof is not None and first >= log.proof.seq and not self._fork_seq(log, [run]):
+            return Insertion(refused="convicted", sibling=log.sibling())
+        covered = self._covered(log, run)
+        if covered is None:
+            return Insertion(refused="signature")
+        offered, signed = covered
+        proof, removed = self._convict_lower(author, log, [offered])
+        part = offered[: len(run)]
+        if log.proof is not None:
+            part = part[: max(0, log.proof.seq - first)]
+        duplicates = self._improve(log, part, signed)
+        added, refused = self._extend(log, part, signed)
+        self._keep_cover(log, offered)
+        self._settle(author, log)
+        if not refused and part and log.known(part[-1].seq) is None:
+            refused = "waiting-full"
+        is_above_gap = bool(part) and part[-1].seq > len(log.run)
+        missing = _gap(author, log) if added or proof or is_above_gap else None
+        if missing is None and is_above_gap:
+            missing = Missing(author, len(log.run) + 1, part[0].seq - 1)
+        return Insertion(added, removed, proof, missing, log.sibling(), duplicates, refused)
+
+    def convict(self, proof: ForkProof) -> Insertion:
+        """Offer a proof, which is verified here. One that tells nothing new costs no check."""
+        if not is_well_formed(proof):
+            return Insertion(refused="chain")
+        if proof.left[0].network != self._network:
+            return Insertion(refused="network")
+        author, branches = proof.author, [proof.left, proof.right]
+        log = self._logs.get(author)
+        if log is None:
+            if len(self._logs) >= MAX_AUTHORS:
+                return Insertion(refused="authors-full")
+            log = AuthorLog()
+        if not self._fork_seq(log, branches):
+            return Insertion(sibling=log.sibling())
+        if not verify_proof(proof, self._network, self._verify):
+            return Insertion(refused="signature")
+        lower, removed = self._convict_lower(author, log, branches)
+        self._settle(author, log)
+        return Insertion(
+            removed=removed, convicted=lower, missing=_gap(author, log), sibling=log.sibling()
+        )
+
+    def truncate_own(self, author: bytes, first_seq: int) -> tuple[Record, ...]:
+        """Take back the author's records from `first_seq` on; returns them, ascending.
+
+        Only for records of one's own that were never sent: they are to be signed again on top of
+        a higher head that a peer has reported.
+        """
+        log = self._logs.get(author)
+        if log is None:
+            return ()
+        removed = self._cut(log, max(1, first_seq))
+        self._settle(author, log)
+        return removed
+
+    # --- validity --------------------------------------------------------------------------------
+
+    def _covered(
+        self, log: AuthorLog, run: Sequence[Record]
+    ) -> tuple[tuple[Record, ...], set[int]] | None:
+        """The run continued up to a signed record, with the seqs found signed, or None.
+
+        None also where more than MAX_UNSIGNED new records in a row are not signed.
+        """
+        last = run[-1]
+        known, tail = log.known(last.seq), tuple[Record, ...]()
+        if known is not None and known.id == last.id:
+            if self._is_signed(log, known):
+                last = known
+            elif known.signature == last.signature or not last.verifies(self._verify):
+                return None
+        elif not last.verifies(self._verify):
+            tail = self._above(log, last)
+            if not tail:
+                return None
+        offered = (*run[:-1], last, *tail)
+        signed = set() if tail else {last.seq}
+        new = (index for index, record in enumerate(run) if not log.knows(record))
+        lowest_new, top = next(new, len(run)), len(offered) - 1
+        while top - lowest_new > MAX_UNSIGNED:
+            stretch = range(top - 1 - MAX_UNSIGNED, min(top, len(run)))
+            found = next((i for i in stretch if offered[i].verifies(self._verify)), None)
+            if found is None:
+                return None
+            signed.add(offered[found].seq)
+            top = found
+        return offered, signed
+
+    def _above(self, log: AuthorLog, record: Record) -> tuple[Record, ...]:
+        """Known records on top of `record` up to a signed one; empty if none names it."""
+        for strand in log.strands():
+            child = strand(record.seq + 1)
+            if child is not None and child.prev == record.id:
+                return self._branch(log, strand, child.seq)
+        return ()
+
+    def _branch(self, log: AuthorLog, strand: Strand, seq: int) -> tuple[Record, ...]:
+        """The strand's records from `seq` up to the first signed one."""
+        branch: list[Record] = []
+        while (record := strand(seq)) is not None:
+            branch.append(record)
+            if self._is_signed(log, record):
+                return tuple(branch)
+            seq += 1
+        raise AssertionError("a strand ends in a signed record")
+
+    def _is_signed(self, log: AuthorLog, record: Record) -> bool:
+        return log.is_signed(record, self._verify)
+
+    # --- forks -----------------------------------------------------------------------------------
+
+    def _fork_seq(self, log: AuthorLog, branches: Sequence[Sequence[Record]]) -> int:
+        """The lowest seq where the branches show a fork that is news, or 0."""
+        strands = log.strands(branches)
+        low = min(branch[0].seq for branch in branches) - 1
+        high = max(branch[-1].seq for branch in branches)
+        if log.proof is not None:
+            high = min(high, log.proof.seq)
+        elif len(branches) == 1:
+            high = min(high, log.top())
+        for seq in range(max(1, low), high + 1):
+            ids = ids_at(strands, seq)
+            if len(ids) > 1:
+                if log.proof is None or seq < log.proof.seq:
+                    return seq
+                shown = sum(lowest == seq for _, lowest in ids.values())
+                return seq if min(2, shown) > 2 - len(log.proof.unknown) else 0
+        return 0
+
+    def _convict_lower(
+        self, author: bytes, log: AuthorLog, branches: Sequence[Sequence[Record]]
+    ) -> tuple[ForkProof | None, tuple[Record, ...]]:
+        """Take up the fork that the valid branches show, if it is news: (proof, removed)."""
+        seq = self._fork_seq(log, branches)
+        if not seq:
+            return None, ()
+        one, other = list(ids_at(log.strands(branches), seq).values())[:2]
+        proof = make_proof(author, seq, self._branch(log, *one), self._branch(log, *other))
+        cover: tuple[Record, ...] = ()
+        below = log.known(seq - 1)
+        if below is not None and not self._is_signed(log, below):
+            cover = self._branch(log, log.strand, seq)
+        for record in log.kept():
+            self._by_id.pop(record.id, None)
+        removed = self._cut(log, seq)
+        log.cut_waiting(seq)
+        log.proof, log.cover = proof, cover
+        self._by_id.update((record.id, record) for record in log.kept())
+        return proof, removed
+
+    def _keep_cover(self, log: AuthorLog, offered: Sequence[Record]) -> None:
+        """Keep what covers the record just below the fork, if it has just come unsigned."""
+        if log.proof is None or log.cover:
+            return
+        seq = log.proof.seq
+        below, strand = log.known(seq - 1), strand_of(offered)
+        if below is not None and not self._is_signed(log, below) and strand(seq) is not None:
+            log.cover = self._branch(log, strand, seq)
+            self._by_id.update((record.id, record) for record in log.cover)
+
+    # --- the run and what waits above it ---------------------------------------------------------
+
+    def _improve(self, log: AuthorLog, part: Sequence[Record], signed: set[int]) -> int:
+        """Count the records that are known, and put good signatures in the place of others."""
+        duplicates = 0
+        for record in part:
+            if log.knows(record):
+                duplicates += 1
+                if record.seq in signed and log.put_signed(record):
+                    self._by_id[record.id] = record
+        return duplicates
+
+    def _extend(
+        self, log: AuthorLog, part: Sequence[Record], signed: set[int]
+    ) -> tuple[tuple[Record, ...], str]:
+        """Add what is new in `part`, which agrees with all that is known: (added, refusal)."""
+        head = len(log.run)
+        if not part or part[-1].seq <= head:
+            return (), ""
+        if part[0].seq > head + 1 + MAX_AHEAD:
+            return (), "too-far"
+        for record in part[max(0, head + 1 - part[0].seq) :]:
+            log.wait(record, is_signed=record.seq in signed)
+        added = log.join_waiting()
+        self._by_id.update((record.id, record) for record in added)
+        return added, ""
+
+    def _cut(self, log: AuthorLog, first_seq: int) -> tuple[Record, ...]:
+        removed = log.cut(first_seq)
+        for record in removed:
+            del self._by_id[record.id]
+        return removed
+
+    def _settle(self, author: bytes, log: AuthorLog) -> None:
+        """Bring the tables in line with a log that may have changed, and keep them bounded."""
+        while len(log.waiting) > MAX_WAITING_PER_AUTHOR:
+            log.drop_highest_waiting()
+        self._count(author, log)
+        while self._waiting_count > MAX_WAITING:
+            fullest = next(iter(next(crowd for crowd in reversed(self._crowds) if crowd)))
+            self._logs[fullest].drop_highest_waiting()
+            self._count(fullest, self._logs[fullest])
+
+    def _count(self, author: bytes, log: AuthorLog) -> None:
+        if log.crowd != len(log.waiting):
+            self._waiting_count += len(log.waiting) - log.crowd
+            self._crowds[log.crowd].pop(author, None)
+            log.crowd = len(log.waiting)
+            if log.crowd:
+                self._crowds[log.crowd][author] = None
+        is_listed = bool(log.run) or log.proof is not None
+        shelf = self._shelves[author[0]]
+        if is_listed and not log.is_listed:
+            insort(shelf, author)
+        elif log.is_listed and not is_listed:
+            shelf.remove(author)
+        if is_listed or log.is_listed:
+            self._shelf_digests[author[0]] = self._root = None
+        log.is_listed = is_listed
+        if is_listed or log.waiting:
+            self._logs[author] = log
+        else:
+            self._logs.pop(author, None)
+
+    # --- what the set holds ----------------------------------------------------------------------
+
+    def get(self, record_id: bytes) -> Record | None:
+        """The record in the set or kept beside it for a proof; waiting ones are not found."""
+        return self._by_id.get(record_id)
+
+    def at(self, author: bytes, seq: int) -> Record | None:
+        """The author's record at `seq` in the set."""
+        log = self._logs.get(author)
+        return log.run[seq - 1] if log is not None and 0 < seq <= len(log.run) else None
+
+    def head(self, author: bytes) -> Head | None:
+        """The author's last record in the set."""
+        log = self._logs.get(author)
+        return None if log is None or not log.run else Head(len(log.run), log.run[-1].id)
+
+    def floor(self, author: bytes) -> int:
+        """The seq below the author's lowest record in the set; 0: from the first record on."""
+        log = self._logs.get(author)
+        return log.run[0].seq - 1 if log is not None and log.run else 0
+
+    def servable(
+        self, author: bytes, first: int, last: int, max_bytes: int
+    ) -> tuple[Record, ...]:
+        """A run that may be sent alone: from `first`, at most `max_bytes` of wires, its top signed.
+
+        It ends at `last` or the head, if what ends there is signed and fits. Else it goes on to
+        the next signed record, if that fits, or ends at the last signed one before, or is empty.
+        """
+        log = self._logs.get(author)
+        if log is None or not 0 < first <= min(last, len(log.run)):
+            return ()
+        run, size, seq = list[Record](), 0, first
+        last = min(last, len(log.run))
+        while (record := log.strand(seq)) is not None:
+            size += len(record.wire)
+            if size > max_bytes:
+                break
+            run.append(record)
+            if seq >= last and self._is_signed(log, record):
+                break
+            seq += 1
+        while run and not self._is_signed(log, run[-1]):
+            run.pop()
+        return tuple(run)
+
+    def authors(self) -> tuple[bytes, ...]:
+        """All authors with a leaf, sorted."""
+        return tuple(author for shelf in self._shelves for author in shelf)
+
+    def leaf(self, author: bytes) -> Leaf | None:
+        """The author's line in the digest; None where nothing is held or proven."""
+        log = self._logs.get(author)
+        if log is None or not log.is_listed:
+            return None
+        head = log.run[-1].id if log.run else NO_PREV
+        return Leaf(author, len(log.run), head, log.proof.seq if log.proof is not None else 0)
+
+    def leaves(self, after: bytes = b"", limit: int = MAX_AUTHORS) -> tuple[Leaf, ...]:
+        """At most `limit` leaves of the authors above `after`, sorted by author."""
+        found: list[Leaf] = []
+        for shelf in self._shelves[after[0] if after else 0 :]:
+            for author in shelf[bisect_right(shelf, after) :]:
+                leaf = self.leaf(author)
+                if leaf is None or len(found) >= limit:
+                    return tuple(found)
+                found.append(leaf)
+        return tuple(found)
+
+    def proof(self, author: bytes) -> ForkProof | None:
+        """The proof of the author's lowest known fork."""
+        log = self._logs.get(author)
+        return None if log is None else log.proof
+
+    def proofs(self) -> tuple[ForkProof, ...]:
+        """All proofs, sorted by author."""
+        proofs = (self.proof(author) for author in self.authors())
+        return tuple(proof for proof in proofs if proof is not None)
+
+    def records(self) -> Iterator[Record]:
+        """The set: authors sorted, each ascending by seq."""
+        for author in self.authors():
+            yield from self._logs[author].run
+
+    def root(self) -> bytes:
+        """16 bytes that commit to all leaves: equal sets have equal roots.
+
+        Shelf i is the leaves of the authors whose first byte is i, sorted by author. Its digest is
+        the SHA-256 of their wires, one after the other (of nothing, if there are none). The root is
+        the first 16 bytes of SHA-256("antsp2p/1/root\0" || digest of shelf 0 || ... || of shelf
+        255). Only shelves that changed are hashed again. A sum or XOR of leaf hashes would be
+        cheaper, but an attacker with many keys could make two sets collide.
+        """
+        if self._root is None:
+            for index, shelf in enumerate(self._shelves):
+                if self._shelf_digests[index] is None:
+                    wires = (leaf.wire for leaf in map(self.leaf, shelf) if leaf is not None)
+                    self._shelf_digests[index] = hashlib.sha256(b"".join(wires)).digest()
+            digests = b"".join(digest for digest in self._shelf_digests if digest is not None)
+            self._root = hashlib.sha256(ROOT_DOMAIN + digests).digest()[:ROOT_BYTES]
+        return self._root
+
+
+def _gap(author: bytes, log: AuthorLog) -> Missing | None:
+    gap = log.gap()
+    return None if gap is None else Missing(author, *gap)
