@@ -1,0 +1,269 @@
+"""What a node keeps on disk: records, proofs of forks, addresses, and a few facts about itself.
+
+Law: a batch is one transaction, and when `commit` returns, the batch survives a power cut (SQLite
+in WAL mode, synchronous=FULL). What is kept is never judged here: an own history is trusted as it
+was written, and a row that cannot be read is an error that names the file, not a gap.
+
+One connection, used from one thread at a time.
+"""
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveProof
+from antsp2p.node import StoredRecord
+from antsp2p.records.encoding import Malformed
+from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
+from antsp2p.records.record import parse_record
+from antsp2p.runtime import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from antsp2p.events import Address
+
+Saved = AppendRecord | RemoveRecords | SaveProof | SaveAddress
+"""The effects that a store carries out."""
+
+SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x616E7473
+"""Marks the file as ours (SQLite's `application_id`): "ants"."""
+
+_SCHEMA: Final = """
+CREATE TABLE authors(number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
+CREATE TABLE records(
+    author INTEGER NOT NULL, seq INTEGER NOT NULL, wire BLOB NOT NULL,
+    received_wall_ms INTEGER NOT NULL, age_ms_at_receipt INTEGER NOT NULL, own INTEGER NOT NULL,
+    UNIQUE(author, seq));
+CREATE TABLE proofs(author INTEGER PRIMARY KEY, wire BLOB NOT NULL);
+CREATE TABLE addresses(
+    author INTEGER NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
+    last_seen_wall_ms INTEGER NOT NULL, PRIMARY KEY(author, host, port)) WITHOUT ROWID;
+CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+
+_FULL_CODES: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+"""A full disk shows as FULL, or as an I/O error where the file system refuses a write."""
+
+
+class StoreError(Exception):
+    """The store cannot be used; the text is one line that names the file and says what to do."""
+
+
+class StoreFull(StoreError):
+    """Nothing of the batch was written; the same batch may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that a store holds: records by author and seq, with their age now; proofs; addresses."""
+
+    records: tuple[StoredRecord, ...]
+    proofs: tuple[ForkProof, ...]
+    addresses: tuple[Address, ...]
+    """The latest seen first."""
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """An open store. Raises `StoreError` if the file is newer than this program, or no store."""
+
+    def __init__(self, path: Path, *, wall_ms: Callable[[], int] = _wall_ms) -> None:
+        self.path = path
+        self._wall_ms = wall_ms
+        self._numbers: dict[bytes, int] = {}
+        try:
+            # The consumer's commits run in worker threads, one after the other.
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, cached_statements=32
+            )
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot open the store {path}: {error}") from error
+        try:
+            with self._explained("open"):
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        version, application = self._pragma("user_version"), self._pragma("application_id")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"the store {self.path} was written by a newer antsp2p (schema {version}, this one "
+                f"knows {SCHEMA_VERSION}): upgrade, or use another home"
+            )
+        empty = self._pragma("schema_version") == 0
+        if not empty and application != APPLICATION_ID:
+            raise StoreError(f"{self.path} is not an antsp2p store: move it away")
+        # An exclusive lock keeps the index of the log in memory: no second file to map, and no
+        # signal instead of an error when the disk is full. The home's lock allows one user anyway.
+        self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        if empty:
+            self._connection.executescript(
+                f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
+                f"PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
+        self._numbers = {key: n for n, key in self._rows("SELECT number, key FROM authors")}
+
+    def _pragma(self, name: str) -> int:
+        value = self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+        assert isinstance(value, int)
+        return value
+
+    def _rows(self, query: str) -> Iterator[Any]:
+        return iter(self._connection.execute(query))
+
+    def close(self) -> None:
+        """Close the file; what was committed is already safe."""
+        self._connection.close()
+
+    # --- errors and transactions ------------------------------------------------------------------
+
+    @contextmanager
+    def _explained(self, deed: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL_CODES:
+                raise StoreFull(
+                    f"the disk is full or failing: cannot {deed} the store {self.path} ({error})"
+                ) from error
+            raise StoreError(f"cannot {deed} the store {self.path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained("write"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself after some errors.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # --- facts about the node ---------------------------------------------------------------------
+
+    def fact(self, name: str) -> bytes | int | None:
+        """A kept fact, or None."""
+        with self._explained("read"):
+            row = self._connection.execute(
+                "SELECT value FROM meta WHERE name = ?", (name,)
+            ).fetchone()
+        if row is None:
+            return None
+        value = row[0]
+        assert isinstance(value, bytes | int)
+        return value
+
+    def keep_facts(self, **facts: bytes | int) -> None:
+        """Keep facts, all or none. Raises `StoreError`."""
+        with self._transaction() as connection:
+            connection.executemany("REPLACE INTO meta VALUES(?, ?)", facts.items())
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def load(self) -> History:
+        """Everything, for a start. Raises `StoreError` for a row that cannot be read."""
+        with self._explained("read"):
+            return History(
+                tuple(self._records()),
+                tuple(self._proofs()),
+                tuple(self._addresses()),
+            )
+
+    def _records(self) -> Iterator[StoredRecord]:
+        now_ms = self._wall_ms()
+        for seq, wire, received_wall_ms, age_ms in self._rows(
+            "SELECT seq, wire, received_wall_ms, age_ms_at_receipt FROM records"
+            " JOIN authors ON records.author = authors.number ORDER BY key, seq"
+        ):
+            try:
+                record = parse_record(wire)
+            except Malformed as error:
+                raise self._damaged(f"record at seq {seq}", error) from error
+            # The calendar may have been set back since; nothing becomes younger by that.
+            yield StoredRecord(record, age_ms + max(0, now_ms - received_wall_ms))
+
+    def _proofs(self) -> Iterator[ForkProof]:
+        for author, wire in self._rows("SELECT author, wire FROM proofs ORDER BY author"):
+            try:
+                yield parse_proof(wire)
+            except Malformed as error:
+                raise self._damaged(f"proof against author number {author}", error) from error
+
+    def _addresses(self) -> Iterator[Address]:
+        return self._rows(
+            "SELECT host, port FROM addresses ORDER BY last_seen_wall_ms DESC, host, port"
+        )
+
+    def _damaged(self, what: str, error: Malformed) -> StoreError:
+        return StoreError(
+            f"the store {self.path} is damaged ({what}: {error.reason}): restore it from a backup, "
+            "or start with a new home"
+        )
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def commit(self, batch: Sequence[Saved]) -> None:
+        """Make a batch durable, in its order, all or nothing. Doing it twice does no harm.
+
+        Raises `StoreFull` where the disk has no room, and `StoreError`.
+        """
+        new_numbers: dict[bytes, int] = {}
+        now_ms = self._wall_ms()
+        with self._transaction() as connection:
+            for item in batch:
+                match item:
+                    case AppendRecord(record=record, age_ms=age_ms, own=own):
+                        number = self._number(record.author, new_numbers)
+                        connection.execute(
+                            "INSERT INTO records VALUES(?, ?, ?, ?, ?, ?)"
+                            " ON CONFLICT(author, seq) DO UPDATE SET wire = excluded.wire",
+                            (number, record.seq, record.wire, now_ms, age_ms, own),
+                        )
+                    case RemoveRecords(author=author, first_seq=first_seq):
+                        connection.execute(
+                            "DELETE FROM records WHERE author = ? AND seq >= ?",
+                            (self._number(author, new_numbers), first_seq),
+                        )
+                    case SaveProof(proof=proof):
+                        connection.execute(
+                            "REPLACE INTO proofs VALUES(?, ?)",
+                            (self._number(proof.author, new_numbers), encode_proof(proof)),
+                        )
+                    case SaveAddress(author=author, address=(host, port)):
+                        self._save_address(self._number(author, new_numbers), host, port, now_ms)
+        self._numbers |= new_numbers
+
+    def _number(self, author: bytes, new_numbers: dict[bytes, int]) -> int:
+        """The author's row; numbers of a transaction that fails must not be remembered."""
+        number = self._numbers.get(author) or new_numbers.get(author)
+        if number is None:
+            cursor = self._connection.execute("INSERT INTO authors(key) VALUES(?)", (author,))
+            number = cursor.lastrowid
+            assert number is not None
+            new_numbers[author] = number
+        return number
+
+    def _save_address(self, number: int, host: str, port: int, now_ms: int) -> None:
+        self._connection.execute(
+            "REPLACE INTO addresses VALUES(?, ?, ?, ?)", (number, host, port, now_ms)
+        )
+        self._connection.execute(
+            "DELETE FROM addresses WHERE (author, host, port) NOT IN (SELECT author, host, port"
+            " FROM addresses ORDER BY last_seen_wall_ms DESC, author, host, port LIMIT ?)",
+            (limits.REMEMBERED_ADDRESSES,),
+        )
