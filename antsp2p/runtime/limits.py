@@ -63,7 +63,7 @@ ADDRESSES_PER_SERVICE: Final = 8
 BLOB_STORE_BYTES: Final = 1 << 30
 """All blobs of a home together: 64 of the largest."""
 BLOB_CHUNK_BYTES: Final = 1 << 16
-"""Read and sent at once; the time limits are per chunk."""
+"""Read and sent at once."""
 BLOB_REQUEST_BYTES: Final = 128
 """A request is 64 bytes; more is not a request."""
 BLOB_CONNECTIONS: Final = 32
@@ -73,7 +73,11 @@ BLOB_CONNECTIONS_PER_HOST: Final = 8
 BLOB_REQUEST_MS: Final = 5_000
 """A client that connects has this long to say what it wants."""
 BLOB_CHUNK_MS: Final = 10_000
-"""A chunk that takes longer ends the transfer: 6.5 kB/s is the slowest useful link."""
+"""A side that is silent for longer has gone."""
+BLOB_TRANSFER_MS: Final = 300_000
+"""One transfer: 16 MiB at 56 kB/s. A slower one is resumed where it stopped, maybe elsewhere."""
+BLOB_ACCEPT_PAUSE_MS: Final = 100
+"""After a connection could not be accepted; out of descriptors is not over at once."""
 BLOB_CONNECT_MS: Final = 3_000
 """To one source, before the next is tried."""
 BLOB_SOURCES: Final = 8

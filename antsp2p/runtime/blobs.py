@@ -1,0 +1,432 @@
+"""Blobs: content too large for a record, kept by its SHA-256 and fetched from any holder.
+
+Law: nothing is kept or handed out under a hash that it does not have. A stranger's bytes are
+bounded in size, number and time, and never raise. This module connects only to the addresses it is
+given.
+
+The exchange, over TCP on the node's port number: each side's message is its deterministic CBOR
+after two bytes of length (big-endian). Request: `[1, network, "get", hash, offset]`. Answer:
+`[1, status, size]`; with status 0 the blob's bytes from `offset` on follow, and then the end.
+"""
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import os
+import secrets
+import socket
+import threading
+from collections import Counter
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import trio
+
+from antsp2p.coordination.body import MAX_BLOB_BYTES, BlobRef, content_hash
+from antsp2p.records.encoding import Malformed, decode, encode
+from antsp2p.runtime import limits
+from antsp2p.runtime.home import sync_folder
+from antsp2p.runtime.udp import parse_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    from antsp2p.events import Address
+
+VERSION: Final = 1
+HASH_BYTES: Final = 32
+
+
+class BlobStatus(IntEnum):
+    """How a holder answers."""
+
+    HERE = 0
+    MISSING = 1
+
+
+class BlobError(Exception):
+    """A blob cannot be kept; the text is one line."""
+
+
+class BlobTooLarge(BlobError):
+    """The content is above 16 MiB."""
+
+
+class BlobUnavailable(BlobError):
+    """No source gave the blob; the text is one line."""
+
+
+# --- on disk -------------------------------------------------------------------------------------
+
+
+class BlobStore:
+    """Blobs under one folder, in 256 shards. Its calls block; run them in threads."""
+
+    def __init__(self, folder: Path, *, max_bytes: int = limits.BLOB_STORE_BYTES) -> None:
+        self.folder = folder
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._sizes: dict[bytes, int] = {}
+        """Hash -> size, the least recently used first."""
+        self._scan()
+        self.total_bytes = sum(self._sizes.values())
+
+    def _scan(self) -> None:
+        found: list[tuple[float, bytes, int]] = []
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        for shard in sorted(self.folder.iterdir()):
+            for path in shard.iterdir() if shard.is_dir() else ():
+                if path.name.startswith("."):
+                    path.unlink()  # A write that a crash cut off.
+                    continue
+                with contextlib.suppress(ValueError):
+                    facts = path.stat()
+                    found.append((facts.st_mtime, bytes.fromhex(path.name), facts.st_size))
+        self._sizes = {hash_: size for _, hash_, size in sorted(found)}
+
+    def _path(self, hash_: bytes) -> Path:
+        name = hash_.hex()
+        return self.folder / name[:2] / name
+
+    def has(self, hash_: bytes) -> bool:
+        """Whether the blob is here, as far as the names tell; `get` looks at the bytes."""
+        return hash_ in self._sizes
+
+    def put(self, content: bytes, pinned: Collection[bytes] = ()) -> BlobRef:
+        """Keep content; on return it is durable. The oldest blobs not `pinned` make room.
+
+        Raises `BlobTooLarge` above 16 MiB, and `BlobError` without room.
+        """
+        size = len(content)
+        if size > MAX_BLOB_BYTES:
+            raise BlobTooLarge(
+                f"{size} bytes are too many: inputs and results have at most {MAX_BLOB_BYTES} bytes"
+            )
+        blob = BlobRef(content_hash(content), size)
+        with self._lock:
+            if not self.has(blob.hash):
+                self._make_room(size, pinned)
+                self._write(self._path(blob.hash), content)
+                self._sizes[blob.hash] = size
+                self.total_bytes += size
+        return blob
+
+    def _write(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            new_shard = not path.parent.exists()
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            with open(temporary, "xb", opener=_private) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+            if new_shard:
+                sync_folder(self.folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise BlobError(f"cannot keep a blob in {self.folder}: {error.strerror}") from error
+
+    def _make_room(self, size: int, pinned: Collection[bytes]) -> None:
+        for hash_ in [hash_ for hash_ in self._sizes if hash_ not in pinned]:
+            if self.total_bytes + size <= self._max_bytes:
+                return
+            self._forget(hash_)
+        if self.total_bytes + size > self._max_bytes:
+            raise BlobError(
+                f"the blobs in {self.folder} fill their {self._max_bytes} bytes with tasks that "
+                "are still open: wait for some to end, or cancel them"
+            )
+
+    def _forget(self, hash_: bytes) -> None:
+        self._path(hash_).unlink(missing_ok=True)
+        self.total_bytes -= self._sizes.pop(hash_, 0)
+
+    def open(self, hash_: bytes) -> BinaryIO | None:
+        """The blob's file at its start, its bytes verified, or None.
+
+        A damaged file is removed, as if it had never been. An open one outlives its removal.
+        """
+        if not self.has(hash_):
+            return None
+        try:
+            file = self._path(hash_).open("rb")
+        except OSError:
+            file = None
+        if file is not None and hashlib.file_digest(file, "sha256").digest() == hash_:
+            file.seek(0)
+            with self._lock:
+                size = self._sizes.pop(hash_, None)
+                if size is not None:
+                    self._sizes[hash_] = size
+            return file
+        if file is not None:
+            file.close()
+        with self._lock:
+            self._forget(hash_)
+        return None
+
+    def get(self, hash_: bytes) -> bytes | None:
+        """The content, verified, or None."""
+        file = self.open(hash_)
+        if file is None:
+            return None
+        with file:
+            return file.read()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def _framed(value: Any) -> bytes:
+    message = encode(value)
+    return len(message).to_bytes(2, "big") + message
+
+
+async def _read_exactly(stream: trio.SocketStream, size: int) -> bytes:
+    """`size` bytes. Raises `Malformed` where the stream ends before."""
+    content = bytearray()
+    while len(content) < size:
+        chunk = await stream.receive_some(size - len(content))
+        if not chunk:
+            raise Malformed("cut-off")
+        content += chunk
+    return bytes(content)
+
+
+async def _read_message(stream: trio.SocketStream) -> list[Any]:
+    size = int.from_bytes(await _read_exactly(stream, 2), "big")
+    if size > limits.BLOB_REQUEST_BYTES:
+        raise Malformed("too-large")
+    message = decode(await _read_exactly(stream, size), limits.BLOB_REQUEST_BYTES)
+    if type(message) is not list or not message or message[0] != VERSION:
+        raise Malformed("version")
+    return message
+
+
+def encode_request(network: bytes, hash_: bytes, offset: int) -> bytes:
+    """The request as it travels."""
+    return _framed([VERSION, network, "get", hash_, offset])
+
+
+def _parse_request(message: list[Any], network: bytes) -> tuple[bytes, int]:
+    if len(message) != 5 or message[1] != network or message[2] != "get":
+        raise Malformed("request")
+    hash_, offset = message[3:]
+    if type(hash_) is not bytes or len(hash_) != HASH_BYTES:
+        raise Malformed("request")
+    if type(offset) is not int or not 0 <= offset <= MAX_BLOB_BYTES:
+        raise Malformed("request")
+    return hash_, offset
+
+
+# --- serving -------------------------------------------------------------------------------------
+
+
+class BlobServer:
+    """Gives blobs to whoever asks in the same network; `drops` counts what was refused."""
+
+    def __init__(self, store: BlobStore, network: bytes) -> None:
+        self._store = store
+        self._network = network
+        self._open: Counter[str] = Counter()
+        self.drops: Counter[str] = Counter()
+
+    async def serve(self, listeners: Sequence[socket.socket]) -> None:
+        """Serve connections on listening sockets, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for listener in listeners:
+                nursery.start_soon(self._accept, trio.socket.from_stdlib_socket(listener), nursery)
+
+    async def _accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                connection, name = await listener.accept()
+            except OSError:
+                # Out of descriptors, or gone before it was accepted: give others time to end.
+                self.drops["blob-accept"] += 1
+                await trio.sleep(limits.BLOB_ACCEPT_PAUSE_MS / 1_000)
+                continue
+            host = _reach(str(name[0]))
+            if (
+                self._open.total() >= limits.BLOB_CONNECTIONS
+                or self._open[host] >= limits.BLOB_CONNECTIONS_PER_HOST
+            ):
+                self.drops["blob-busy"] += 1
+                connection.close()
+                continue
+            self._open[host] += 1
+            nursery.start_soon(self._serve, trio.SocketStream(connection), host)
+
+    async def _serve(self, stream: trio.SocketStream, host: str) -> None:
+        try:
+            with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
+                async with stream:
+                    await self._answer(stream)
+        except Malformed as error:
+            self.drops[f"blob-{error.reason}"] += 1
+        except trio.TooSlowError:
+            self.drops["blob-slow"] += 1
+        except (OSError, trio.BrokenResourceError):
+            self.drops["blob-broken"] += 1
+        finally:
+            self._open[host] -= 1
+            if not self._open[host]:
+                del self._open[host]
+
+    async def _answer(self, stream: trio.SocketStream) -> None:
+        with trio.fail_after(limits.BLOB_REQUEST_MS / 1_000):
+            hash_, offset = _parse_request(await _read_message(stream), self._network)
+        file = await trio.to_thread.run_sync(self._store.open, hash_)
+        if file is None:
+            await _send(stream, _framed([VERSION, int(BlobStatus.MISSING), 0]))
+            return
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            await _send(stream, _framed([VERSION, int(BlobStatus.HERE), size]))
+            file.seek(offset)
+            # The bytes were hashed a moment ago, so they come from memory and not from the disk.
+            while chunk := file.read(limits.BLOB_CHUNK_BYTES):
+                await _send(stream, chunk)
+
+
+def _reach(host: str) -> str:
+    """What counts as one asker: an IPv4 address, or an IPv6 network of 64 bits."""
+    literal = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(literal, ipaddress.IPv4Address):
+        return host
+    return str(ipaddress.ip_network((literal, 64), strict=False))
+
+
+async def _send(stream: trio.SocketStream, data: bytes) -> None:
+    with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
+        await stream.send_all(data)
+
+
+# --- fetching ------------------------------------------------------------------------------------
+
+
+class _SourceFailed(Exception):
+    """This source did not give what was asked; the text is short."""
+
+
+async def fetch_blob(network: bytes, blob: BlobRef, sources: Sequence[Address]) -> bytes:
+    """The blob's content, its hash checked, from the first of `sources` that has it.
+
+    What one source gave before it broke off is kept, and the next is asked for the rest; if the
+    whole has another hash, the source that ended it is asked for all of it, once. Raises
+    `BlobUnavailable` with a line that tells what each source said.
+    """
+    if blob.size > MAX_BLOB_BYTES:
+        raise BlobUnavailable(f"a blob of {blob.size} bytes is larger than {MAX_BLOB_BYTES}")
+    content = bytearray()
+    told: list[str] = []
+    for source in tuple(dict.fromkeys(sources))[: limits.BLOB_SOURCES]:
+        mixed = len(content) > 0
+        for _ in range(2):
+            try:
+                with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
+                    await _fetch_rest(network, blob, source, content)
+            except (_SourceFailed, Malformed, OSError, trio.TooSlowError) as error:
+                told.append(_said(source, error))
+                break
+            if hashlib.sha256(content).digest() == blob.hash:
+                return bytes(content)
+            content.clear()
+            if not mixed:
+                told.append(_said(source, _SourceFailed("other content than its hash says")))
+                break
+            mixed = False
+    reasons = "; ".join(told) or "nobody is known to have it"
+    raise BlobUnavailable(f"blob {blob.hash.hex()[:16]} ({blob.size} bytes): {reasons}")
+
+
+def _said(source: Address, error: Exception) -> str:
+    match error:
+        case trio.TooSlowError():
+            text = "too slow"
+        case OSError():
+            text = error.strerror or "no connection"
+        case trio.BrokenResourceError():
+            text = "broke off"
+        case _:
+            text = str(error)
+    return f"{source[0]} port {source[1]}: {text}"
+
+
+async def _fetch_rest(network: bytes, blob: BlobRef, source: Address, content: bytearray) -> None:
+    """Append what is missing of `content`. Raises on any failure; what came stays."""
+    stream = await _connect(source)
+    async with stream:
+        try:
+            await _send(stream, encode_request(network, blob.hash, len(content)))
+            with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
+                answer = await _read_message(stream)
+            _check_answer(answer, blob)
+            while len(content) < blob.size:
+                with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
+                    chunk = await stream.receive_some(
+                        min(limits.BLOB_CHUNK_BYTES, blob.size - len(content))
+                    )
+                if not chunk:
+                    raise _SourceFailed("broke off")
+                content += chunk
+        except trio.BrokenResourceError as error:
+            raise _SourceFailed("broke off") from error
+
+
+def _check_answer(answer: list[Any], blob: BlobRef) -> None:
+    if len(answer) != 3 or answer[1] != BlobStatus.HERE:
+        raise _SourceFailed("does not have it")
+    if answer[2] != blob.size:
+        raise _SourceFailed("has another size")
+
+
+async def _connect(source: Address) -> trio.SocketStream:
+    literal = parse_literal(source[0])
+    if literal is None:
+        raise _SourceFailed("no address")
+    family, host, scope = literal
+    connection = trio.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        with trio.fail_after(limits.BLOB_CONNECT_MS / 1_000):
+            name = (host, source[1]) if family == socket.AF_INET else (host, source[1], 0, scope)
+            await connection.connect(name)
+    except BaseException:
+        connection.close()
+        raise
+    return trio.SocketStream(connection)
+
+
+class BlobFetcher:
+    """Fetches into a store, a few at once; the rest wait, bounded."""
+
+    def __init__(
+        self, store: BlobStore, network: bytes, pinned: Callable[[], Collection[bytes]]
+    ) -> None:
+        self._store = store
+        self._network = network
+        self._pinned = pinned
+        self._turn = trio.Semaphore(limits.BLOB_FETCHES)
+
+    async def fetch(self, blob: BlobRef, sources: Sequence[Address]) -> bytes:
+        """The content, kept in the store. Raises `BlobError` or `BlobUnavailable`."""
+        content = await trio.to_thread.run_sync(self._store.get, blob.hash)
+        if content is not None:
+            return content
+        if self._turn.statistics().tasks_waiting >= limits.BLOB_FETCHES_WAITING:
+            raise BlobUnavailable("too many blobs are being fetched")
+        async with self._turn:
+            content = await trio.to_thread.run_sync(self._store.get, blob.hash)
+            if content is None:
+                content = await fetch_blob(self._network, blob, sources)
+                await trio.to_thread.run_sync(self._store.put, content, self._pinned())
+        return content
