@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -24,7 +25,7 @@ TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0)
 """Seconds. A node answers in milliseconds; one that is stopped does not answer at all."""
 STREAM_TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0, write=30.0)
 """An event stream says something at least every 10 s."""
-Params = Mapping[str, str | int]
+Params = Mapping[str, str | int | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def find_node(options: argparse.Namespace) -> NodeAddress:
         raise CommandError(Exit.REFUSED, str(error)) from error
 
 
-_EXIT_OF_STATUS: Final = {404: Exit.NOT_FOUND, 300: Exit.NOT_FOUND}
+def segment(text: str) -> str:
+    """What a person typed as one segment of a path, whatever is in it."""
+    return quote(text, safe="") or "-"
 
 
 def error_of(status: int, content: bytes) -> CommandError:
@@ -89,7 +92,7 @@ def error_of(status: int, content: bytes) -> CommandError:
         line = str(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError):
         line = f"the node answered with HTTP {status}"
-    return CommandError(_EXIT_OF_STATUS.get(status, Exit.REFUSED), line)
+    return CommandError(Exit.NOT_FOUND if status == 404 else Exit.REFUSED, line)
 
 
 class Client:

@@ -1,7 +1,7 @@
 """The command line: `antsp2p COMMAND ...`.
 
-Law: this module only reads arguments. A command's module is imported when that command runs, so
-that `--help` and a usage error cost nothing else. A person's mistake gets one line and no traceback.
+Law: this module only reads arguments. A command's module is imported when that command runs,
+so that `--help` and a usage error cost nothing else. A person's mistake gets one line.
 """
 from __future__ import annotations
 
@@ -71,6 +71,11 @@ def _duration(text: str) -> int:
         return parse_duration_ms(text)
     except BadDuration as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _text(text: str) -> str:
+    """An argument that travels as UTF-8; bytes that are none become replacement characters."""
+    return os.fsencode(text).decode("utf-8", "replace")
 
 
 def _count(low: int, high: int) -> Callable[[str], int]:
@@ -170,19 +175,23 @@ class _Commands:
             "--network", metavar="NAME", default="local",
             help="the network to take part in (default: %(default)s)",
         )
-        start.add_argument("--nickname", default="", help="what others see beside the node's id")
+        start.add_argument("--nickname", metavar="TEXT", type=_text, default="", help="what others see beside the node's id")
+        start.add_argument(
+            "--accept-lost-store", action="store_true",
+            help="go on with a key whose history is lost, at the risk of contradicting it",
+        )
         self._add("stop", "stop the node and wait until it has ended", "node")
         self._add("status", "show what the node is doing", "node")
 
     def _add_work(self) -> None:
         work = self._add("work", "serve a capability with a command: work --can NAME -- CMD ...")
         work.usage = "antsp2p work --can NAME [--slots N] [--description TEXT] -- CMD [ARG ...]"
-        work.add_argument("--can", metavar="NAME", required=True, help="the capability served")
+        work.add_argument("--can", metavar="NAME", type=_text, required=True, help="the capability served")
         work.add_argument(
             "--slots", metavar="N", type=_count(1, 10_000), default=1,
             help="how many commands run at once (default: %(default)s)",
         )
-        work.add_argument("--description", metavar="TEXT", default="", help="what it does")
+        work.add_argument("--description", metavar="TEXT", type=_text, default="", help="what it does")
         work.epilog = (
             "CMD gets the input on standard input; its standard output is the result. Its\n"
             "environment has ANTSP2P_TASK, ANTSP2P_EPOCH, ANTSP2P_CLAIM and ANTSP2P_CAPABILITY.\n"
@@ -192,11 +201,11 @@ class _Commands:
 
     def _add_post(self) -> None:
         post = self._add("post", "offer a task")
-        post.add_argument("capability", metavar="CAPABILITY", help="what the task needs")
+        post.add_argument("capability", metavar="CAPABILITY", type=_text, help="what the task needs")
         given = post.add_mutually_exclusive_group(required=True)
         given.add_argument("--input", metavar="FILE", help="the input; - is standard input")
-        given.add_argument("--text", help="the input, as text")
-        post.add_argument("--media-type", metavar="TYPE", help="what the input is")
+        given.add_argument("--text", metavar="TEXT", help="the input, as text")
+        post.add_argument("--media-type", metavar="TYPE", type=_text, help="what the input is")
         post.add_argument("--wait", action="store_true", help="wait, and write the result out")
         post.add_argument(
             "--review", action="store_true", help="accept or reject the result yourself"
@@ -217,9 +226,9 @@ class _Commands:
             help="cancel the task after this time (default: never)",
         )
         post.add_argument("--cost", metavar="N", type=_count(1, 1_000), help="its weight in trust")
-        post.add_argument("--key", help="posting again with the same key gives the same task")
+        post.add_argument("--key", metavar="TEXT", type=_text, help="posting again with the same key gives the same task")
         post.add_argument(
-            "--after", metavar="TASK", action="append", default=[],
+            "--after", metavar="TASK", type=_text, action="append", default=[],
             help="an own task that must be accepted first; may be repeated",
         )
 
@@ -230,28 +239,28 @@ class _Commands:
             ("cancel", "end an own task"),
         ):
             decide = self._add(name, summary, "decide")
-            decide.add_argument("id", metavar="ID", help="the task, or how its id begins")
+            decide.add_argument("id", metavar="ID", type=_text, help="the task, or how its id begins")
             if name != "accept":
-                decide.add_argument("--reason", default="", help="said to the worker")
+                decide.add_argument("--reason", metavar="TEXT", type=_text, default="", help="said to the worker")
         tasks = self._add("tasks", "list the tasks this node knows of")
-        tasks.add_argument("--state", help="only tasks in this state")
+        tasks.add_argument("--state", metavar="STATE", type=_text, help="only tasks in this state")
         tasks.add_argument("--mine", action="store_true", help="only tasks posted here")
         tasks.add_argument(
             "--limit", metavar="N", type=_count(1, 10_000), default=50,
             help="the newest N (default: %(default)s)",
         )
         task = self._add("task", "show one task and its history")
-        task.add_argument("id", metavar="ID", help="the task, or how its id begins")
+        task.add_argument("id", metavar="ID", type=_text, help="the task, or how its id begins")
         task.add_argument("--result", action="store_true", help="write only its result out")
         task.add_argument("--wait", action="store_true", help="with --result: wait for it")
 
     def _add_looking(self) -> None:
         self._add("peers", "list the other nodes and what they can do")
         why = self._add("why", "list the records behind a node's score")
-        why.add_argument("id", metavar="NODE", help="the node, or how its id begins")
+        why.add_argument("id", metavar="NODE", type=_text, help="the node, or how its id begins")
         self._add("watch", "follow what happens")
         log = self._add("log", "print signed records readably")
-        log.add_argument("--author", metavar="NODE", help="only records of this node")
+        log.add_argument("--author", metavar="NODE", type=_text, help="only records of this node")
         log.add_argument(
             "--limit", metavar="N", type=_count(1, 10_000), default=50,
             help="the last N (default: %(default)s)",

@@ -1,4 +1,4 @@
-"""What the exit code of a command says. Scripts depend on it; a number never changes its meaning."""
+"""What the exit code of a command says. Scripts depend on it: a number keeps its meaning."""
 from __future__ import annotations
 
 from enum import IntEnum

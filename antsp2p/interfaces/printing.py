@@ -65,7 +65,7 @@ def say_json(value: Any) -> None:
 
 
 def write_content(content: bytes) -> None:
-    """A result: byte for byte into a pipe or file; on a terminal, text with its controls escaped."""
+    """A result: byte for byte into a pipe or file, and escaped on a terminal."""
     output = sys.stdout.buffer
     if sys.stdout.isatty():
         text = escape(content.decode("utf-8", "replace"), keep="\n\t")

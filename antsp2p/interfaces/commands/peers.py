@@ -1,0 +1,43 @@
+"""`antsp2p peers`: the other nodes."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from antsp2p.interfaces.client import Client
+from antsp2p.interfaces.exit_codes import Exit
+from antsp2p.interfaces.printing import say_json, say_table, short
+
+if TYPE_CHECKING:
+    import argparse
+
+_COLUMNS = ("node", "link", "rtt", "score", "free", "address", "name", "can")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the other nodes, linked ones first, then by score."""
+    with Client(options) as client:
+        answer = client.get("/v1/peers")
+    if options.json:
+        say_json(answer)
+    else:
+        say_table(_COLUMNS, [_row(peer) for peer in answer["peers"]], "no other node is known yet")
+    return Exit.OK
+
+
+def score_text(score: Any) -> str:
+    """A score as people read it: unknown is not bad."""
+    if not score["known"]:
+        return "unknown"
+    return f"{score['score_ppm'] / 1_000_000:.2f} (+{score['accepted']} -{score['failed']})"
+
+
+def _row(peer: Any) -> tuple[str, ...]:
+    can = ", ".join(f"{item['name']}×{item['slots']}" for item in peer["capabilities"])
+    rtt_ms, free = peer["rtt_ms"], peer["free_slots"]
+    return (
+        short(peer["author"]), "up" if peer["linked"] else "-",
+        "-" if rtt_ms is None else f"{rtt_ms:.1f}ms",
+        "convicted" if peer["convicted"] else score_text(peer),
+        "-" if free is None else str(free), peer["address"] or "-", peer["nickname"] or "-",
+        can or "-",
+    )

@@ -1,0 +1,71 @@
+"""`antsp2p post`: offer a task, and perhaps wait for its result."""
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from antsp2p.interfaces.client import Client
+from antsp2p.interfaces.exit_codes import CommandError, Exit
+from antsp2p.interfaces.printing import complain, say, say_json
+from antsp2p.interfaces.result import wait_result, write_result
+
+if TYPE_CHECKING:
+    import argparse
+
+MAX_INPUT_BYTES: Final = 16 * 1024 * 1024
+"""What a task may carry; the node says the same, but only after it has read it all."""
+_PASSED_ON: Final = ("lease_ms", "settle_ms", "attempts", "timeout_ms", "cost", "key", "media_type")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Post the task; without `--wait` print its id, with it write the result out."""
+    content = _input(options)
+    params: dict[str, str | int | list[str]] = {"capability": options.capability}
+    params |= {
+        name: value for name in _PASSED_ON if (value := getattr(options, name)) is not None
+    }
+    if options.review:
+        params["review"] = "true"
+    if options.after:
+        params["after"] = options.after
+    with Client(options) as client:
+        task = client.call("POST", "/v1/tasks", params=params, content=content)["task"]
+        if not options.wait:
+            if options.json:
+                say_json({"task": task})
+            else:
+                say(task)
+            return Exit.OK
+        try:
+            result = wait_result(client, task)
+        except KeyboardInterrupt:
+            complain(f"no longer waiting; the task goes on: antsp2p task {task[:12]} --result")
+            return Exit.INTERRUPTED
+    write_result(task, result, as_json=options.json)
+    if result.state == "done":
+        complain(f"the result waits for your review: antsp2p accept {task[:12]}")
+    return Exit.OK
+
+
+def _input(options: argparse.Namespace) -> bytes:
+    if options.text is not None:
+        content = os.fsencode(options.text)
+    elif options.input == "-":
+        content = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+    else:
+        content = _read(Path(options.input))
+    if len(content) > MAX_INPUT_BYTES:
+        raise CommandError(
+            Exit.REFUSED, f"the input is larger than {MAX_INPUT_BYTES >> 20} MiB; split the work up"
+        )
+    return content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_INPUT_BYTES + 1)
+    except OSError as error:
+        raise CommandError(Exit.USAGE, f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,92 @@
+"""`antsp2p start`: run a node in the foreground until it is stopped."""
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from antsp2p.interfaces.client import home_path
+from antsp2p.interfaces.exit_codes import CommandError, Exit
+from antsp2p.interfaces.printing import escape, say, say_json
+from antsp2p.runtime.api import serve_api
+from antsp2p.runtime.home import HomeError
+from antsp2p.runtime.host import Host, HostOptions, open_host, stop_on_signals
+from antsp2p.runtime.store import StoreError
+from antsp2p.runtime.udp import ListenError
+from antsp2p.runtime.views import address_text
+
+if TYPE_CHECKING:
+    import argparse
+
+API_END_S: Final = 3.0
+"""The local API has this long to end its streams before the node closes without it."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the node; returns when it was stopped."""
+    host_options = HostOptions(
+        home=home_path(options), network=options.network, listen=tuple(options.listen),
+        peers=tuple(address_text(peer) for peer in options.peer), discovery=options.discovery,
+        nickname=options.nickname, accept_lost_store=options.accept_lost_store,
+    )
+    try:
+        trio.run(_serve, host_options, options.json)
+    except BaseException as error:
+        cause = _cause(error)
+        if isinstance(cause, HomeError | StoreError | ListenError):
+            raise CommandError(Exit.REFUSED, str(cause)) from error
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
+        raise
+    return Exit.OK
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The one error inside the groups that nurseries wrap around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+async def _serve(host_options: HostOptions, as_json: bool) -> None:
+    closing, closed = trio.Event(), trio.Event()
+
+    async def serve_until_closed(host: Host, *, task_status: trio.TaskStatus[None]) -> None:
+        await serve_api(host, closing, task_status=task_status)
+        closed.set()
+
+    async with trio.open_nursery() as nursery:
+        async with open_host(host_options) as host:
+            nursery.start_soon(stop_on_signals, host)
+            await nursery.start(serve_until_closed, host)
+            _announce(host, as_json)
+            await host.wait_stop()
+            closing.set()
+            with trio.move_on_after(API_END_S):
+                await closed.wait()
+        if not closed.is_set():
+            # A client that does not read holds a send which the server shields from being
+            # cancelled. The node has closed cleanly, so the process may end under it.
+            sys.stdout.flush()
+            os._exit(Exit.OK)
+        nursery.cancel_scope.cancel()
+
+
+def _announce(host: Host, as_json: bool) -> None:
+    listen = [address_text(address) for address in host.addresses]
+    if as_json:
+        say_json({
+            "ready": True, "author": host.node.author.hex(), "pid": os.getpid(),
+            "home": str(host.home.path), "network": host.node.network.hex(),
+            "network_name": host.options.network, "listen": listen,
+            "address": address_text(host.address), "socket": str(host.home.socket_path()),
+        })
+        return
+    say(f"node       {host.node.author.hex()}")
+    say(f"home       {escape(str(host.home.path))}")
+    say(f"network    {escape(host.options.network)}")
+    say(f"listening  {', '.join(listen)}")
+    say("Links are in clear, and whoever knows the network's name can take part.")
+    say("Ready. Stop with Ctrl-C or: antsp2p stop")
