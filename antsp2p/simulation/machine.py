@@ -6,8 +6,9 @@ kept, then send, then tell the node what is durable. A crash loses everything bu
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from antsp2p.events import (
     AppendRecord,
@@ -32,7 +33,7 @@ from antsp2p.simulation.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from antsp2p.coordination.body import BlobRef
     from antsp2p.events import Address
@@ -105,10 +106,8 @@ class Disk:
         return {seq: entry[0].id for seq, entry in self.logs.get(author, {}).items()}
 
 
-class NodeMaker(Protocol):
-    """Starts a node on a machine: the shipped one, unless a test breaks it on purpose."""
-
-    def __call__(self, machine: Machine) -> Node: ...
+NodeMaker = Callable[["Machine"], Node]
+"""Starts a node on a machine: the shipped one, unless a test breaks it on purpose."""
 
 
 def shipped_node(machine: Machine) -> Node:

@@ -18,7 +18,7 @@ from antsp2p.simulation.limits import COMMIT_US
 from antsp2p.simulation.machine import Disk, Machine, MachineClock
 from antsp2p.simulation.world import Violation, World
 
-from .scripted_node import ScriptedNode, own_record, script_of, scripted, silent
+from .scripted_node import Script, ScriptedNode, own_record, script_of, scripted, silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +28,19 @@ if TYPE_CHECKING:
 HINT = PeerHint(("10.0.0.2", 4700))
 
 
-def machine_with(script: object = silent, peers: int = 1) -> Machine:
+def machine_with(script: Script = silent, peers: int = 1) -> Machine:
     world = World(1)
-    machine = world.add_machine(scripted(script))  # type: ignore[arg-type]
+    machine = world.add_machine(scripted(script))
     for _ in range(peers):
         world.add_machine(scripted(silent)).start()
     machine.start()
     return machine
+
+
+def never_again(node: ScriptedNode, event: Event) -> Sequence[Effect]:
+    """Clears the deadline."""
+    node.wake_at = None
+    return ()
 
 
 def appending(node: ScriptedNode, event: Event) -> Sequence[Effect]:
@@ -140,7 +146,7 @@ def test_a_deadline_wakes_the_node_by_its_own_clock() -> None:
     node = script_of(machine)
     node.wake_at = machine.local_us + 1_100_000
     machine.tell(HINT)
-    node.script = lambda node, event: setattr(node, "wake_at", None) or ()
+    node.script = never_again
     machine.world.run(2_000_000)
     assert [event for _, event in node.seen] == [HINT, Woke()]
     assert node.seen[1][0] == machine.clock.read(1_000_000)
