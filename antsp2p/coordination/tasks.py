@@ -1,0 +1,475 @@
+"""The fold over task records: every task's resolution, kept up to date record by record.
+
+Law: the same set of records gives the same state, whatever the order in which they came, and
+`remove` is the exact inverse of `add`. The rules stand in the resolver; here is only the keeping:
+which records name which task, what must be looked at again, and what was already resolved.
+"""
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from antsp2p.coordination import resolver
+from antsp2p.coordination.body import (
+    Award,
+    Body,
+    Cancel,
+    Claim,
+    Offer,
+    Reopen,
+    Result,
+    Verdict,
+    named_ids,
+    parse_body,
+)
+from antsp2p.coordination.causality import Causality, Touched
+from antsp2p.coordination.resolver import (
+    Attempt,
+    Contest,
+    Resolution,
+    Rule,
+    Setting,
+    tie_break,
+)
+from antsp2p.coordination.state import ENDS, State
+from antsp2p.records.record import MAX_REFS, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from antsp2p.records.clock import Clock
+
+__all__ = ["Attempt", "Resolution", "Rule", "State", "TaskFold"]
+
+_Pair = tuple[Record, Any]
+_B = TypeVar("_B", Award, Verdict)
+_LISTS: Final[dict[type[Any], Callable[[Contest], list[Any]]]] = {
+    Claim: lambda contest: contest.claims,
+    Award: lambda contest: contest.awards,
+    Reopen: lambda contest: contest.reopens,
+    Result: lambda contest: contest.results,
+    Verdict: lambda contest: contest.verdicts,
+    Cancel: lambda contest: contest.cancels,
+}
+_SNAPSHOT_MODULUS: Final = 2**256
+
+
+def _place(pair: _Pair) -> tuple[int, bytes]:
+    return pair[0].seq, pair[0].author
+
+
+class TaskFold:
+    """All tasks. `add` takes any record; those that say nothing about tasks may carry refs."""
+
+    def __init__(self) -> None:
+        self._causality = Causality()
+        self._contests: dict[bytes, Contest] = {}
+        self._convicted: set[bytes] = set()
+        self._resolved: dict[bytes, Resolution] = {}
+        self._offers_at: dict[tuple[bytes, int], bytes] = {}
+        self._offers_by_key: dict[tuple[bytes, bytes], list[tuple[int, bytes]]] = {}
+        self._waiting: dict[tuple[bytes, int], dict[bytes, None]] = {}
+        self._waiting_claims: dict[tuple[bytes, bytes], dict[bytes, None]] = {}
+        self._changed: dict[bytes, None] = {}
+        self._digests: dict[bytes, int] = {}
+        self._digest_sum = 0
+        self._active: dict[bytes, None] = {}
+
+    # --- taking in -----------------------------------------------------------------------------
+
+    def add(self, record: Record) -> tuple[bytes, ...]:
+        """Take in a record. Returns the sorted ids of the tasks whose state may have changed.
+
+        Adding a record again changes nothing. A record without meaning for tasks changes
+        something only by its refs, and only where it came after later records of its author.
+        """
+        if record.id in self._causality:
+            return ()
+        body = parse_body(record)
+        task = _task_of(record, body)
+        touched = self._causality.add(record, task, _named(record, body))
+        tasks = dict.fromkeys(touched.tasks)
+        self._spread(touched, tasks)
+        if body is not None and task is not None:
+            self._enter(task, record, body, tasks)
+        return self._touch(tasks)
+
+    def remove(self, record: Record) -> tuple[bytes, ...]:
+        """Undo the `add` of a record. Returns the tasks whose state may have changed, also such
+        as are no longer there."""
+        if record.id not in self._causality:
+            return ()
+        body = parse_body(record)
+        task = _task_of(record, body)
+        touched = self._causality.remove(record)
+        tasks = dict.fromkeys(touched.tasks)
+        self._spread(touched, tasks)
+        if body is not None and task is not None:
+            self._leave(task, record, body, tasks)
+        return self._touch(tasks, (record.id,) if isinstance(body, Offer) else ())
+
+    def convict(self, author: bytes) -> tuple[bytes, ...]:
+        """The author forked its log: its claims hold nothing, its open tasks are orphaned.
+
+        Its records from the fork on are removed by the caller. There is no way back.
+        """
+        if author in self._convicted:
+            return ()
+        self._convicted.add(author)
+        return self._touch(self._causality.tasks_of(author))
+
+    def _enter(
+        self, task: bytes, record: Record, body: Body, tasks: dict[bytes, None]
+    ) -> None:
+        contest = self._contests.get(task)
+        if contest is None:
+            contest = self._contests[task] = Contest(task)
+        if isinstance(body, Offer):
+            contest.offer = (record, body)
+            self._offers_at[record.author, record.seq] = task
+            if body.idempotency_key:
+                key = (record.author, body.idempotency_key)
+                insort(self._offers_by_key.setdefault(key, []), (record.seq, task))
+            for seq in body.after:
+                self._waiting.setdefault((record.author, seq), {})[task] = None
+        else:
+            insort(_LISTS[type(body)](contest), (record, body), key=_place)
+        self._note_waiting_claims(contest, record, body)
+        if isinstance(body, Offer | Verdict | Cancel):
+            self._touch_group(contest, tasks)
+
+    def _leave(
+        self, task: bytes, record: Record, body: Body, tasks: dict[bytes, None]
+    ) -> None:
+        contest = self._contests[task]
+        if isinstance(body, Offer | Verdict | Cancel):
+            self._touch_group(contest, tasks)
+        if isinstance(body, Offer):
+            contest.offer = None
+            del self._offers_at[record.author, record.seq]
+            if body.idempotency_key:
+                group = self._offers_by_key[record.author, body.idempotency_key]
+                group.remove((record.seq, task))
+                if not group:
+                    del self._offers_by_key[record.author, body.idempotency_key]
+            for seq in body.after:
+                _discard(self._waiting, (record.author, seq), task)
+        else:
+            pairs = _LISTS[type(body)](contest)
+            del pairs[bisect_left(pairs, (record.seq, record.author), key=_place)]
+        if contest.is_empty():
+            del self._contests[task]
+
+    def _note_waiting_claims(self, contest: Contest, record: Record, body: Body) -> None:
+        """Remember which claims ask how far their author's log reaches into the requester's.
+
+        An entry that outlives its claim costs one needless look.
+        """
+        if contest.offer is None or not contest.offer[1].after:
+            return
+        requester = contest.offer[0].author
+        claims = contest.claims if isinstance(body, Offer) else [(record, body)]
+        for claim, claim_body in claims:
+            if isinstance(claim_body, Claim):
+                self._waiting_claims.setdefault((claim.author, requester), {})[contest.task] = None
+
+    def _touch_group(self, contest: Contest, tasks: dict[bytes, None]) -> None:
+        """The offer's aliases, and the tasks that come after any of them."""
+        if contest.offer is None:
+            return
+        record, offer = contest.offer
+        group = self._offers_by_key.get((record.author, offer.idempotency_key))
+        for seq, task in group or [(record.seq, record.id)]:
+            tasks[task] = None
+            tasks.update(self._waiting.get((record.author, seq), {}))
+
+    def _spread(self, touched: Touched, tasks: dict[bytes, None]) -> None:
+        for pair in touched.pairs:
+            tasks.update(self._waiting_claims.get(pair, {}))
+
+    def _touch(
+        self, tasks: Iterable[bytes], gone: tuple[bytes, ...] = ()
+    ) -> tuple[bytes, ...]:
+        known: dict[bytes, None] = {}
+        for task in (*tasks, *gone):
+            self._resolved.pop(task, None)
+            contest = self._contests.get(task)
+            if task in gone or (contest is not None and contest.offer is not None):
+                known[task] = None
+        self._changed.update(known)
+        return tuple(sorted(known))
+
+    # --- what was offered and said -------------------------------------------------------------
+
+    def _offered(self, task: bytes) -> Contest | None:
+        contest = self._contests.get(task)
+        return None if contest is None or contest.offer is None else contest
+
+    def offer(self, task: bytes) -> tuple[Record, Offer] | None:
+        """The offer that the task is, if it is here."""
+        contest = self._contests.get(task)
+        return None if contest is None else contest.offer
+
+    def task_ids(self) -> tuple[bytes, ...]:
+        """Every task whose offer is here, aliases too; sorted."""
+        return tuple(sorted(
+            task for task, contest in self._contests.items() if contest.offer is not None
+        ))
+
+    def active(self) -> tuple[bytes, ...]:
+        """The tasks that have not ended, aliases left out; sorted."""
+        self._settle()
+        return tuple(sorted(self._active))
+
+    def claims(self, task: bytes) -> tuple[tuple[Record, Claim], ...]:
+        """The claims of the task that are not void, by (epoch, seq, author)."""
+        contest = self._offered(task)
+        if contest is None:
+            return ()
+        setting = self._setting(contest)
+        claims = [
+            pair for pair in contest.claims if not resolver.is_void(contest, pair[0], setting)
+        ]
+        return tuple(sorted(claims, key=lambda pair: (pair[1].epoch, *_place(pair))))
+
+    def results(self, task: bytes) -> tuple[tuple[Record, Result], ...]:
+        """The results that claimants gave for their own claims, by (epoch, seq, author)."""
+        claims = {record.id: (record, claim) for record, claim in self.claims(task)}
+        found = [
+            (record, result) for record, result in self._contest_of(task).results
+            if result.claim in claims and claims[result.claim][0].author == record.author
+        ]
+        found.sort(key=lambda pair: (claims[pair[1].claim][1].epoch, *_place(pair)))
+        return tuple(found)
+
+    def verdicts(self, task: bytes) -> tuple[tuple[Record, Verdict], ...]:
+        """The requester's verdicts, by seq."""
+        return self._by_requester(task, self._contest_of(task).verdicts)
+
+    def awards(self, task: bytes) -> tuple[tuple[Record, Award], ...]:
+        """The requester's awards, by seq."""
+        return self._by_requester(task, self._contest_of(task).awards)
+
+    def reopens(self, task: bytes) -> tuple[tuple[Record, Reopen], ...]:
+        """All reopens, valid or not, by (epoch, seq, author)."""
+        reopens = self._contest_of(task).reopens
+        return tuple(sorted(reopens, key=lambda pair: (pair[1].epoch, *_place(pair))))
+
+    def _contest_of(self, task: bytes) -> Contest:
+        return self._offered(task) or Contest(task)
+
+    def _by_requester(
+        self, task: bytes, pairs: list[tuple[Record, _B]]
+    ) -> tuple[tuple[Record, _B], ...]:
+        contest = self._offered(task)
+        if contest is None or contest.offer is None:
+            return ()
+        requester = contest.offer[0].author
+        return tuple(pair for pair in pairs if pair[0].author == requester)
+
+    def valid_reopens(self, task: bytes, epoch: int) -> tuple[Record, ...]:
+        """The reopens of `epoch` that rule 2 lets count, by (seq, author)."""
+        contest = self._offered(task)
+        return () if contest is None else tuple(self._read(contest).reopens.get(epoch, ()))
+
+    # --- what follows --------------------------------------------------------------------------
+
+    def resolve(self, task: bytes) -> Resolution | None:
+        """The task's resolution, or None where its offer is not here."""
+        resolution = self._resolved.get(task)
+        if resolution is None:
+            contest = self._offered(task)
+            if contest is None:
+                return None
+            original = self._original(contest)
+            if original == task:
+                resolution = resolver.resolve(contest, self._setting(contest))
+            else:
+                resolution = Resolution(
+                    task, State.OPEN, 0, None, Rule.NONE, settled=False, end=None,
+                    claims_in_epoch=0, alias_of=original,
+                )
+            self._resolved[task] = resolution
+        return resolution
+
+    def attempts(self, task: bytes) -> tuple[Attempt, ...]:
+        """The claims that were awarded, gave a result, were reopened or hold, in epoch order.
+
+        More than one author in it: the task has moved.
+        """
+        contest = self._evaluated(task)
+        return () if contest is None else resolver.attempts(contest, self._setting(contest))
+
+    def candidates(self, task: bytes) -> tuple[Record, ...]:
+        """The claims that rule 5 admits in the highest open epoch, by (seq, author)."""
+        contest = self._evaluated(task)
+        if contest is None:
+            return ()
+        return resolver.candidates(contest, self._setting(contest), self._read(contest))
+
+    def excluded(self, task: bytes) -> frozenset[bytes]:
+        """The authors whom the requester shut out of the highest open epoch."""
+        contest = self._offered(task)
+        return frozenset() if contest is None else resolver.excluded(contest, self._read(contest))
+
+    def after_satisfied(self, task: bytes) -> bool:
+        """Whether every task that the offer comes after has ended accepted."""
+        contest = self._offered(task)
+        return contest is not None and self._accepted_at(contest) is not None
+
+    def claim_refs(self, task: bytes, author: bytes) -> tuple[bytes, ...]:
+        """What a claim that `author` makes now must ref, at most `MAX_REFS`, in byte order.
+
+        First a valid reopen of the epoch before and the last accept that `after` asks for, both
+        unless they stand in the author's own log; then the rivals' claims: the undominated
+        candidates, the other candidates, the other claims of the epoch, each lowest tie-break
+        first.
+        """
+        contest = self._evaluated(task)
+        if contest is None or contest.offer is None:
+            return ()
+        reading, setting = self._read(contest), self._setting(contest)
+        refs = dict.fromkeys(self._needed_refs(contest, reading, author))
+        rivals = resolver.candidates(contest, setting, reading)
+        best = resolver.undominated(contest, setting, rivals)
+        others = [
+            record for record, claim in reading.claims.values() if claim.epoch == reading.epoch
+        ]
+        for group in (best, rivals, others):
+            for record in sorted(
+                group, key=lambda claim: (tie_break(task, reading.epoch, claim.author), claim.seq)
+            ):
+                if record.author != author:
+                    refs[record.id] = None
+        return tuple(sorted(list(refs)[:MAX_REFS]))
+
+    def _needed_refs(
+        self, contest: Contest, reading: resolver.Reading, author: bytes
+    ) -> list[bytes]:
+        assert contest.offer is not None
+        requester = contest.offer[0].author
+        refs: list[bytes] = []
+        doors = [
+            record for record in reading.reopens.get(reading.epoch - 1, ())
+            if record.author != author
+        ]
+        if doors:
+            door = min(doors, key=lambda d: (d.author != requester, d.seq, d.author))
+            refs.append(door.id)
+        if requester != author:
+            accepts = [accept for accept in self._after_accepts(contest) if accept is not None]
+            if accepts:
+                refs.append(max(accepts, key=lambda accept: accept.seq).id)
+        return refs
+
+    def clock(self, task: bytes, record_id: bytes) -> Clock:
+        """clock_T of a record of the task, with its author's own lower records of the task.
+
+        Empty where the record is not here.
+        """
+        return self._causality.clock(task, record_id)
+
+    def snapshot(self) -> bytes:
+        """32 bytes that commit to every task's resolution: equal sets, equal bytes."""
+        self._settle()
+        return hashlib.sha256(
+            len(self._digests).to_bytes(8, "big") + self._digest_sum.to_bytes(32, "big")
+        ).digest()
+
+    def _settle(self) -> None:
+        """Bring what is kept over all tasks up to date with those that changed."""
+        for task in self._changed:
+            resolution = self.resolve(task)
+            self._digest_sum -= self._digests.pop(task, 0)
+            self._active.pop(task, None)
+            if resolution is not None:
+                digest = self._digests[task] = _digest(resolution)
+                self._digest_sum += digest
+                if resolution.state not in ENDS and resolution.alias_of is None:
+                    self._active[task] = None
+        self._digest_sum %= _SNAPSHOT_MODULUS
+        self._changed.clear()
+
+    # --- across tasks --------------------------------------------------------------------------
+
+    def _evaluated(self, task: bytes) -> Contest | None:
+        """The contest, unless its offer is missing or it is an alias."""
+        contest = self._offered(task)
+        return None if contest is None or self._original(contest) != task else contest
+
+    def _original(self, contest: Contest) -> bytes:
+        """The task that the offer means: the lowest of those with its author and key."""
+        assert contest.offer is not None
+        record, offer = contest.offer
+        if not offer.idempotency_key:
+            return contest.task
+        return self._offers_by_key[record.author, offer.idempotency_key][0][1]
+
+    def _setting(self, contest: Contest) -> Setting:
+        return Setting(self._causality, self._convicted, self._accepted_at(contest))
+
+    def _read(self, contest: Contest) -> resolver.Reading:
+        return resolver.read(contest, self._setting(contest))
+
+    def _accepted_at(self, contest: Contest) -> tuple[int, ...] | None:
+        accepts: list[int] = []
+        for accept in self._after_accepts(contest):
+            if accept is None:
+                return None
+            accepts.append(accept.seq)
+        return tuple(accepts)
+
+    def _after_accepts(self, contest: Contest) -> list[Record | None]:
+        """The accept that ended each task the offer comes after; an alias stands for its task."""
+        assert contest.offer is not None
+        requester = contest.offer[0].author
+        found: list[Record | None] = []
+        for seq in contest.offer[1].after:
+            named = self._contests.get(self._offers_at.get((requester, seq), b""))
+            end = None
+            if named is not None:
+                end = resolver.end_of(self._contests[self._original(named)])
+            found.append(end[0] if end is not None and isinstance(end[1], Verdict) else None)
+        return found
+
+
+def _task_of(record: Record, body: Body | None) -> bytes | None:
+    """The task that the record is of: its own id for an offer, else what it names as its task."""
+    match body:
+        case None:
+            return None
+        case Offer():
+            return record.id
+    return cast("bytes | None", getattr(body, "task", None))
+
+
+def _named(record: Record, body: Body | None) -> tuple[bytes, ...]:
+    """Every id that the record names, once; of a void one only the refs count."""
+    if body is None:
+        return record.refs
+    return tuple(dict.fromkeys((*record.refs, *named_ids(body))))
+
+
+def _discard(index: dict[Any, dict[bytes, None]], key: Any, task: bytes) -> None:
+    entries = index[key]
+    del entries[task]
+    if not entries:
+        del index[key]
+
+
+def _digest(resolution: Resolution) -> int:
+    holder, end = resolution.holder, resolution.end
+    fields = (
+        resolution.task,
+        holder.id if holder is not None else b"",
+        end.id if end is not None else b"",
+        resolution.alias_of or b"",
+        f"{resolution.state} {resolution.rule} {resolution.epoch} {resolution.claims_in_epoch} "
+        f"{resolution.settled:d}".encode(),
+    )
+    digest = hashlib.sha256()
+    for value in fields:
+        digest.update(bytes((len(value),)))
+        digest.update(value)
+    return int.from_bytes(digest.digest(), "big")
