@@ -51,6 +51,10 @@ RESOLVE_RETRY_MS: Final = 30_000
 
 DISCOVERY_CHECK_MS: Final = 30_000
 """Between two looks at the machine's interfaces."""
+DISCOVERY_ADDRESSES: Final = 32
+"""Addresses of this machine that are announced and spoken on; a host of containers has many."""
+DISCOVERY_ECHO_MS: Final = 5_000
+"""Our own announcement comes back within 2 s where multicast works at all."""
 DISCOVERY_STOP_MS: Final = 2_000
 """The goodbye on mDNS may take this long; the node does not wait longer."""
 DISCOVERED_SERVICES: Final = 256
