@@ -192,9 +192,10 @@ class Node:
         return effects
 
     def _command(self, command: Command) -> None:
-        refusal = "too much waits for a peer to confirm this node's history" * self._own.is_full
-        answer = Answer(command.request, refusal=refusal) if refusal else self._commands.run(
-            command, self._now_us)
+        if self._own.is_convicted or self._own.is_full:
+            self._effects.append(Answer(command.request, refusal=self._own.why_not))
+            return
+        answer = self._commands.run(command, self._now_us)
         durable_seq, _ = self._own.head
         if answer.refusal or not self._unsaved(durable_seq):
             self._effects.append(answer)
@@ -292,6 +293,8 @@ class Node:
                 self._unfold(record)
             for task in self.tasks.convict(proof.author):
                 self._touched[task] = None
+            self.capabilities.convict(proof.author)
+            self.ledger.convict(proof.author)
             self._notice("convicted", proof.author, seq=proof.seq)
         for record in insertion.added:
             self._fold(record)
@@ -321,6 +324,8 @@ class Node:
         self._commands.wake(now_us)
 
     def _take_turn(self, task: bytes) -> None:
+        if self._own.is_convicted:
+            return
         lapse = self.claimant.lapse(task, self._now_us)
         if lapse is not None:
             self.append(lapse)
@@ -331,7 +336,7 @@ class Node:
 
     def _claim(self, task: bytes) -> None:
         draft = self.claimant.claim(task)
-        if draft is not None:
+        if draft is not None and not self._own.is_convicted:
             record = self.append(draft)
             self.claimant.claimed(record, self._now_us)
 
@@ -354,6 +359,8 @@ class Node:
         now_us = self._now_us
         self.ledger.update(task, self.tasks)
         for _ in range(MAX_DRAFTS_PER_LOOK):
+            if self._own.is_convicted:
+                break
             draft = self.requester.next_draft(task, now_us)
             if draft is None:
                 break
@@ -368,7 +375,7 @@ class Node:
 
     def _work(self, task: bytes) -> None:
         abandoned = self.claimant.is_abandoned(task)
-        if abandoned is not None:
+        if abandoned is not None and not self._own.is_convicted:
             self.release(task, abandoned, "no agent works on it")
         change = self.claimant.update(task, self._now_us)
         if isinstance(change, Start):
@@ -463,7 +470,7 @@ class Node:
         self._durable_seq = min(self._durable_seq, pairs[0][1].seq - 1)
 
     def _beat(self) -> None:
-        if not self._own.confirmed:
+        if not self._own.confirmed or self._own.is_convicted:
             return
         now_us = self._now_us
         holdings = self.claimant.renewable(now_us)

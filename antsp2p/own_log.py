@@ -47,6 +47,18 @@ class OwnLog:
         return 0 if head is None else head.seq
 
     @property
+    def is_convicted(self) -> bool:
+        """Whether peers hold proof that our key signed two histories. Then it signs no more."""
+        return self._logs.proof(self.author) is not None
+
+    @property
+    def why_not(self) -> str:
+        """One line for a command that cannot be signed now."""
+        if self.is_convicted:
+            return "this node's key was used for two histories and is void: start with a new home"
+        return "too much waits for a peer to confirm this node's history: start a peer"
+
+    @property
     def is_full(self) -> bool:
         """Whether so much is held back that commands must be refused."""
         return len(self.held) >= MAX_HELD

@@ -264,6 +264,7 @@ class Claimant:
             and not self._tasks.candidates(task)
             and not self._awaits_award_target(resolution)
             and self._tasks.after_satisfied(task)
+            and not self._is_excluded(task)
         )
         if not is_open or resolution is None or offered is None:
             self._open.pop(task, None)
@@ -331,11 +332,15 @@ class Claimant:
         entry = self._open[task]
         if self.free_slots(entry.capability):
             place = self._rank(task, entry.epoch, entry.capability)
-            self._wait_turn(task, entry, now_us + place * RANK_SLOT_US)
+            self._wait_turn(task, entry, now_us, place)
 
-    def _wait_turn(self, task: bytes, entry: _Open, claim_at_us: int) -> None:
-        entry.claim_at_us = claim_at_us
-        self._agenda.set_earliest(task, claim_at_us)
+    def _wait_turn(self, task: bytes, entry: _Open, now_us: int, place: int) -> None:
+        """Wait for our rank's turn; a turn that is still to come is not put off."""
+        claim_at_us = now_us + place * RANK_SLOT_US
+        if entry.claim_at_us is None or entry.claim_at_us <= now_us:
+            entry.claim_at_us = claim_at_us
+        entry.claim_at_us = min(entry.claim_at_us, claim_at_us)
+        self._agenda.set_earliest(task, entry.claim_at_us)
 
     def is_our_turn(self, task: bytes, now_us: int) -> bool:
         """Whether the wait for those ranked before us is over; plans the next look if not."""
@@ -356,7 +361,7 @@ class Claimant:
             record.author == self._me and claim.epoch == entry.epoch
             for record, claim in self._tasks.claims(task)
         )
-        if claimed or task in self._by_task or self._is_excluded(task):
+        if claimed or task in self._by_task:
             return None
         return Draft(Claim(task, entry.epoch), self._tasks.claim_refs(task, self._me))
 
@@ -392,7 +397,7 @@ class Claimant:
                 break
             place = self._rank(task, entry.epoch, capability)
             if place:
-                self._wait_turn(task, entry, now_us + place * RANK_SLOT_US)
+                self._wait_turn(task, entry, now_us, place)
                 continue
             among_all = rank(task, entry.epoch, self._me, everybody, 1)
             found.append((among_all, entry.since_us, entry.epoch, task))

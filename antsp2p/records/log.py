@@ -189,6 +189,27 @@ class LogSet:
             removed=removed, convicted=lower, missing=_gap(author, log), sibling=log.sibling()
         )
 
+    def restore(self, record: Record) -> bool:
+        """Take back a record that this node had in its set before, signature unchecked.
+
+        Only for a node's own store, each log in order. False where the record does not continue
+        its author's log, or where too many authors are held.
+        """
+        log = self._logs.get(record.author)
+        if log is None:
+            if len(self._logs) >= MAX_AUTHORS:
+                return False
+            log = AuthorLog()
+        prev = log.run[-1].id if log.run else NO_PREV
+        if record.network != self._network or record.seq != len(log.run) + 1:
+            return False
+        if record.prev != prev or log.waiting or log.proof is not None:
+            return False
+        log.wait(record, is_signed=False)
+        self._by_id.update((added.id, added) for added in log.join_waiting())
+        self._settle(record.author, log)
+        return True
+
     def truncate_own(self, author: bytes, first_seq: int) -> tuple[Record, ...]:
         """Take back the author's records from `first_seq` on; returns them, ascending.
 

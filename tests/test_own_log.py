@@ -1,0 +1,107 @@
+"""The own log: held back until a peer confirms the head, signed anew on a higher one."""
+from __future__ import annotations
+
+from antsp2p.coordination.body import Award, Claim, Offer, parse_body
+from antsp2p.coordination.draft import Draft
+from antsp2p.own_log import CONFIRM_GRACE_US, OwnLog
+from antsp2p.records.keys import Identity, verify
+from antsp2p.records.log import LogSet
+from antsp2p.records.record import Record
+
+NETWORK = b"n" * 16
+ME = Identity.from_seed(b"m" * 32)
+OFFER = Offer("text.wordcount", lease_ms=1_000, settle_ms=0, attempts=1, input=b"x")
+
+
+def own_log(*, fresh: bool, history: list[Record] | None = None) -> tuple[OwnLog, LogSet]:
+    logs = LogSet(NETWORK, verify)
+    for record in history or []:
+        assert logs.restore(record)
+    return OwnLog(ME, NETWORK, logs, fresh=fresh, wall_offset_us=0), logs
+
+
+def history(count: int) -> list[Record]:
+    own, _ = own_log(fresh=True)
+    return [own.sign(Draft(OFFER), index) for index in range(count)]
+
+
+def test_a_fresh_log_waits_for_nobody() -> None:
+    own, logs = own_log(fresh=True)
+    record = own.sign(Draft(OFFER), 0)
+    assert logs.at(ME.author, 1) == record
+    assert own.held == []
+
+
+def test_after_a_restart_records_are_held_until_a_peer_reports_the_head() -> None:
+    old = history(2)
+    own, logs = own_log(fresh=False, history=old)
+    record = own.sign(Draft(OFFER), 0)
+    assert record.seq == 3
+    assert record.prev == old[-1].id
+    assert logs.at(ME.author, 3) is None
+    own.head_reported(2, old[-1].id, now_us=10)
+    assert not own.may_confirm(10)
+    assert own.may_confirm(10 + CONFIRM_GRACE_US)
+    assert own.confirm(10 + CONFIRM_GRACE_US) == []
+    assert logs.at(ME.author, 3) == record
+
+
+def test_a_peer_that_knows_nothing_or_less_confirms_too() -> None:
+    old = history(2)
+    for seq, head in ((0, bytes(32)), (1, old[0].id)):
+        own, _ = own_log(fresh=False, history=old)
+        assert own.head_reported(seq, head, 0) == ""
+        assert own.may_confirm(CONFIRM_GRACE_US)
+
+
+def test_a_peer_that_holds_something_else_at_our_place_confirms_nothing() -> None:
+    own, _ = own_log(fresh=False, history=history(2))
+    assert own.head_reported(2, b"x" * 32, 0) != ""
+    assert not own.may_confirm(10**9)
+
+
+def test_a_higher_head_is_fetched_and_what_was_held_is_signed_anew_on_top() -> None:
+    full = history(4)
+    own, logs = own_log(fresh=False, history=full[:2])
+    held_offer = own.sign(Draft(OFFER), 0)
+    held_award = own.sign(Draft(Award(held_offer.id, b"c" * 32)), 0)
+    held_after = own.sign(Draft(Offer(
+        "a", 1_000, 0, 1, input=b"", after=(1, held_offer.seq))), 0)
+    own.head_reported(4, full[3].id, 0)
+    assert not own.may_confirm(10**9)
+    logs.insert(full[2:])
+    own.recovered(0)
+    pairs = own.confirm(CONFIRM_GRACE_US)
+    assert [old for old, _ in pairs] == [held_offer, held_award, held_after]
+    offer, award, after = (new for _, new in pairs)
+    assert (offer.seq, offer.prev) == (5, full[3].id)
+    assert parse_body(award) == Award(offer.id, b"c" * 32)
+    after_body = parse_body(after)
+    assert isinstance(after_body, Offer)
+    assert after_body.after == (1, 5)
+    assert [logs.at(ME.author, seq) for seq in (5, 6, 7)] == [offer, award, after]
+    assert logs.proof(ME.author) is None
+
+
+def test_a_higher_head_that_nobody_can_show_does_not_count_for_ever() -> None:
+    old = history(2)
+    own, _ = own_log(fresh=False, history=old)
+    own.head_reported(99, b"y" * 32, 0)
+    own.head_reported(2, old[-1].id, 0)
+    assert own.may_confirm(CONFIRM_GRACE_US)
+
+
+def test_refs_to_the_own_log_are_left_out() -> None:
+    own, _ = own_log(fresh=True)
+    offer = own.sign(Draft(OFFER), 0)
+    claim = own.sign(Draft(Claim(offer.id, 0), (offer.id, b"r" * 32)), 0)
+    assert claim.refs == (b"r" * 32,)
+
+
+def test_a_convicted_key_signs_no_more() -> None:
+    own, logs = own_log(fresh=True)
+    own.sign(Draft(OFFER), 0)
+    twin, _ = own_log(fresh=True)
+    logs.insert([twin.sign(Draft(Offer("other", 1_000, 0, 1, input=b"")), 0)])
+    assert own.is_convicted
+    assert "new home" in own.why_not
