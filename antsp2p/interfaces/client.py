@@ -5,19 +5,21 @@ so that a command costs no event loop; the worker, which needs one, shares `find
 """
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 import httpx2
 
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.runtime.home import Home, HomeError, default_home
+
+if TYPE_CHECKING:
+    import argparse
 
 BASE_URL: Final = "http://antsp2p"
 """The host's name is only there because HTTP wants one."""

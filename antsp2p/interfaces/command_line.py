@@ -9,13 +9,15 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from antsp2p import __version__
 from antsp2p.interfaces.durations import BadDuration, parse_duration_ms
 from antsp2p.interfaces.exit_codes import MEANING, CommandError, Exit
 from antsp2p.interfaces.printing import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 _EPILOG: Final = "exit codes:\n" + "\n".join(
     f"  {int(code):3d}  {meaning}" for code, meaning in MEANING.items()
@@ -111,6 +113,42 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _at_least_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return number
+
+
+_ANY = _count(0, 2**53)
+_SIMULATION: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
+    ("nodes", _count(1, 100_000), "N", "how many nodes"),
+    ("tasks", _count(0, 1_000_000), "N", "how many tasks, spread over the nodes"),
+    ("loss", _loss, "SHARE", "of datagrams, besides the profile's faults"),
+    ("seed", _ANY, "N", "the same seed gives the same run"),
+    ("profile", str, "NAME", "which faults: calm, lossy, partition, crashy, mixed, ..."),
+    ("delay", str, "NAME", "how long datagrams take: lan, ..."),
+    ("capabilities", _count(1, 1_000), "N", "kinds of work"),
+    ("slots", _count(1, 10_000), "N", "tasks that a node works on at once"),
+    ("service-ms", _ANY, "MS", "how long a task takes"),
+    ("tasks-per-s", _at_least_zero, "RATE", "how fast tasks are posted"),
+    ("lease-ms", _ANY, "MS", "the tasks' lease"),
+    ("settle-ms", _ANY, "MS", "the tasks' settle window"),
+    ("attempts", _ANY, "N", "the tasks' attempts"),
+    ("timeout-ms", _ANY, "MS", "the tasks' timeout"),
+    ("blob-rate", _at_least_zero, "SHARE", "of tasks whose content is a blob"),
+    ("flaky", _ANY, "N", "nodes that fail half of their tasks"),
+    ("silent", _ANY, "N", "nodes that claim and never deliver or report"),
+    ("pretending", _ANY, "N", "nodes that report progress and never deliver"),
+    ("wrong", _ANY, "N", "nodes that deliver wrong results"),
+    ("faults-ms", _ANY, "MS", "the profile's faults end after this"),
+    ("until-ms", _ANY, "MS", "not at rest by then is a failure"),
+)
+
+
 # --- the commands --------------------------------------------------------------------------------
 
 
@@ -175,7 +213,10 @@ class _Commands:
             "--network", metavar="NAME", default="local",
             help="the network to take part in (default: %(default)s)",
         )
-        start.add_argument("--nickname", metavar="TEXT", type=_text, default="", help="what others see beside the node's id")
+        start.add_argument(
+            "--nickname", metavar="TEXT", type=_text, default="",
+            help="what others see beside the node's id",
+        )
         start.add_argument(
             "--accept-lost-store", action="store_true",
             help="go on with a key whose history is lost, at the risk of contradicting it",
@@ -186,12 +227,16 @@ class _Commands:
     def _add_work(self) -> None:
         work = self._add("work", "serve a capability with a command: work --can NAME -- CMD ...")
         work.usage = "antsp2p work --can NAME [--slots N] [--description TEXT] -- CMD [ARG ...]"
-        work.add_argument("--can", metavar="NAME", type=_text, required=True, help="the capability served")
+        work.add_argument(
+            "--can", metavar="NAME", type=_text, required=True, help="the capability served"
+        )
         work.add_argument(
             "--slots", metavar="N", type=_count(1, 10_000), default=1,
             help="how many commands run at once (default: %(default)s)",
         )
-        work.add_argument("--description", metavar="TEXT", type=_text, default="", help="what it does")
+        work.add_argument(
+            "--description", metavar="TEXT", type=_text, default="", help="what it does"
+        )
         work.epilog = (
             "CMD gets the input on standard input; its standard output is the result. Its\n"
             "environment has ANTSP2P_TASK, ANTSP2P_EPOCH, ANTSP2P_CLAIM and ANTSP2P_CAPABILITY.\n"
@@ -201,7 +246,9 @@ class _Commands:
 
     def _add_post(self) -> None:
         post = self._add("post", "offer a task")
-        post.add_argument("capability", metavar="CAPABILITY", type=_text, help="what the task needs")
+        post.add_argument(
+            "capability", metavar="CAPABILITY", type=_text, help="what the task needs"
+        )
         given = post.add_mutually_exclusive_group(required=True)
         given.add_argument("--input", metavar="FILE", help="the input; - is standard input")
         given.add_argument("--text", metavar="TEXT", help="the input, as text")
@@ -226,7 +273,10 @@ class _Commands:
             help="cancel the task after this time (default: never)",
         )
         post.add_argument("--cost", metavar="N", type=_count(1, 1_000), help="its weight in trust")
-        post.add_argument("--key", metavar="TEXT", type=_text, help="posting again with the same key gives the same task")
+        post.add_argument(
+            "--key", metavar="TEXT", type=_text,
+            help="posting again with the same key gives the same task",
+        )
         post.add_argument(
             "--after", metavar="TASK", type=_text, action="append", default=[],
             help="an own task that must be accepted first; may be repeated",
@@ -239,11 +289,17 @@ class _Commands:
             ("cancel", "end an own task"),
         ):
             decide = self._add(name, summary, "decide")
-            decide.add_argument("id", metavar="ID", type=_text, help="the task, or how its id begins")
+            decide.add_argument(
+                "id", metavar="ID", type=_text, help="the task, or how its id begins"
+            )
             if name != "accept":
-                decide.add_argument("--reason", metavar="TEXT", type=_text, default="", help="said to the worker")
+                decide.add_argument(
+                    "--reason", metavar="TEXT", type=_text, default="", help="said to the worker"
+                )
         tasks = self._add("tasks", "list the tasks this node knows of")
-        tasks.add_argument("--state", metavar="STATE", type=_text, help="only tasks in this state")
+        tasks.add_argument(
+            "--state", metavar="STATE", type=_text, help="only tasks in this state"
+        )
         tasks.add_argument("--mine", action="store_true", help="only tasks posted here")
         tasks.add_argument(
             "--limit", metavar="N", type=_count(1, 10_000), default=50,
@@ -273,7 +329,12 @@ class _Commands:
         simulate = self._add(
             "simulate", "run many nodes in a simulated world", homeless=True
         )
-        simulate.add_argument("--nodes", metavar="N", type=_count(2, 100_000), default=50)
-        simulate.add_argument("--tasks", metavar="N", type=_count(0, 1_000_000), default=200)
-        simulate.add_argument("--loss", metavar="SHARE", type=_loss, default=0.0)
-        simulate.add_argument("--seed", metavar="N", type=_count(0, 2**63), default=1)
+        # What is left out has the simulation's own default.
+        for flag, read, shown, text in _SIMULATION:
+            simulate.add_argument(
+                f"--{flag}", type=read, metavar=shown, help=text, default=argparse.SUPPRESS
+            )
+        simulate.add_argument(
+            "--review", action="store_true", default=argparse.SUPPRESS,
+            help="posters recompute each result before they accept it",
+        )

@@ -39,3 +39,10 @@ class CommandError(Exception):
         super().__init__(line)
         self.code = code
         self.line = line
+
+
+def sole_cause(error: BaseException) -> BaseException:
+    """The one error inside the groups that nurseries wrap around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -11,10 +11,8 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -52,6 +50,9 @@ from antsp2p.runtime.event_stream import EventStream, Feed
 from antsp2p.runtime.host import CommandRefused, Host
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from pathlib import Path
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from antsp2p.coordination.tasks import Resolution
@@ -67,6 +68,7 @@ MIN_PREFIX_DIGITS: Final = 4
 GRACEFUL_S: Final = 2.0
 """For requests under way when the node stops."""
 BACKLOG: Final = 128
+DEFAULT_MEDIA_TYPE: Final = "application/octet-stream"
 STATE_HEADER: Final = "X-Antsp2p-State"
 _LOG: Final = logging.getLogger("antsp2p.api")
 
@@ -105,7 +107,10 @@ class _Query:
             raise ApiError(400, f"{name} is given more than once")
         return values[0] if values else default
 
-    def number(self, name: str, default: int, high: int = 2**53) -> int:
+    def has(self, name: str) -> bool:
+        return name in self._given
+
+    def number(self, name: str, default: int = 0, high: int = 2**53) -> int:
         text = self.text(name)
         if not text:
             return default
@@ -220,15 +225,18 @@ class LocalApi:
         query = _Query(request)
         given: dict[str, Any] = {
             "capability": query.text("capability"),
-            "media_type": query.text("media_type", PostTask.media_type),
             "review": query.flag("review"),
             "idempotency_key": query.text("key").encode(),
             "after": tuple(
                 _find("task", task, self._node.tasks.task_ids()) for task in query.texts("after")
             ),
         }
+        # What is left out has the node's own default.
+        if media_type := query.text("media_type"):
+            given["media_type"] = media_type
         for name in ("lease_ms", "settle_ms", "attempts", "timeout_ms", "cost"):
-            given[name] = query.number(name, getattr(PostTask, name))
+            if query.has(name):
+                given[name] = query.number(name)
         query.end()
         given["input"] = await self._content(await _read_body(request))
         answer = await self._host.command(PostTask, **given)
@@ -438,7 +446,7 @@ class LocalApi:
     async def claim_result(self, request: Request) -> Response:
         query = _Query(request)
         outcome, error = query.text("outcome", "done"), query.text("error")
-        media_type = query.text("media_type", FinishClaim.media_type)
+        media_type = query.text("media_type", DEFAULT_MEDIA_TYPE)
         query.end()
         if outcome not in ("done", "failed"):
             raise ApiError(400, "outcome must be done or failed")

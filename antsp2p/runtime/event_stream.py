@@ -6,14 +6,15 @@ source holds open is closed then, before anything else happens.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
     from starlette.types import Receive, Scope, Send
 
 KEEP_ALIVE_S: Final = 10.0

@@ -26,12 +26,12 @@ from antsp2p.coordination.body import (
     Verdict,
     parse_body,
 )
-from antsp2p.records.record import Record
 
 if TYPE_CHECKING:
     from antsp2p.coordination.tasks import Resolution
     from antsp2p.events import Notice, StartWork
     from antsp2p.node import Node
+    from antsp2p.records.record import Record
 
 View = dict[str, Any]
 

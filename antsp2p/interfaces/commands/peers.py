@@ -32,7 +32,7 @@ def score_text(score: Any) -> str:
 
 
 def _row(peer: Any) -> tuple[str, ...]:
-    can = ", ".join(f"{item['name']}×{item['slots']}" for item in peer["capabilities"])
+    can = ", ".join(f"{item['name']} ({item['slots']})" for item in peer["capabilities"])
     rtt_ms, free = peer["rtt_ms"], peer["free_slots"]
     return (
         short(peer["author"]), "up" if peer["linked"] else "-",

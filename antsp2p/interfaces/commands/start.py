@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from antsp2p.interfaces.client import home_path
-from antsp2p.interfaces.exit_codes import CommandError, Exit
+from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.printing import escape, say, say_json
 from antsp2p.runtime.api import serve_api
 from antsp2p.runtime.home import HomeError
@@ -34,20 +34,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         trio.run(_serve, host_options, options.json)
     except BaseException as error:
-        cause = _cause(error)
+        cause = sole_cause(error)
         if isinstance(cause, HomeError | StoreError | ListenError):
             raise CommandError(Exit.REFUSED, str(cause)) from error
         if isinstance(cause, KeyboardInterrupt):
             raise cause from None
         raise
     return Exit.OK
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The one error inside the groups that nurseries wrap around it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 async def _serve(host_options: HostOptions, as_json: bool) -> None:
