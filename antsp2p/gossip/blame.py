@@ -1,0 +1,47 @@
+"""Blame: how many wrong signatures a link may bring before it is cut.
+
+Law: only what the sender itself must have checked counts. Every wrong signature costs a check, so
+the number is small; a damaged datagram now and then is forgiven.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from antsp2p.gossip.limits import Limits
+    from antsp2p.gossip.link import Link
+
+
+@dataclass(slots=True, eq=False)
+class _Account:
+    count: int
+    since_us: int
+
+
+class Blame:
+    """One account per link."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._accounts: dict[int, _Account] = {}
+
+    def opened(self, link: Link, now_us: int) -> None:
+        self._accounts[link.id] = _Account(0, now_us)
+
+    def closed(self, link: Link) -> None:
+        self._accounts.pop(link.id, None)
+
+    def add(self, link: Link, now_us: int) -> bool:
+        """One more wrong signature. Returns whether the link is to be cut."""
+        account = self._accounts.get(link.id)
+        if account is None:
+            return False
+        forgiven = (now_us - account.since_us) // self._limits.bad_signature_forgiven_us
+        account.since_us += forgiven * self._limits.bad_signature_forgiven_us
+        account.count = max(0, account.count - forgiven) + 1
+        return account.count > self._limits.bad_signatures
+
+    def sizes(self) -> dict[str, int]:
+        """Table sizes, to be checked against their bounds."""
+        return {"blame": len(self._accounts)}

@@ -1,0 +1,168 @@
+"""Every bound of this floor, each with its reason.
+
+Law: numbers only. What is on the wire is a constant that all nodes share; what a node may choose
+for itself stands in `Limits`, so that a test or a small machine can choose otherwise.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+# --- shared by all nodes -------------------------------------------------------------------------
+
+MAX_DATAGRAM_BYTES: Final = 1_200
+"""Passes every path that IPv6 allows (1,280) with room for headers and tunnels (RFC 9000, 14)."""
+MAX_FRAME_BYTES: Final = 1_060
+"""A record of 1,000 bytes in its frame; what is left holds the header and a CONFIRM."""
+HELLO_BYTES: Final = 512
+"""An unproven address gets at most as much as it sent; the answers to a hello fit in this."""
+PROOF_PART_BYTES: Final = 900
+"""One part of a fork proof; with its frame it stays below MAX_FRAME_BYTES."""
+MAX_PROOF_PARTS: Final = 150
+"""135,000 bytes: more than the largest proof (130,406), which only a hostile author makes."""
+MAX_PAGE_LEAVES: Final = 12
+"""Digest lines of at most 79 bytes in one frame."""
+MAX_ADVERTS: Final = 20
+"""Adverts of at most 53 bytes in one frame."""
+MAX_WANT_RANGES: Final = 19
+"""Ranges of at most 53 bytes in one frame."""
+MAX_WANT_IDS: Final = 30
+"""Ids of 34 bytes in one frame."""
+MAX_ENTRIES: Final = 8
+"""Records in one frame: the smallest is about 180 bytes."""
+MAX_PEERS: Final = 16
+"""Addresses of at most 55 bytes in one frame."""
+MAX_FRAMES: Final = 64
+"""Frames in one datagram; more are never useful, and each costs a check."""
+
+MILLISECOND_US: Final = 1_000
+SECOND_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one node chooses for itself. Times in microseconds, sizes in bytes."""
+
+    # Links.
+    target_links: int = 8
+    """Dial until this many: with half of all nodes crashed, degree 8 still leaves none cut off."""
+    accepted_links: int = 16
+    """Taken from others on top; beyond it a newcomer displaces an accepted link."""
+    kept_links: int = 16
+    """Links to addresses that a person named come on top of the target."""
+    links_per_author: int = 2
+    """One for now and one for the moment after a restart at another address."""
+    cookie_us: int = 30 * SECOND_US
+    """A proof of address is good for one to two of these."""
+    simultaneous_us: int = 5 * SECOND_US
+    """Two hellos that crossed: within this time both sides apply the same choice."""
+    bad_signatures: int = 16
+    """Wrong signatures before a link is cut; each costs 105 µs. One is forgiven per 4 s."""
+    bad_signature_forgiven_us: int = 4 * SECOND_US
+    ban_us: int = 60 * SECOND_US
+    """How long an address that was cut gets no answer."""
+    banned_addresses: int = 256
+    reset_replies_per_s: int = 50
+    """Answers of 31 bytes to datagrams of links that this node does not have."""
+
+    # Liveness.
+    ping_active_us: int = 1 * SECOND_US
+    ping_idle_us: int = 5 * SECOND_US
+    """An idle link costs about 30 bytes a second."""
+    active_for_us: int = 5 * SECOND_US
+    """A link counts as active for this long after it carried news or differed."""
+    dead_us: int = 4_500_000
+    """Silence after an unanswered ping: four more pings were lost as well."""
+    stall_us: int = 1 * SECOND_US
+    """A gap of the own loop above this is not the peers' fault: all deadlines move by it."""
+
+    # Addresses.
+    known_addresses: int = 256
+    kept_addresses: int = 64
+    """Named by a person, never forgotten; more than anybody types."""
+    named_per_source: int = 48
+    """Addresses that one peer may make this node remember: one liar cannot fill the table."""
+    dial_us: int = 1 * SECOND_US
+    """How long a hello counts as under way."""
+    pending_dials: int = 8
+    first_backoff_us: int = 250 * MILLISECOND_US
+    max_backoff_us: int = 10 * SECOND_US
+    """Kept addresses are dialled for ever at this interval at least."""
+    long_backoff_us: int = 60 * SECOND_US
+    """Others slow down further after `patient_dials`."""
+    patient_dials: int = 10
+    named_dials: int = 2
+    """Hellos to an address that only a payload names, `named_backoff_us` apart."""
+    named_backoff_us: int = 30 * SECOND_US
+    named_dials_per_s: int = 4
+    """In all: what strangers' payloads can make this node send is 2 kB/s."""
+    heal_us: int = 10 * SECOND_US
+    """One known address outside the view is dialled this often, so that partitions heal."""
+    share_us: int = 10 * SECOND_US
+    """Addresses are shared with a link when it comes up, after this, and then ever more rarely."""
+    max_share_us: int = 320 * SECOND_US
+    own_addresses: int = 16
+
+    # Spread.
+    peer_heads: int = 4_096
+    """Per link, authors whose records the peer is known to have; forgetting costs an advert."""
+    pursuits: int = 1_024
+    """Authors being fetched at once."""
+    pursuits_per_link: int = 256
+    """Of these, those that one link may have caused."""
+    sources: int = 8
+    """Advertisers remembered for one author."""
+    asks_per_pursuit: int = 8
+    """Ranges of one author under way at once."""
+    asks_per_link: int = 32
+    """Ranges under way on one link: two datagrams of wants, so at most two windows at once."""
+    want_records: int = 1_024
+    """Records in one range: more than a window ever carries."""
+    attempts: int = 10
+    """Questions without an answer before a pursuit is left to reconciliation."""
+    first_wait_us: int = 100 * MILLISECOND_US
+    min_wait_us: int = 30 * MILLISECOND_US
+    max_wait_us: int = 1 * SECOND_US
+    id_wants: int = 256
+    """Records fetched by id: siblings that would prove a fork."""
+    ages_waiting: int = 4_096
+    """Ages of records that wait above a gap."""
+
+    # Serving.
+    serve_window_bytes: int = 32 * 1024
+    """Answer to one datagram of wants; the asker then asks on. It fits a socket's buffer."""
+    serve_bytes_per_s: int = 4 * 1024 * 1024
+    serve_burst_bytes: int = 1024 * 1024
+    """Per link: catching up stays fast, and 24 links cannot take more than a fast network."""
+    verified_ids: int = 16
+    """Signatures checked to answer one datagram of wants by id."""
+
+    # Beats and proofs.
+    beats: int = 4_096
+    """Latest beats kept, one an author; the longest not renewed gives way."""
+    beats_on_link_up: int = 64
+    """The most recent ones, told to a new link."""
+    beat_fresh_us: int = 60 * SECOND_US
+    """An older beat tells a new link nothing: no lease that it renews still counts on it."""
+    proof_assemblies: int = 4
+    """Proofs put together per link at once."""
+    proof_retry_us: int = 1 * SECOND_US
+    """A proof is sent or asked for on one link at most this often."""
+    proof_marks: int = 256
+    """Proofs per link of which it is remembered when they were last sent or asked for."""
+
+    # Reconciliation.
+    pages_per_turn: int = 16
+    """Digest pages in a burst, 16 kB."""
+    page_pause_us: int = 200 * MILLISECOND_US
+    round_us: int = 1 * SECOND_US
+    """A finished round is repeated after this long while the roots still differ."""
+    lasting_mismatches: int = 2
+    """Roots that differ in a row before pages are sent: records in flight are no difference."""
+    answers_per_page: int = 60
+    """Adverts in answer to one page; the next round brings the rest."""
+    recent_roots: int = 64
+    """Own roots remembered: a peer a moment behind does not differ."""
+
+
+DEFAULT_LIMITS: Final = Limits()

@@ -1,0 +1,44 @@
+"""The outbox: frames of one turn, per link, sent together.
+
+Law: frames of a link leave in the order in which they were posted, in as few datagrams as hold
+them. What is posted to a link that has closed meanwhile is dropped with it.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.outputs import Send
+from antsp2p.gossip.wire import Frame, encode_frame, frame_name
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from antsp2p.gossip.link import Link, Links
+
+
+class Outbox:
+    """Encoded frames waiting for the end of the turn. `sent` counts bytes by frame name."""
+
+    def __init__(self, sent: Counter[str]) -> None:
+        self._sent = sent
+        self._waiting: dict[int, tuple[Link, list[bytes]]] = {}
+
+    def post(self, link: Link, frame: Frame) -> None:
+        """Send `frame` on `link` when the turn ends."""
+        data = encode_frame(frame)
+        self._sent[frame_name(frame)] += len(data)
+        self._waiting.setdefault(link.id, (link, []))[1].append(data)
+
+    def closed(self, link: Link) -> None:
+        self._waiting.pop(link.id, None)
+
+    def flush(self, links: Links) -> list[Send]:
+        """Everything that was posted, as datagrams."""
+        sends = [
+            Send(link.address, data)
+            for link, frames in self._waiting.values()
+            for data in links.write(link, frames)
+        ]
+        self._waiting.clear()
+        self._sent["datagram"] += sum(len(send.data) for send in sends)
+        return sends

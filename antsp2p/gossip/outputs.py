@@ -1,0 +1,87 @@
+"""What comes out of the gossip engine.
+
+Law: plain frozen facts, no behaviour.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from antsp2p.gossip.wire import Address
+    from antsp2p.records.beat import Beat
+    from antsp2p.records.log import Insertion
+    from antsp2p.records.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send `data` to `address`."""
+
+    address: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Records or a proof changed the logs. `peer` is the author of the link it came by."""
+
+    insertion: Insertion
+    age_ms: int
+    """Of the last record of the run; `Gossip.age_ms` knows each one's."""
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BeatLearned:
+    """Newer than any beat before by its author, and its signature is good."""
+
+    beat: Beat
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    author: bytes
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The last link to `author` is gone."""
+
+    author: bytes
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadReported:
+    """A peer says what it holds of our own log; `seq` 0: nothing."""
+
+    peer: bytes
+    seq: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDisplaced:
+    """Own records, never sent, that were taken back: a peer has other own signed ones there.
+
+    They are to be signed again on top of the own head once that is as high as was reported.
+    """
+
+    records: tuple[Record, ...]
+
+
+Output = Learned | BeatLearned | Send | LinkUp | LinkDown | HeadReported | OwnDisplaced
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """One link, to be shown to people."""
+
+    author: bytes
+    address: Address
+    rtt_us: int | None
+    since_us: int
+    initiated: bool

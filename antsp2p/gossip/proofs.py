@@ -1,0 +1,149 @@
+"""Fork proofs in parts: sent first, put together within bounds, checked by the logs.
+
+Law: a proof is told at once to every link, and to any peer that still shows what it forbids. Who
+sent a bad part spoils nobody's proof but its own.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.limits import PROOF_PART_BYTES, Limits
+from antsp2p.gossip.wire import Frame, ProofPart, WantIds, WantProofs
+from antsp2p.records.encoding import Malformed
+from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from antsp2p.gossip.link import Link
+    from antsp2p.gossip.visible import Visible
+    from antsp2p.records.log import Insertion
+
+
+@dataclass(slots=True, eq=False)
+class _Assembly:
+    count: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Peer:
+    link: Link
+    assemblies: dict[bytes, _Assembly] = field(default_factory=dict)
+    """Proof id -> parts so far, the oldest begun first."""
+    marks: dict[tuple[str, bytes], int] = field(default_factory=dict)
+    """(sent, asked or sibling; author or record id) -> when it may be done again."""
+
+
+class Proofs:
+    """Proofs on their way. `may_send(link, size, now_us)` is the link's rate."""
+
+    def __init__(
+        self,
+        *,
+        visible: Visible,
+        limits: Limits,
+        drops: Counter[str],
+        may_send: Callable[[Link, int, int], bool],
+        post: Callable[[Link, Frame], None],
+    ) -> None:
+        self._visible = visible
+        self._limits = limits
+        self._drops = drops
+        self._may_send = may_send
+        self._post = post
+        self._peers: dict[int, _Peer] = {}
+
+    def opened(self, link: Link) -> None:
+        self._peers[link.id] = _Peer(link)
+
+    def closed(self, link: Link) -> None:
+        self._peers.pop(link.id, None)
+
+    def spread(self, author: bytes, source: Link | None, now_us: int) -> None:
+        """A proof is new here: send it to all but `source`, whatever was sent before."""
+        for peer in self._peers.values():
+            if source is None or peer.link.id != source.id:
+                peer.marks.pop(("sent", author), None)
+                self.offer(peer.link, author, now_us)
+
+    def offer(self, link: Link, author: bytes, now_us: int) -> None:
+        """Send the proof against `author`, unless that was done a moment ago."""
+        proof = self._visible.logs.proof(author)
+        if proof is None or not self._mark(link, "sent", author, now_us):
+            return
+        wire = encode_proof(proof)
+        parts = [
+            wire[start : start + PROOF_PART_BYTES]
+            for start in range(0, len(wire), PROOF_PART_BYTES)
+        ]
+        if self._may_send(link, len(wire), now_us):
+            for index, part in enumerate(parts):
+                self._post(link, ProofPart(author, proof.id, index, len(parts), part))
+
+    def ask(self, link: Link, author: bytes, now_us: int) -> None:
+        """The peer has a proof against `author` that is not here."""
+        if self._mark(link, "asked", author, now_us):
+            self._post(link, WantProofs((author,)))
+
+    def ask_sibling(self, link: Link, record_id: bytes, now_us: int) -> None:
+        """The peer may have the record that would prove a lower fork."""
+        if self._mark(link, "sibling", record_id, now_us):
+            self._post(link, WantIds((record_id,)))
+
+    def receive(self, link: Link, part: ProofPart) -> Insertion | None:
+        """One part; what the whole proof changed, once it is whole."""
+        peer = self._peers[link.id]
+        known = self._visible.logs.proof(part.author)
+        if known is not None and (known.id == part.proof and known.is_lowest):
+            return None
+        assembly = peer.assemblies.get(part.proof)
+        if assembly is None or assembly.count != part.count:
+            peer.assemblies.pop(part.proof, None)
+            while len(peer.assemblies) >= self._limits.proof_assemblies:
+                del peer.assemblies[next(iter(peer.assemblies))]
+            assembly = peer.assemblies[part.proof] = _Assembly(part.count)
+        assembly.parts[part.index] = part.data
+        if len(assembly.parts) < part.count:
+            return None
+        del peer.assemblies[part.proof]
+        wire = b"".join(assembly.parts[index] for index in range(part.count))
+        proof = self._parse(wire, part)
+        return None if proof is None else self._visible.logs.convict(proof)
+
+    def _parse(self, wire: bytes, part: ProofPart) -> ForkProof | None:
+        try:
+            proof = parse_proof(wire)
+        except Malformed as malformed:
+            self._drops["proof-" + malformed.reason] += 1
+            return None
+        if proof.id != part.proof or proof.author != part.author:
+            self._drops["proof-id"] += 1
+            return None
+        return proof
+
+    def _mark(self, link: Link, what: str, author: bytes, now_us: int) -> bool:
+        """Whether this may be done now; if so it is remembered."""
+        peer = self._peers.get(link.id)
+        if peer is None or now_us < peer.marks.get((what, author), now_us):
+            return False
+        peer.marks.pop((what, author), None)
+        if len(peer.marks) >= self._limits.proof_marks:
+            del peer.marks[next(iter(peer.marks))]
+        peer.marks[what, author] = now_us + self._limits.proof_retry_us
+        return True
+
+    def sizes(self) -> dict[str, int]:
+        """Table sizes, to be checked against their bounds."""
+        peers = self._peers.values()
+        return {
+            "assemblies": max((len(peer.assemblies) for peer in peers), default=0),
+            "proof-parts": max(
+                (len(a.parts) for peer in peers for a in peer.assemblies.values()), default=0
+            ),
+            "proof-marks": max((len(peer.marks) for peer in peers), default=0),
+        }
+
+

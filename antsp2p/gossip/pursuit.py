@@ -1,0 +1,298 @@
+"""Pursuits: fetching what others advertise, from whoever has it.
+
+Law: at most one question is under way for any record, each has a deadline, and every deadline
+leads to another advertiser or to giving up; reconciliation finds again what was given up. What an
+advert is and how answers are checked is not known here.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.limits import MAX_WANT_RANGES, Limits
+from antsp2p.gossip.wire import Frame, Range, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from antsp2p.gossip.link import Link
+
+
+@dataclass(slots=True, eq=False)
+class _Ask:
+    link: int
+    first: int
+    last: int
+    deadline_us: int
+
+
+@dataclass(slots=True, eq=False)
+class _Pursuit:
+    author: bytes
+    cause: int
+    sources: dict[int, int] = field(default_factory=dict)
+    """Link id -> highest seq it has shown."""
+    asks: list[_Ask] = field(default_factory=list)
+    attempts: int = 0
+
+
+class Pursuits:
+    """All that is being fetched by (author, seq). `have(author)` is the head held."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        drops: Counter[str],
+        have: Callable[[bytes], int],
+        wait_us: Callable[[Link], int],
+        post: Callable[[Link, Frame], None],
+    ) -> None:
+        self._limits = limits
+        self._drops = drops
+        self._have = have
+        self._wait_us = wait_us
+        self._post = post
+        self._links: dict[int, Link] = {}
+        self._pursuits: dict[bytes, _Pursuit] = {}
+        self._caused: Counter[int] = Counter()
+        self._asked: Counter[int] = Counter()
+        self._idle: dict[bytes, None] = {}
+        self._wants: dict[int, list[Range]] = {}
+        self._progress: set[int] = set()
+        self.wake_us: int | None = None
+
+    # --- links -------------------------------------------------------------------------------
+
+    def opened(self, link: Link) -> None:
+        self._links[link.id] = link
+
+    def closed(self, link: Link, now_us: int) -> None:
+        """Ask others for what was asked of `link`."""
+        if self._links.pop(link.id, None) is None:
+            return
+        self._wants.pop(link.id, None)
+        self._progress.discard(link.id)
+        for pursuit in list(self._pursuits.values()):
+            pursuit.sources.pop(link.id, None)
+            if not pursuit.sources:
+                self._end(pursuit)
+                continue
+            lost = [ask for ask in pursuit.asks if ask.link == link.id]
+            for ask in lost:
+                self._drop_ask(pursuit, ask)
+            if lost:
+                self._ask_top(pursuit, None, now_us)
+        self._caused.pop(link.id, None)
+
+    # --- wanting -----------------------------------------------------------------------------
+
+    def pursue(self, link: Link, author: bytes, upto: int, now_us: int) -> None:
+        """`link` has `author` up to `upto`: fetch what is missing."""
+        if upto <= self._have(author) or link.id not in self._links:
+            return
+        pursuit = self._pursuits.get(author) or self._begin(link, author)
+        if pursuit is None:
+            return
+        if link.id not in pursuit.sources and len(pursuit.sources) >= self._limits.sources:
+            return
+        pursuit.sources[link.id] = max(upto, pursuit.sources.get(link.id, 0))
+        self._ask_top(pursuit, link, now_us)
+
+    def fill(self, link: Link, author: bytes, first: int, last: int, now_us: int) -> None:
+        """`link` has shown a record above the gap `first` to `last`: ask it for the gap."""
+        pursuit = self._pursuits.get(author) or self._begin(link, author)
+        if pursuit is None or link.id not in self._links:
+            return
+        pursuit.sources[link.id] = max(last, pursuit.sources.get(link.id, 0))
+        while len(pursuit.sources) > self._limits.sources:
+            del pursuit.sources[next(iter(pursuit.sources))]
+        for ask in sorted(pursuit.asks, key=lambda ask: ask.first):
+            if ask.first > first:
+                self._ask(pursuit, link, first, min(last, ask.first - 1), now_us)
+            first = max(first, ask.last + 1)
+        self._ask(pursuit, link, first, last, now_us)
+
+    def arrived(self, link: Link, author: bytes, first: int, last: int, is_new: bool,
+                now_us: int) -> None:
+        """`link` has sent the records `first` to `last`."""
+        if is_new:
+            self._progress.add(link.id)
+        pursuit = self._pursuits.get(author)
+        if pursuit is None:
+            return
+        if is_new:
+            pursuit.attempts = 0
+        for ask in list(pursuit.asks):
+            if ask.first <= last and (ask.first >= first or ask.link == link.id):
+                # What a link skips in its answer was lost, and is asked for as a gap.
+                ask.first = last + 1
+                ask.deadline_us = now_us + self._wait_us(link)
+            elif first <= ask.last <= last:
+                ask.last = first - 1
+            if ask.first > ask.last:
+                self._drop_ask(pursuit, ask)
+        self._tidy(pursuit, now_us)
+
+    def ended(self, link: Link, now_us: int) -> None:
+        """The answer of `link` to a want is over: ask it on if it brought anything."""
+        if link.id not in self._progress:
+            return
+        self._progress.discard(link.id)
+        for pursuit in list(self._pursuits.values()):
+            for ask in [ask for ask in pursuit.asks if ask.link == link.id]:
+                self._drop_ask(pursuit, ask)
+                self._ask(pursuit, link, ask.first, ask.last, now_us)
+            self._tidy(pursuit, now_us)
+
+    def cut(self, author: bytes) -> None:
+        """`author` was convicted: what is wanted of it will be found anew."""
+        pursuit = self._pursuits.get(author)
+        if pursuit is not None:
+            self._end(pursuit)
+
+    # --- time --------------------------------------------------------------------------------
+
+    def due(self, now_us: int) -> None:
+        """Ask others where a deadline has passed."""
+        if self.wake_us is None or now_us < self.wake_us:
+            return
+        for pursuit in list(self._pursuits.values()):
+            late = [ask for ask in pursuit.asks if ask.deadline_us <= now_us]
+            for ask in late:
+                self._drop_ask(pursuit, ask)
+            if late:
+                self._retry(pursuit, late, now_us)
+        deadlines = (
+            ask.deadline_us for pursuit in self._pursuits.values() for ask in pursuit.asks
+        )
+        self.wake_us = min(deadlines, default=None)
+
+    def extend(self, gap_us: int) -> None:
+        """The own loop stood still for `gap_us`: answers may be waiting in the socket."""
+        for pursuit in self._pursuits.values():
+            for ask in pursuit.asks:
+                ask.deadline_us += gap_us
+
+    def flush(self, now_us: int) -> None:
+        """Send the questions of this turn."""
+        for author in list(self._idle):
+            pursuit = self._pursuits.get(author)
+            del self._idle[author]
+            if pursuit is not None and not pursuit.asks:
+                self._ask_top(pursuit, None, now_us)
+            if not self._has_room():
+                break
+        for link_id, ranges in sorted(self._wants.items()):
+            for start in range(0, len(ranges), MAX_WANT_RANGES):
+                part = tuple(ranges[start : start + MAX_WANT_RANGES])
+                self._post(self._links[link_id], Want(part))
+        self._wants.clear()
+
+    def sizes(self) -> dict[str, int]:
+        """Table sizes, to be checked against their bounds."""
+        return {
+            "pursuits": len(self._pursuits),
+            "asks": sum(len(pursuit.asks) for pursuit in self._pursuits.values()),
+            "idle": len(self._idle),
+        }
+
+    # --- small parts -------------------------------------------------------------------------
+
+    def _begin(self, link: Link, author: bytes) -> _Pursuit | None:
+        if (
+            len(self._pursuits) >= self._limits.pursuits
+            or self._caused[link.id] >= self._limits.pursuits_per_link
+        ):
+            self._drops["pursuits-full"] += 1
+            return None
+        pursuit = self._pursuits[author] = _Pursuit(author, link.id)
+        self._caused[link.id] += 1
+        return pursuit
+
+    def _end(self, pursuit: _Pursuit) -> None:
+        for ask in list(pursuit.asks):
+            self._drop_ask(pursuit, ask)
+        del self._pursuits[pursuit.author]
+        self._idle.pop(pursuit.author, None)
+        if self._caused[pursuit.cause] > 1:
+            self._caused[pursuit.cause] -= 1
+        else:
+            self._caused.pop(pursuit.cause, None)
+
+    def _tidy(self, pursuit: _Pursuit, now_us: int) -> None:
+        """End a pursuit that has what it wants; ask on in one that has nothing under way."""
+        have = self._have(pursuit.author)
+        if have >= max(pursuit.sources.values(), default=0):
+            self._end(pursuit)
+            return
+        for ask in list(pursuit.asks):
+            ask.first = max(ask.first, have + 1)
+            if ask.first > ask.last:
+                self._drop_ask(pursuit, ask)
+        if not pursuit.asks:
+            self._ask_top(pursuit, None, now_us)
+
+    def _ask_top(self, pursuit: _Pursuit, link: Link | None, now_us: int) -> None:
+        """Ask for what is above all that is held or asked for."""
+        link = link or self._source(pursuit, 0, self._have(pursuit.author) + 1)
+        if link is None:
+            return
+        covered = max((ask.last for ask in pursuit.asks), default=0)
+        first = max(covered, self._have(pursuit.author)) + 1
+        last = min(pursuit.sources[link.id], first + self._limits.want_records - 1)
+        self._ask(pursuit, link, first, last, now_us)
+
+    def _retry(self, pursuit: _Pursuit, late: list[_Ask], now_us: int) -> None:
+        pursuit.attempts += 1
+        if pursuit.attempts > self._limits.attempts:
+            self._drops["given-up"] += 1
+            self._end(pursuit)
+            return
+        have = self._have(pursuit.author)
+        for ask in late:
+            first = max(ask.first, have + 1)
+            link = self._source(pursuit, ask.link, first)
+            if link is not None:
+                self._ask(pursuit, link, first, ask.last, now_us)
+        self._tidy(pursuit, now_us)
+
+    def _source(self, pursuit: _Pursuit, after: int, seq: int) -> Link | None:
+        """The next advertiser after link `after` that has `seq`, round and round."""
+        able = sorted(link for link, upto in pursuit.sources.items() if upto >= seq)
+        if not able:
+            return None
+        return self._links[next((link for link in able if link > after), able[0])]
+
+    def _has_room(self) -> bool:
+        return any(self._asked[link] < self._limits.asks_per_link for link in self._links)
+
+    def _ask(
+        self, pursuit: _Pursuit, link: Link, first: int, last: int, now_us: int
+    ) -> None:
+        if first > last:
+            return
+        if (
+            self._asked[link.id] >= self._limits.asks_per_link
+            or len(pursuit.asks) >= self._limits.asks_per_pursuit
+        ):
+            if not pursuit.asks:
+                self._idle[pursuit.author] = None
+            return
+        wait_us = min(
+            self._wait_us(link) << min(pursuit.attempts, 8), self._limits.max_wait_us
+        )
+        ask = _Ask(link.id, first, last, now_us + wait_us)
+        pursuit.asks.append(ask)
+        self._asked[link.id] += 1
+        self._wants.setdefault(link.id, []).append(Range(pursuit.author, first, last))
+        if self.wake_us is None or ask.deadline_us < self.wake_us:
+            self.wake_us = ask.deadline_us
+
+    def _drop_ask(self, pursuit: _Pursuit, ask: _Ask) -> None:
+        pursuit.asks.remove(ask)
+        if self._asked[ask.link] > 1:
+            self._asked[ask.link] -= 1
+        else:
+            self._asked.pop(ask.link, None)

@@ -1,0 +1,148 @@
+"""Spread: telling links what is new here, and learning from them what is new there.
+
+Law: news is told at once and in batches, to those who are not known to have it; being told starts
+a pursuit. An eager tree replaces how news is told, and nothing else. What is in a record is not
+known here.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.limits import MAX_ADVERTS, Limits
+from antsp2p.gossip.wire import SHORT_ID_BYTES, Advert, Adverts, Frame, Range, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from antsp2p.gossip.link import Link
+    from antsp2p.gossip.pursuit import Pursuits
+    from antsp2p.gossip.visible import Visible
+    from antsp2p.records.record import Record
+
+
+@dataclass(slots=True, eq=False)
+class _Peer:
+    link: Link
+    heads: dict[bytes, int] = field(default_factory=dict)
+    """Author -> the highest seq that the peer has shown."""
+    pending: dict[bytes, Advert] = field(default_factory=dict)
+    suspected: dict[bytes, int] = field(default_factory=dict)
+    """Author -> when the peer may next be asked for a record that differs from ours."""
+
+
+class Spread:
+    """Adverts in and out. `offer_proof(link, author, now_us)` answers news of the convicted."""
+
+    def __init__(
+        self,
+        *,
+        visible: Visible,
+        pursuits: Pursuits,
+        limits: Limits,
+        offer_proof: Callable[[Link, bytes, int], None],
+        post: Callable[[Link, Frame], None],
+    ) -> None:
+        self._visible = visible
+        self._pursuits = pursuits
+        self._limits = limits
+        self._offer_proof = offer_proof
+        self._post = post
+        self._peers: dict[int, _Peer] = {}
+
+    def opened(self, link: Link) -> None:
+        self._peers[link.id] = _Peer(link)
+
+    def closed(self, link: Link) -> None:
+        self._peers.pop(link.id, None)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def news(self, records: Iterable[Record], source: Link | None) -> None:
+        """Records that are newly here, to be told to all but `source` when the turn ends."""
+        tops: dict[bytes, Record] = {}
+        for record in records:
+            top = tops.get(record.author)
+            if top is None or record.seq > top.seq:
+                tops[record.author] = record
+        for peer in self._peers.values():
+            if source is None or peer.link.id != source.id:
+                for record in tops.values():
+                    if peer.heads.get(record.author, 0) < record.seq:
+                        self._tell(peer, record)
+
+    def tell(self, link: Link, author: bytes) -> None:
+        """The peer lacks something of `author`: tell it what is here."""
+        peer = self._peers.get(link.id)
+        record = self._visible.at(author, self._visible.seq(author))
+        if peer is not None and record is not None:
+            self._tell(peer, record)
+
+    def _tell(self, peer: _Peer, record: Record) -> None:
+        peer.pending[record.author] = Advert(
+            record.author, record.seq, record.id[:SHORT_ID_BYTES]
+        )
+
+    def shown(self, link: Link, author: bytes, seq: int) -> None:
+        """The peer has shown that it has `author` up to `seq`."""
+        peer = self._peers.get(link.id)
+        if peer is None or peer.heads.get(author, 0) >= seq:
+            return
+        if author not in peer.heads and len(peer.heads) >= self._limits.peer_heads:
+            del peer.heads[next(iter(peer.heads))]
+        peer.heads[author] = seq
+
+    def lacks(self, link: Link, author: bytes, seq: int) -> None:
+        """The peer has said that it has `author` only up to `seq`."""
+        peer = self._peers.get(link.id)
+        if peer is not None and author in peer.heads:
+            peer.heads[author] = min(peer.heads[author], seq)
+
+    def flush(self) -> None:
+        """Send the adverts of this turn."""
+        for peer in self._peers.values():
+            adverts = [
+                advert for advert in peer.pending.values()
+                if self._visible.seq(advert.author) >= advert.seq
+            ]
+            peer.pending.clear()
+            for start in range(0, len(adverts), MAX_ADVERTS):
+                self._post(peer.link, Adverts(tuple(adverts[start : start + MAX_ADVERTS])))
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def told(self, link: Link, adverts: Iterable[Advert], now_us: int) -> None:
+        """The peer's news."""
+        for advert in adverts:
+            self.shown(link, advert.author, advert.seq)
+            self.follow(link, advert.author, advert.seq, now_us)
+            record = self._visible.at(advert.author, advert.seq)
+            if record is not None and record.id[:SHORT_ID_BYTES] != advert.short_id:
+                self._suspect(link, advert.author, advert.seq, now_us)
+
+    def follow(self, link: Link, author: bytes, upto: int, now_us: int) -> None:
+        """The peer has `author` up to `upto`: fetch what is missing, below a proven fork."""
+        fork_seq = self._visible.fork_seq(author)
+        if fork_seq and upto >= fork_seq:
+            self._offer_proof(link, author, now_us)
+            upto = fork_seq - 1
+        self._pursuits.pursue(link, author, upto, now_us)
+
+    def _suspect(self, link: Link, author: bytes, seq: int, now_us: int) -> None:
+        """The peer's record differs from ours at `seq`: its record is one half of a proof."""
+        peer = self._peers.get(link.id)
+        if peer is None or now_us < peer.suspected.get(author, now_us):
+            return
+        peer.suspected.pop(author, None)
+        if len(peer.suspected) >= self._limits.proof_marks:
+            del peer.suspected[next(iter(peer.suspected))]
+        peer.suspected[author] = now_us + self._limits.proof_retry_us
+        self._post(link, Want((Range(author, seq, seq),)))
+
+    def sizes(self) -> dict[str, int]:
+        """Table sizes, to be checked against their bounds."""
+        peers = self._peers.values()
+        return {
+            "peer-heads": max((len(peer.heads) for peer in peers), default=0),
+            "suspected": max((len(peer.suspected) for peer in peers), default=0),
+        }

@@ -1,0 +1,488 @@
+"""Frames and datagrams: their bytes and nothing else.
+
+Law: deterministic CBOR, every frame with a schema, strict; what does not fit is `Malformed`. A
+frame of an unknown type is skipped, so that a later version can add one. What a frame makes a node
+do is not known here, and no frame carries a clock.
+
+    datagram = [1, network: 16 B, token: 8 B, [* frame]]        frame = [type, * field]
+"""
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from antsp2p.gossip.limits import (
+    HELLO_BYTES,
+    MAX_ADVERTS,
+    MAX_DATAGRAM_BYTES,
+    MAX_ENTRIES,
+    MAX_FRAMES,
+    MAX_PAGE_LEAVES,
+    MAX_PEERS,
+    MAX_PROOF_PARTS,
+    MAX_WANT_IDS,
+    MAX_WANT_RANGES,
+    PROOF_PART_BYTES,
+)
+from antsp2p.records.beat import MAX_BEAT_BYTES
+from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
+from antsp2p.records.keys import PUBLIC_KEY_BYTES, is_acceptable_public_key
+from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES, NETWORK_BYTES
+
+Address = tuple[str, int]
+"""(host as an IP literal, UDP port)."""
+
+WIRE_VERSION: Final = 1
+TOKEN_BYTES: Final = 8
+NO_TOKEN: Final = bytes(TOKEN_BYTES)
+INSTANCE_BYTES: Final = 8
+ROOT_BYTES: Final = 16
+SHORT_ID_BYTES: Final = 8
+NO_HEAD: Final = bytes(ID_BYTES)
+MAX_AGE_MS: Final = MAX_UINT53
+_HEADER_BYTES: Final = 3 + NETWORK_BYTES + 1 + TOKEN_BYTES
+
+
+class Advert(NamedTuple):
+    """`author` has signed up to `seq`, whose id begins with `short_id`, and it is here."""
+
+    author: bytes
+    seq: int
+    short_id: bytes
+
+
+class Range(NamedTuple):
+    """The records `first` to `last` of `author`."""
+
+    author: bytes
+    first: int
+    last: int
+
+
+class Entry(NamedTuple):
+    """A record and how long ago it was first shown to anybody, summed over hops."""
+
+    age_ms: int
+    wire: bytes
+
+
+class Line(NamedTuple):
+    """One author in a digest. `convicted_seq` above 0: the lowest proven fork."""
+
+    author: bytes
+    seq: int
+    head: bytes
+    convicted_seq: int
+
+
+class PeerAddress(NamedTuple):
+    """An address at which `author` was reached; `host` is 4 or 16 bytes."""
+
+    author: bytes
+    host: bytes
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    author: bytes
+    instance: bytes
+    nonce: bytes
+    padding: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Under the token of the hello's nonce. `seq`, `head`: what is held of the caller's log."""
+
+    author: bytes
+    instance: bytes
+    cookie: bytes
+    seq: int
+    head: bytes
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Under the token of the welcome's cookie, first in the datagram."""
+
+    author: bytes
+    instance: bytes
+    nonce: bytes
+    seq: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Instead of a welcome: no room, try these."""
+
+    peers: tuple[PeerAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Under the token of the datagram it answers: no such link here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    counter: int
+    root: bytes
+    your_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    counter: int
+    root: bytes
+    your_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    peers: tuple[PeerAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adverts:
+    adverts: tuple[Advert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantIds:
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantProofs:
+    authors: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """`last` 1: the answer to a want ends here; ask on for more."""
+
+    last: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BeatFrame:
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPart:
+    author: bytes
+    proof: bytes
+    index: int
+    count: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Every author above `after` up to and including `upto` (empty: all the rest)."""
+
+    after: bytes
+    upto: bytes
+    lines: tuple[Line, ...]
+
+
+Frame = (
+    Hello | Welcome | Confirm | Busy | Gone | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
+    | WantProofs | Records | BeatFrame | ProofPart | Digest
+)
+
+# --- fields --------------------------------------------------------------------------------------
+
+_Read = Callable[[Any], Any]
+
+
+def _bytes(low: int, high: int | None = None) -> _Read:
+    top = low if high is None else high
+
+    def read(value: Any) -> bytes:
+        if type(value) is not bytes or not low <= len(value) <= top:
+            raise Malformed("frame-field")
+        return value
+
+    return read
+
+
+def _uint(high: int, low: int = 0) -> _Read:
+    def read(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise Malformed("frame-field")
+        return value
+
+    return read
+
+
+def _author(value: Any) -> bytes:
+    if (
+        type(value) is not bytes or len(value) != PUBLIC_KEY_BYTES
+        or not is_acceptable_public_key(value)
+    ):
+        raise Malformed("frame-author")
+    return value
+
+
+def _host(value: Any) -> bytes:
+    if type(value) is not bytes or len(value) not in (4, 16):
+        raise Malformed("frame-field")
+    return value
+
+
+def _bound(value: Any) -> bytes:
+    if type(value) is not bytes or len(value) not in (0, PUBLIC_KEY_BYTES):
+        raise Malformed("frame-field")
+    return value
+
+
+def _items(build: Callable[..., Any], readers: Sequence[_Read], low: int, high: int) -> _Read:
+    """An array of `low` to `high` arrays, each with one value per reader."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list or not low <= len(value) <= high:
+            raise Malformed("frame-array")
+        built = []
+        for item in value:
+            if type(item) is not list or len(item) != len(readers):
+                raise Malformed("frame-array")
+            built.append(build(*(reader(part) for reader, part in zip(readers, item, strict=True))))
+        return tuple(built)
+
+    return read
+
+
+def _plain(reader: _Read, low: int, high: int) -> _Read:
+    """An array of `low` to `high` plain values."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list or not low <= len(value) <= high:
+            raise Malformed("frame-array")
+        return tuple(reader(item) for item in value)
+
+    return read
+
+
+_SEQ: Final = _uint(MAX_UINT53)
+_SOME_SEQ: Final = _uint(MAX_UINT53, 1)
+_ID: Final = _bytes(ID_BYTES)
+_INSTANCE: Final = _bytes(INSTANCE_BYTES)
+_TOKEN: Final = _bytes(TOKEN_BYTES)
+_ROOT: Final = _bytes(ROOT_BYTES)
+_PEERS: Final = _items(PeerAddress, (_author, _host, _uint(65_535, 1)), 0, MAX_PEERS)
+_BIT: Final = _uint(1)
+
+_SCHEMAS: Final[dict[int, tuple[type, tuple[_Read, ...]]]] = {
+    0: (Hello, (_author, _INSTANCE, _TOKEN, _bytes(0, MAX_DATAGRAM_BYTES))),
+    1: (Welcome, (_author, _INSTANCE, _TOKEN, _SEQ, _ID, _ROOT)),
+    2: (Confirm, (_author, _INSTANCE, _TOKEN, _SEQ, _ID)),
+    3: (Busy, (_PEERS,)),
+    4: (Gone, ()),
+    5: (Bye, (_uint(255),)),
+    6: (Ping, (_SEQ, _ROOT, _SEQ)),
+    7: (Pong, (_SEQ, _ROOT, _SEQ)),
+    8: (Peers, (_PEERS,)),
+    9: (Adverts, (
+        _items(Advert, (_author, _SOME_SEQ, _bytes(SHORT_ID_BYTES)), 1, MAX_ADVERTS),
+    )),
+    10: (Want, (_items(Range, (_author, _SOME_SEQ, _SOME_SEQ), 1, MAX_WANT_RANGES),)),
+    11: (WantIds, (_plain(_ID, 1, MAX_WANT_IDS),)),
+    12: (WantProofs, (_plain(_author, 1, MAX_WANT_IDS),)),
+    13: (Records, (
+        _BIT, _items(Entry, (_uint(MAX_AGE_MS), _bytes(1, MAX_RECORD_BYTES)), 0, MAX_ENTRIES),
+    )),
+    14: (BeatFrame, (_bytes(1, MAX_BEAT_BYTES),)),
+    15: (ProofPart, (
+        _author, _ID, _uint(MAX_PROOF_PARTS - 1), _uint(MAX_PROOF_PARTS, 1),
+        _bytes(1, PROOF_PART_BYTES),
+    )),
+    16: (Digest, (
+        _bound, _bound, _items(Line, (_author, _SEQ, _ID, _SEQ), 0, MAX_PAGE_LEAVES),
+    )),
+}
+_TYPES: Final[dict[type, int]] = {kind: number for number, (kind, _) in _SCHEMAS.items()}
+_FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _TYPES}
+
+
+def frame_name(frame: Frame) -> str:
+    """The stable lower-case name under which bytes are counted."""
+    return type(frame).__name__.lower()
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_value(item) for item in value]
+    return value
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """The bytes of `frame`. Raises `Malformed` where a value is outside the encoding."""
+    kind = type(frame)
+    return encode([_TYPES[kind], *(_value(getattr(frame, name)) for name in _FIELDS[kind])])
+
+
+def parse_frame(value: Any) -> Frame | None:
+    """The frame of a decoded value; `None` for a type that is not known. Raises `Malformed`."""
+    if type(value) is not list or not value or type(value[0]) is not int:
+        raise Malformed("frame")
+    if value[0] not in _SCHEMAS:
+        return None
+    kind, readers = _SCHEMAS[value[0]]
+    if len(value) != len(readers) + 1:
+        raise Malformed("frame-length")
+    parts = [reader(part) for reader, part in zip(readers, value[1:], strict=True)]
+    frame: Frame = kind(*parts)
+    _check_whole(frame)
+    return frame
+
+
+def _check_whole(frame: Frame) -> None:
+    """Rules between the fields of a frame."""
+    match frame:
+        case Want(ranges):
+            if any(asked.first > asked.last for asked in ranges):
+                raise Malformed("frame-range")
+        case ProofPart(index=index, count=count):
+            if index >= count:
+                raise Malformed("frame-part")
+        case Digest(after, upto, lines):
+            authors = [line.author for line in lines]
+            if authors != sorted(set(authors)) or (upto and after >= upto):
+                raise Malformed("frame-page")
+            if authors and (authors[0] <= after or (upto and authors[-1] > upto)):
+                raise Malformed("frame-page")
+        case _:
+            pass
+
+
+# --- datagrams -----------------------------------------------------------------------------------
+
+
+def header(network: bytes, token: bytes) -> bytes:
+    """The first bytes of a datagram; the array of its frames follows."""
+    return b"\x84\x01\x50" + network + b"\x48" + token
+
+
+def join_frames(network: bytes, token: bytes, frames: Sequence[bytes]) -> bytes:
+    """One datagram of encoded frames; they must fit and be at most MAX_FRAMES."""
+    count = len(frames)
+    size = bytes((0x80 + count,)) if count < 24 else bytes((0x98, count))
+    return header(network, token) + size + b"".join(frames)
+
+
+def pack(network: bytes, token: bytes, first: bytes, frames: Sequence[bytes]) -> list[bytes]:
+    """`frames` in order in as few datagrams as that order allows, each opened by `first`."""
+    room = MAX_DATAGRAM_BYTES - _HEADER_BYTES - 2 - len(first)
+    opening = [first] if first else []
+    packed: list[bytes] = []
+    batch: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if batch and (size + len(frame) > room or len(batch) + len(opening) >= MAX_FRAMES):
+            packed.append(join_frames(network, token, opening + batch))
+            batch, size = [], 0
+        batch.append(frame)
+        size += len(frame)
+    if batch:
+        packed.append(join_frames(network, token, opening + batch))
+    return packed
+
+
+def split_header(data: bytes, network: bytes) -> bytes:
+    """The token of a datagram of this version and `network`.
+
+    Raises `Malformed`: "size", "datagram", "version" or "network"; each is told apart, because
+    "why do these two nodes not see each other" is the question that people ask.
+    """
+    if len(data) > MAX_DATAGRAM_BYTES or len(data) <= _HEADER_BYTES:
+        raise Malformed("size")
+    if data[0] != 0x84 or data[1] > 0x17:
+        raise Malformed("datagram")
+    if data[1] != WIRE_VERSION:
+        raise Malformed("version")
+    if data[2] != 0x50 or data[3 + NETWORK_BYTES] != 0x48:
+        raise Malformed("datagram")
+    if data[3 : 3 + NETWORK_BYTES] != network:
+        raise Malformed("network")
+    return data[4 + NETWORK_BYTES : _HEADER_BYTES]
+
+
+def split_frames(data: bytes) -> tuple[list[Frame], int]:
+    """The frames of a datagram whose header was accepted, and how many were of unknown types.
+
+    Raises `Malformed` and nothing else. One malformed frame refuses the whole datagram.
+    """
+    values = decode(data[_HEADER_BYTES:], MAX_DATAGRAM_BYTES)
+    if type(values) is not list or len(values) > MAX_FRAMES:
+        raise Malformed("datagram")
+    parsed = [parse_frame(value) for value in values]
+    known = [frame for frame in parsed if frame is not None]
+    return known, len(parsed) - len(known)
+
+
+def hello_datagram(network: bytes, author: bytes, instance: bytes, nonce: bytes) -> bytes:
+    """A hello padded to HELLO_BYTES exactly."""
+    bare = len(header(network, NO_TOKEN)) + 1 + len(
+        encode_frame(Hello(author, instance, nonce, b""))
+    )
+    # The padding's own length takes two bytes more than that of an empty string.
+    padding = bytes(HELLO_BYTES - bare - 2)
+    return join_frames(
+        network, NO_TOKEN, [encode_frame(Hello(author, instance, nonce, padding))]
+    )
+
+
+# --- addresses -----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4_096)
+def pack_host(host: str) -> bytes:
+    """The 4 or 16 bytes of an IP literal; empty for what has no meaning on another machine."""
+    try:
+        return ipaddress.ip_address(host).packed if "%" not in host else b""
+    except ValueError:
+        return b""
+
+
+@lru_cache(maxsize=4_096)
+def unpack_host(packed: bytes) -> str:
+    """The IP literal of 4 or 16 bytes; empty for one to which no hello should go."""
+    address = ipaddress.ip_address(packed)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if (
+        address.is_multicast or address.is_unspecified or address.is_link_local
+        or packed == b"\xff\xff\xff\xff"
+    ):
+        return ""
+    return str(address)
+
+
+@lru_cache(maxsize=4_096)
+def is_loopback(host: str) -> bool:
+    """Whether the IP literal means the machine itself."""
+    packed = pack_host(host)
+    return bool(packed) and ipaddress.ip_address(packed).is_loopback
+
