@@ -1,0 +1,1 @@
+"""The whole thing as people run it: real processes, real sockets, real signals."""
