@@ -9,7 +9,7 @@ import argparse
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from antsp2p import __version__
 from antsp2p.interfaces.durations import BadDuration, parse_duration_ms

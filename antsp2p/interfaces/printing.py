@@ -105,7 +105,7 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
     for place, name in enumerate(columns):
         last = place == len(columns) - 1
         table.add_column(Text(name), no_wrap=True, overflow="ellipsis", ratio=1 if last else None)

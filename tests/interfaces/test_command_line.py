@@ -1,0 +1,135 @@
+"""Arguments are read, or refused in one line, without loading what a command needs."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+from antsp2p.interfaces import command_line
+from antsp2p.interfaces.command_line import main
+from antsp2p.interfaces.exit_codes import MEANING, Exit
+
+COMMANDS = (
+    "start", "stop", "status", "work", "post", "accept", "reject", "cancel", "tasks", "task",
+    "peers", "why", "watch", "log", "simulate",
+)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that `arguments` are refused with."""
+    try:
+        code: object = main(arguments)
+    except SystemExit as end:
+        code = end.code
+    assert code == Exit.USAGE
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--help"])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of(capsys)
+    for command in COMMANDS:
+        assert f"\n    {command}" in text
+    for code, meaning in MEANING.items():
+        assert f"{int(code):3d}  {meaning}" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_the_common_options(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = help_of(capsys, command)
+    assert "--json" in text
+    assert ("--home DIR" in text and "--name NAME" in text) == (command != "simulate")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "COMMAND"),
+        (("dance",), "'dance'"),
+        (("post", "a", "--text", "x", "--lease", "5"), "'5' is not a duration"),
+        (("post", "a"), "--input"),
+        (("post", "a", "--text", "x", "--input", "-"), "not allowed with"),
+        (("post", "a", "--text", "x", "--attempts", "0"), "from 1 to 1000"),
+        (("start", "--listen", "here"), "HOST:PORT"),
+        (("start", "--listen", "::1:5"), "[::1]:4444"),
+        (("start", "--peer", "host:70000"), "HOST:PORT"),
+        (("start", "--list", "127.0.0.1:0"), "--list"),
+        (("work", "--", "wc"), "--can"),
+        (("work", "--can", "x", "--slots", "many", "--", "wc"), "'many'"),
+        (("work", "--can", "x"), "-- CMD"),
+        (("work", "--can", "x", "--", "no-such-command-here"), "no-such-command-here"),
+        (("peers", "--", "x"), "peers takes nothing behind"),
+        (("peers", "--home", "a", "--name", "b"), "not both"),
+        (("peers", "--name", "../x"), "name"),
+        (("task", "ab", "--wait"), "--result"),
+        (("simulate", "--loss", "1"), "share"),
+        (("simulate", "--profile", "sunny"), "no profile 'sunny'"),
+        (("log", "--decode", "xyz"), "hex"),
+        (("post", "a", "--input", "/no/such/file"), "cannot read /no/such/file"),
+    ],
+)
+def test_a_mistake_gets_one_line(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refusal(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("peers",), ("stop",), ("status",), ("tasks",), ("watch",), ("log",),
+        ("post", "a", "--text", "x"), ("work", "--can", "a", "--", "cat"), ("why", "abcd"),
+    ],
+)
+def test_without_a_node_the_line_says_how_to_start_one(
+    arguments: tuple[str, ...], tmp_path: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    home = f"{tmp_path}/home"
+    code = main([*arguments[:place], "--home", home, *arguments[place:]])
+    assert code == Exit.NO_NODE
+    assert capsys.readouterr().err == (
+        f"antsp2p: no node is running in {home}; start one with: antsp2p start --home {home}\n"
+    )
+
+
+def test_addresses() -> None:
+    assert command_line._address("127.0.0.1:0") == ("127.0.0.1", 0)
+    assert command_line._address("[fe80::1%eth0]:4444") == ("fe80::1%eth0", 4444)
+    assert command_line._address("host.example:65535") == ("host.example", 65_535)
+
+
+def test_simulate_takes_every_option_of_the_simulation() -> None:
+    from antsp2p.simulation.report import SimulationOptions
+
+    flags = {flag.replace("-", "_") for flag, *_ in command_line._SIMULATION} | {"review"}
+    assert flags == {item.name for item in fields(SimulationOptions)}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("post", "--help"), ("peers", "--bad")])
+def test_help_and_usage_errors_load_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    script = (
+        "import sys; from antsp2p.interfaces.command_line import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'trio', 'httpx2', 'rich', 'cryptography', 'starlette', 'hypercorn', 'cbor2'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True,
+        timeout=30,
+    )
+    assert done.stderr.endswith("[]\n")
