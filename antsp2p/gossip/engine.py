@@ -211,6 +211,11 @@ class Gossip:
             self._dismiss(link, "leaving", now_us)
         return self._end(now_us)
 
+    def attend(self, now_us: int) -> None:
+        """Somebody waits for signs of life: ping all links at the short interval for a while."""
+        for link in self._links.all():
+            self._liveness.active(link, now_us)
+
     def restored(self, record_id: bytes, age_ms: int, now_us: int) -> None:
         """A record of the store has this age now."""
         self._ages.restore(record_id, age_ms, now_us)
@@ -248,6 +253,10 @@ class Gossip:
             )
             for link in self._links.all()
         )
+
+    def is_linked(self, address: Address) -> bool:
+        """Whether a link to `address` is up."""
+        return self._links.at(address) is not None
 
     def address_of(self, author: bytes) -> Address | None:
         """The best known address of `author`."""
@@ -301,7 +310,7 @@ class Gossip:
                 case Ping(counter, root, _):
                     self._hear_root(link, root, now_us)
                     if not ponged:
-                        self._outbox.post(link, self._pong(link, counter))
+                        self._outbox.post(link, self._pong(link, counter, now_us))
                     ponged = True
                 case _:
                     self._read_frame(link, frame, now_us)
@@ -452,7 +461,10 @@ class Gossip:
         self._sharing.closed(link)
         self._outbox.closed(link)
         self._told_heads.pop(link.id, None)
-        self._view.lost(link.address, now_us)
+        if reason == "peer-full":
+            self._view.refused(link.address, now_us)
+        else:
+            self._view.lost(link.address, now_us)
         if not self._links.of(link.author):
             self._out.append(LinkDown(link.author, link.address, reason))
 
@@ -477,10 +489,14 @@ class Gossip:
             if not link.initiated and not self._view.is_kept(link.address)
         ]
 
-    def _busy_peers(self) -> tuple[PeerAddress, ...] | None:
-        """Addresses to name where there is no room; None where there is."""
+    def _busy_peers(self, caller_links: int) -> tuple[PeerAddress, ...] | None:
+        """Addresses to name where there is no room for the caller; None where there is."""
         limits = self._limits
-        if len(self._links) < limits.target_links + limits.accepted_links + limits.kept_links:
+        everything = limits.target_links + limits.accepted_links + limits.kept_links
+        if len(self._links) < everything and (
+            len(self._displaceable()) < limits.accepted_links
+            or caller_links < limits.needy_links
+        ):
             return None
         return self._sample("", b"", _BUSY_PEERS)
 
@@ -491,12 +507,13 @@ class Gossip:
 
     # --- pings, addresses, dialling ----------------------------------------------------------
 
-    def _ping(self, link: Link, counter: int) -> None:
-        root, seq = self._reconcile.root(), self._visible.seq(link.author)
+    def _ping(self, link: Link, counter: int, now_us: int) -> None:
+        root, seq = self._reconcile.root(now_us), self._visible.seq(link.author)
         self._outbox.post(link, Ping(counter, root, seq))
 
-    def _pong(self, link: Link, counter: int) -> Pong:
-        return Pong(counter, self._reconcile.root(), self._visible.seq(link.author))
+    def _pong(self, link: Link, counter: int, now_us: int) -> Pong:
+        root, seq = self._reconcile.root(now_us), self._visible.seq(link.author)
+        return Pong(counter, root, seq)
 
     def _hear_root(self, link: Link, root: bytes, now_us: int) -> None:
         if self._reconcile.heard(link, root, now_us):

@@ -47,7 +47,9 @@ class Limits:
     target_links: int = 8
     """Dial until this many: with half of all nodes crashed, degree 8 still leaves none cut off."""
     accepted_links: int = 16
-    """Taken from others on top; beyond it a newcomer displaces an accepted link."""
+    """Taken from others on top; beyond it a needy newcomer displaces an accepted link."""
+    needy_links: int = 4
+    """A caller with fewer links displaces one where there is no room; others are sent on."""
     kept_links: int = 16
     """Links to addresses that a person named come on top of the target."""
     links_per_author: int = 2
@@ -91,8 +93,11 @@ class Limits:
     long_backoff_us: int = 60 * SECOND_US
     """Others slow down further after `patient_dials`."""
     patient_dials: int = 10
-    named_dials: int = 2
-    """Hellos to an address that only a payload names, `named_backoff_us` apart."""
+    lonely_backoff_us: int = 2 * SECOND_US
+    """The longest pause while there is no link at all: being alone is worth 256 bytes a second."""
+    named_dials: int = 3
+    """Hellos to an address that only a payload names; it is forgotten without an answer."""
+    first_named_backoff_us: int = 3 * SECOND_US
     named_backoff_us: int = 30 * SECOND_US
     named_dials_per_s: int = 4
     """In all: what strangers' payloads can make this node send is 2 kB/s."""
@@ -118,10 +123,10 @@ class Limits:
     """Ranges under way on one link: two datagrams of wants, so at most two windows at once."""
     want_records: int = 1_024
     """Records in one range: more than a window ever carries."""
-    attempts: int = 10
+    attempts: int = 20
     """Questions without an answer before a pursuit is left to reconciliation."""
     first_wait_us: int = 100 * MILLISECOND_US
-    min_wait_us: int = 30 * MILLISECOND_US
+    min_wait_us: int = 15 * MILLISECOND_US
     max_wait_us: int = 1 * SECOND_US
     id_wants: int = 256
     """Records fetched by id: siblings that would prove a fork."""
@@ -162,7 +167,8 @@ class Limits:
     answers_per_page: int = 60
     """Adverts in answer to one page; the next round brings the rest."""
     recent_roots: int = 64
-    """Own roots remembered: a peer a moment behind does not differ."""
+    recent_root_us: int = 2 * SECOND_US
+    """Own roots remembered, and for how long: a peer a moment behind does not differ."""
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -129,7 +129,7 @@ class Holding:
 
 
 class Links:
-    """All links of a node. `holding(author)` is told in the handshake; `room()` may refuse one."""
+    """All links of a node. `holding(author)` is told in the handshake; `room(links)` may refuse."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Links:
         limits: Limits,
         drops: Counter[str],
         holding: Callable[[bytes], Holding],
-        room: Callable[[], tuple[PeerAddress, ...] | None],
+        room: Callable[[int], tuple[PeerAddress, ...] | None],
     ) -> None:
         self._network = network
         self._me = me
@@ -192,7 +192,10 @@ class Links:
             if len(self._dials) >= self._limits.known_addresses:
                 del self._dials[next(iter(self._dials))]
             nonce = self._dials[address] = self._fresh_token()
-        return hello_datagram(self._network, self._me, self._instance, nonce)
+        links = min(len(self._by_address), 255)
+        return hello_datagram(
+            self._network, Hello(self._me, self._instance, nonce, links, padding=b"")
+        )
 
     def forget_dial(self, address: Address) -> None:
         self._dials.pop(address, None)
@@ -266,7 +269,7 @@ class Links:
             return self._drop("hello-short")
         if hello.author == self._me:
             return self._own_hello(hello)
-        peers = self._room()
+        peers = self._room(hello.links)
         if peers is not None and not self.of(hello.author):
             return Reading(replies=[Busy(peers)], reply_token=hello.nonce)
         held = self._holding(hello.author)

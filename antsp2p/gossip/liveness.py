@@ -28,9 +28,9 @@ class _Pulse:
 
 
 class Liveness:
-    """One pulse per link. `ping(link, counter)` sends one."""
+    """One pulse per link. `ping(link, counter, now_us)` sends one."""
 
-    def __init__(self, *, limits: Limits, ping: Callable[[Link, int], None]) -> None:
+    def __init__(self, *, limits: Limits, ping: Callable[[Link, int, int], None]) -> None:
         self._limits = limits
         self._ping = ping
         self._pulses: dict[int, _Pulse] = {}
@@ -114,7 +114,7 @@ class Liveness:
         pulse.counter += 1
         pulse.sent_us = now_us
         pulse.next_us = now_us + self._limits.ping_active_us
-        self._ping(pulse.link, pulse.counter)
+        self._ping(pulse.link, pulse.counter, now_us)
 
     def _interval_us(self, pulse: _Pulse, now_us: int) -> int:
         active = now_us < pulse.active_until_us

@@ -280,9 +280,9 @@ class Pursuits:
             if not pursuit.asks:
                 self._idle[pursuit.author] = None
             return
-        wait_us = min(
-            self._wait_us(link) << min(pursuit.attempts, 8), self._limits.max_wait_us
-        )
+        # The wait doubles with every round over all advertisers, not with every one of them.
+        rounds = pursuit.attempts // max(1, len(pursuit.sources))
+        wait_us = min(self._wait_us(link) << min(rounds, 8), self._limits.max_wait_us)
         ask = _Ask(link.id, first, last, now_us + wait_us)
         pursuit.asks.append(ask)
         self._asked[link.id] += 1

@@ -57,7 +57,8 @@ class Reconcile:
         self._limits = limits
         self._post = post
         self._rounds: dict[int, _Round] = {}
-        self._recent: dict[bytes, None] = {}
+        self._recent: dict[bytes, int] = {}
+        """Own root -> when it was last ours."""
 
     def opened(self, link: Link) -> None:
         """The first root that differs on a new link starts a round."""
@@ -68,23 +69,26 @@ class Reconcile:
 
     # --- roots -------------------------------------------------------------------------------
 
-    def root(self) -> bytes:
+    def root(self, now_us: int) -> bytes:
         """The root to tell, which is remembered for a while as one of ours."""
         root = self._visible.logs.root()
         self._recent.pop(root, None)
         if len(self._recent) >= self._limits.recent_roots:
             del self._recent[next(iter(self._recent))]
-        self._recent[root] = None
+        self._recent[root] = now_us
         return root
 
     def heard(self, link: Link, root: bytes, now_us: int) -> bool:
         """A root of the peer. Returns whether the two differ."""
         round_ = self._rounds[link.id]
-        if root == self.root():
+        if root == self.root(now_us):
             round_.mismatches, round_.differs, round_.cursor = 0, False, b""
             return False
-        if root in self._recent and not round_.differs:
-            return True
+        last_ours_us = self._recent.get(root)
+        if last_ours_us is not None and not round_.differs:
+            behind_us = now_us - last_ours_us
+            if behind_us < self._limits.recent_root_us:
+                return True
         round_.mismatches += 1
         if not round_.differs and round_.mismatches >= self._limits.lasting_mismatches:
             round_.differs = True

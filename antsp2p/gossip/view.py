@@ -180,7 +180,8 @@ class View:
                 chosen.append(known)
         if heal:
             self._add_outsider(free, chosen, now_us)
-        dialled = [known.address for known in chosen if self._dial(known, now_us)]
+        is_alone = not linked.authors
+        dialled = [known.address for known in chosen if self._dial(known, is_alone, now_us)]
         self._set_wake(free, wanted - len(dialled) > 0, now_us)
         return dialled
 
@@ -200,23 +201,26 @@ class View:
         if outside:
             chosen.append(self._rng.choice(outside))
 
-    def _dial(self, known: Known, now_us: int) -> bool:
+    def _dial(self, known: Known, is_alone: bool, now_us: int) -> bool:
         if known.origin is Origin.NAMED and not self._named_dials.take(1, now_us):
             known.next_us = now_us + self._limits.dial_us
             return False
         known.dialled_us = now_us
         known.failures += 1
-        known.next_us = now_us + self._backoff_us(known)
+        known.next_us = now_us + self._spread(self._backoff_us(known, is_alone))
         return True
 
-    def _backoff_us(self, known: Known) -> int:
+    def _backoff_us(self, known: Known, is_alone: bool) -> int:
         limits = self._limits
         if known.origin is Origin.NAMED:
-            return self._spread(limits.named_backoff_us)
-        patient = known.origin is Origin.KEPT or known.failures <= limits.patient_dials
-        doubled = limits.first_backoff_us << min(known.failures - 1, 20)
-        top = limits.max_backoff_us if patient else limits.long_backoff_us
-        return self._spread(min(doubled, top))
+            first = known.failures == 1
+            return limits.first_named_backoff_us if first else limits.named_backoff_us
+        top = limits.max_backoff_us
+        if is_alone:
+            top = limits.lonely_backoff_us
+        elif known.origin is not Origin.KEPT and known.failures > limits.patient_dials:
+            top = limits.long_backoff_us
+        return min(limits.first_backoff_us << min(known.failures - 1, 20), top)
 
     def _is_pending(self, known: Known, now_us: int) -> bool:
         return known.failures > 0 and now_us - known.dialled_us < self._limits.dial_us

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -88,9 +88,12 @@ class PeerAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
+    """Under the token of zeros. `links`: how many the caller has."""
+
     author: bytes
     instance: bytes
     nonce: bytes
+    links: int
     padding: bytes
 
 
@@ -292,7 +295,7 @@ _PEERS: Final = _items(PeerAddress, (_author, _host, _uint(65_535, 1)), 0, MAX_P
 _BIT: Final = _uint(1)
 
 _SCHEMAS: Final[dict[int, tuple[type, tuple[_Read, ...]]]] = {
-    0: (Hello, (_author, _INSTANCE, _TOKEN, _bytes(0, MAX_DATAGRAM_BYTES))),
+    0: (Hello, (_author, _INSTANCE, _TOKEN, _uint(255), _bytes(0, MAX_DATAGRAM_BYTES))),
     1: (Welcome, (_author, _INSTANCE, _TOKEN, _SEQ, _ID, _ROOT)),
     2: (Confirm, (_author, _INSTANCE, _TOKEN, _SEQ, _ID)),
     3: (Busy, (_PEERS,)),
@@ -442,16 +445,12 @@ def split_frames(data: bytes) -> tuple[list[Frame], int]:
     return known, len(parsed) - len(known)
 
 
-def hello_datagram(network: bytes, author: bytes, instance: bytes, nonce: bytes) -> bytes:
-    """A hello padded to HELLO_BYTES exactly."""
-    bare = len(header(network, NO_TOKEN)) + 1 + len(
-        encode_frame(Hello(author, instance, nonce, b""))
-    )
+def hello_datagram(network: bytes, hello: Hello) -> bytes:
+    """`hello`, whose padding is empty, padded to HELLO_BYTES exactly."""
+    bare = len(join_frames(network, NO_TOKEN, [encode_frame(hello)]))
     # The padding's own length takes two bytes more than that of an empty string.
-    padding = bytes(HELLO_BYTES - bare - 2)
-    return join_frames(
-        network, NO_TOKEN, [encode_frame(Hello(author, instance, nonce, padding))]
-    )
+    padded = replace(hello, padding=bytes(HELLO_BYTES - bare - 2))
+    return join_frames(network, NO_TOKEN, [encode_frame(padded)])
 
 
 # --- addresses -----------------------------------------------------------------------------------
