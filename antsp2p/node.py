@@ -49,6 +49,7 @@ from antsp2p.gossip.engine import (
     LinkDown,
     LinkUp,
     Output,
+    OwnDisplaced,
     Send,
 )
 from antsp2p.own_log import OwnLog
@@ -173,6 +174,8 @@ class Node:
                     self._leases.heard(now_us)
                 self._take(self.gossip.receive(address, data, now_us))
             case Woke():
+                if self._leases:
+                    self.gossip.attend(now_us)
                 self._take(self.gossip.wake(now_us))
             case Committed(seq=seq):
                 self._committed(seq)
@@ -224,8 +227,7 @@ class Node:
         self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof], now_us: int
     ) -> None:
         for stored in history:
-            insertion = self.logs.restore(stored.record)
-            if insertion:
+            if self.logs.restore(stored.record):
                 self.gossip.restored(stored.record.id, stored.age_ms, now_us)
                 self._fold(stored.record)
                 if stored.record.author == self.author:
@@ -283,6 +285,9 @@ class Node:
                     self._notice("peer-up", author, address=f"{address[0]} {address[1]}")
                 case LinkDown(author=author, reason=reason):
                     self._notice("peer-down", author, reason=reason)
+                case OwnDisplaced(records=records):
+                    self._own.displaced(records)
+                    self._effects.append(RemoveRecords(self.author, records[0].seq))
 
     def _apply(self, insertion: Insertion, age_ms: int) -> None:
         proof = insertion.convicted

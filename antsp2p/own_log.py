@@ -119,6 +119,13 @@ class OwnLog:
         if not self.confirmed and self.base_seq >= self._reported_seq:
             self.confirm_at = now_us + CONFIRM_GRACE_US
 
+    def displaced(self, records: Sequence[Record]) -> None:
+        """Own records, never sent, stood where peers have other signed ones of ours: hold them
+        until the higher head is here, then sign them anew."""
+        self.confirmed = False
+        self.confirm_at = None
+        self.held[:0] = records
+
     def may_confirm(self, now_us: int) -> bool:
         """Whether the wait is over. A higher head that a peer reported but cannot show within the
         grace does not count."""
