@@ -151,7 +151,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The contest after rule 2: which claims count, which reopens are valid, what is open."""
+    """The contest after rule 2: which claims count, which reopens are valid, what is open.
+
+    `lapses` holds, by claim, the valid reopens that took it from its author.
+    """
 
     claims: dict[bytes, tuple[Record, Claim]]
     reopens: dict[int, list[Record]]
@@ -221,12 +224,11 @@ def read(contest: Contest, setting: Setting) -> Reading:
         is_first = record.author not in reopeners
         reopeners.add(record.author)
         named = None if reopen.claim is None else claims.get(reopen.claim)
-        if named is not None and named[1].epoch != reopen.epoch:
-            named = None
-        if named is not None and named[0].author == record.author:
+        is_of_epoch = named is not None and named[1].epoch == reopen.epoch
+        if named is not None and is_of_epoch and named[0].author == record.author:
             released.add(named[0].id)
         # A reopen that names a claim of T has it in its past by that: `precedes` needs no look.
-        if record.author == requester or (is_first and named is not None):
+        if record.author == requester or (is_first and is_of_epoch):
             valid.setdefault(reopen.epoch, []).append(record)
             if named is not None and named[0].author != record.author:
                 lapses.setdefault(named[0].id, []).append(record)

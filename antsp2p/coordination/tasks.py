@@ -157,7 +157,10 @@ class TaskFold:
                 _discard(self._waiting, (record.author, seq), task)
         else:
             pairs = _LISTS[type(body)](contest)
-            del pairs[bisect_left(pairs, (record.seq, record.author), key=_place)]
+            place = bisect_left(pairs, (record.seq, record.author), key=_place)
+            while pairs[place][0].id != record.id:
+                place += 1
+            del pairs[place]
         if contest.is_empty():
             del self._contests[task]
 
