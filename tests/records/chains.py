@@ -42,11 +42,16 @@ def extend(
 
 
 @cache
+def _grown(mark: int, name: str) -> list[Record]:
+    return []
+
+
 def chain(count: int, *, mark: int = 0, name: str = "ada") -> tuple[Record, ...]:
-    """A whole log."""
-    if count == 0:
-        return ()
-    return tuple(extend(chain(count - 1, mark=mark, name=name), 1, mark=mark, name=name))
+    """The first `count` records of one and the same log for each mark and name."""
+    grown = _grown(mark, name)
+    if len(grown) < count:
+        grown[:] = extend(grown, count - len(grown), mark=mark, name=name)
+    return tuple(grown[:count])
 
 
 def spoiled(record: Record, flip: int = 1) -> Record:

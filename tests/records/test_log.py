@@ -1,0 +1,444 @@
+"""The set without forks: one gapless run per author, what waits above it, and the digest."""
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antsp2p.records import log as log_module
+from antsp2p.records.fork import MAX_UNSIGNED
+from antsp2p.records.log import (
+    MAX_AHEAD,
+    MAX_WAITING_PER_AUTHOR,
+    Head,
+    Insertion,
+    Leaf,
+    LogSet,
+    Missing,
+)
+from antsp2p.records.record import NO_PREV
+from tests.records.chains import NETWORK, CountingVerify, chain, extend, identity, spoiled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from antsp2p.records.record import Record
+
+AUTHOR = identity().author
+X = chain(10)
+
+
+def log_set() -> LogSet:
+    return LogSet(NETWORK, CountingVerify())
+
+
+def unsigned(records: Sequence[Record]) -> list[Record]:
+    """The records with every signature spoiled but the last one's."""
+    return [*map(spoiled, records[:-1]), records[-1]]
+
+
+def strangers_root(logs: LogSet) -> bytes:
+    """The root as somebody would compute it who has only the docstring."""
+    shelves = [b""] * 256
+    for leaf in logs.leaves():
+        shelves[leaf.author[0]] += (
+            leaf.author + leaf.seq.to_bytes(8, "big") + leaf.head
+            + leaf.convicted_seq.to_bytes(8, "big")
+        )
+    digests = b"".join(hashlib.sha256(shelf).digest() for shelf in shelves)
+    return hashlib.sha256(b"antsp2p/1/root\0" + digests).digest()[:16]
+
+
+# --- what is held --------------------------------------------------------------------------------
+
+
+def test_an_empty_set_holds_nothing() -> None:
+    logs = log_set()
+    assert logs.insert(()) == Insertion()
+    assert (logs.authors(), logs.leaves(), logs.proofs()) == ((), (), ())
+    assert list(logs.records()) == []
+    assert (logs.head(AUTHOR), logs.leaf(AUTHOR)) == (None, None)
+    assert (logs.at(AUTHOR, 1), logs.get(X[0].id)) == (None, None)
+    assert (logs.floor(AUTHOR), logs.proof(AUTHOR)) == (0, None)
+    assert logs.truncate_own(AUTHOR, 1) == ()
+    assert logs.servable(AUTHOR, 1, 1, 1_000) == ()
+    assert logs.root() == strangers_root(logs)
+
+
+def test_a_run_is_added_in_order() -> None:
+    logs = log_set()
+    assert logs.insert(X[:4]) == Insertion(added=X[:4])
+    assert logs.insert(X[4:5]) == Insertion(added=X[4:5])
+    assert logs.head(AUTHOR) == Head(5, X[4].id)
+    assert logs.leaf(AUTHOR) == Leaf(AUTHOR, 5, X[4].id, 0)
+    assert logs.floor(AUTHOR) == 0
+    assert tuple(logs.records()) == X[:5]
+    assert [logs.at(AUTHOR, seq) for seq in range(-1, 8)] == [None, None, *X[:5], None, None]
+    assert all(logs.get(record.id) is record for record in X[:5])
+    assert logs.get(X[5].id) is None
+
+
+def test_an_overlapping_run_adds_what_is_new() -> None:
+    logs = log_set()
+    logs.insert(X[:4])
+    assert logs.insert(X[2:7]) == Insertion(added=X[4:7], duplicates=2)
+    assert logs.insert(X[1:3]) == Insertion(duplicates=2)
+
+
+def test_duplicates_cost_no_check() -> None:
+    verify = CountingVerify()
+    logs = LogSet(NETWORK, verify)
+    for record in X:
+        logs.insert([record])
+    before = verify.calls
+    for record in X:
+        assert logs.insert([record]) == Insertion(duplicates=1)
+    assert logs.insert(X) == Insertion(duplicates=10)
+    assert verify.calls == before
+
+
+def test_a_catch_up_costs_one_check_in_65_records() -> None:
+    verify = CountingVerify()
+    logs = LogSet(NETWORK, verify)
+    assert len(logs.insert(chain(MAX_UNSIGNED + 1)).added) == MAX_UNSIGNED + 1
+    assert verify.calls == 1
+    long = chain(600)
+    logs.insert(long[:65])
+    verify.calls = 0
+    assert len(logs.insert(long).added) == 600 - 65
+    assert verify.calls == 9
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("run", "refused"), [
+    pytest.param(extend([], 2, network=b"\1" * 16), "network", id="another network"),
+    pytest.param([X[0], X[2]], "chain", id="a gap in the run"),
+    pytest.param([X[1], X[0]], "chain", id="descending"),
+    pytest.param([X[0], X[0]], "chain", id="one record twice"),
+    pytest.param([X[0], extend([], 2, name="eve")[1]], "chain", id="two authors"),
+    pytest.param([X[0], extend([], 2, mark=1)[1]], "chain", id="not linked"),
+    pytest.param([spoiled(X[0])], "signature", id="not signed"),
+    pytest.param([X[0], spoiled(X[1])], "signature", id="the last is not signed"),
+])
+def test_a_refused_run_leaves_nothing(run: list[Record], refused: str) -> None:
+    logs = log_set()
+    empty = logs.root()
+    assert logs.insert(run) == Insertion(refused=refused)
+    assert logs.root() == empty
+    assert all(logs.get(record.id) is None for record in run)
+
+
+def test_a_signed_record_covers_its_ancestors() -> None:
+    logs = log_set()
+    assert len(logs.insert(unsigned(X)).added) == 10
+    other = log_set()
+    for record in X:
+        other.insert([record])
+    assert logs.root() == other.root()
+
+
+def test_so_many_unsigned_ancestors_and_no_more() -> None:
+    run = unsigned(chain(MAX_UNSIGNED + 2))
+    assert log_set().insert(run) == Insertion(refused="signature")
+    assert len(log_set().insert([*run[:-2], chain(MAX_UNSIGNED + 1)[-1]]).added) == len(run) - 1
+    for place in (0, 30, len(run) - 2):
+        run = unsigned(chain(MAX_UNSIGNED + 2))
+        run[place] = chain(MAX_UNSIGNED + 2)[place]
+        assert len(log_set().insert(run).added) == len(run)
+
+
+def test_only_new_records_count_as_unsigned() -> None:
+    logs = log_set()
+    long = list(chain(200))
+    for place in (*range(70), *range(100, 199)):
+        long[place] = spoiled(long[place])
+    assert logs.insert(long).refused == "signature"
+    assert len(logs.insert(chain(40)).added) == 40
+    long[150] = chain(200)[150]
+    assert len(logs.insert(long).added) == 160
+
+
+def test_a_good_signature_replaces_a_bad_one() -> None:
+    logs = log_set()
+    logs.insert(unsigned(X[:3]))
+    held = logs.get(X[1].id)
+    assert held is not None
+    assert held.signature != X[1].signature
+    assert logs.insert(X[:2]) == Insertion(duplicates=2)
+    assert logs.get(X[1].id) is logs.at(AUTHOR, 2) is X[1]
+    assert logs.insert([spoiled(X[1])]) == Insertion(duplicates=1)
+    assert logs.at(AUTHOR, 2) is X[1]
+
+
+def test_a_good_signature_replaces_a_bad_one_that_waits() -> None:
+    logs = log_set()
+    logs.insert(unsigned(X[2:5]))
+    logs.insert([X[3]])
+    logs.insert([spoiled(X[3])])
+    logs.insert(X[:2])
+    assert logs.at(AUTHOR, 4) is X[3]
+
+
+def test_a_held_record_with_a_bad_signature_is_not_offered_alone() -> None:
+    verify = CountingVerify()
+    logs = LogSet(NETWORK, verify)
+    logs.insert(unsigned(X[:3]))
+    assert logs.insert([spoiled(X[1])]) == Insertion(refused="signature")
+    calls = verify.calls
+    assert logs.insert([spoiled(X[1])]) == Insertion(refused="signature")
+    assert verify.calls == calls
+    assert logs.insert([spoiled(X[1], 2)]) == Insertion(refused="signature")
+    assert verify.calls == calls + 1
+
+
+# --- what waits ----------------------------------------------------------------------------------
+
+
+def test_records_above_a_gap_wait_outside_the_set() -> None:
+    logs = log_set()
+    logs.insert(X[:2])
+    root = logs.root()
+    assert logs.insert(X[4:6]) == Insertion(missing=Missing(AUTHOR, 3, 4))
+    assert logs.root() == root
+    assert logs.get(X[4].id) is logs.at(AUTHOR, 5) is None
+    assert logs.insert(X[4:6]) == Insertion(missing=Missing(AUTHOR, 3, 4), duplicates=2)
+    assert logs.insert(X[2:4]) == Insertion(added=X[2:6])
+
+
+def test_the_lowest_gap_is_named_until_none_is_left() -> None:
+    logs = log_set()
+    assert logs.insert([X[8]]).missing == Missing(AUTHOR, 1, 8)
+    assert logs.insert([X[4]]).missing == Missing(AUTHOR, 1, 4)
+    assert logs.insert([X[6]]).missing == Missing(AUTHOR, 1, 4)
+    assert logs.insert(X[:4]) == Insertion(added=X[:5], missing=Missing(AUTHOR, 6, 6))
+    assert logs.insert([X[5]]) == Insertion(added=X[5:7], missing=Missing(AUTHOR, 8, 8))
+    assert logs.insert([X[0]]) == Insertion(duplicates=1)
+    assert logs.insert([X[7]]) == Insertion(added=X[7:9])
+
+
+def test_a_waiting_author_has_no_leaf() -> None:
+    logs = log_set()
+    logs.insert([X[1]])
+    assert logs.authors() == ()
+    assert (logs.head(AUTHOR), logs.leaf(AUTHOR)) == (None, None)
+
+
+def test_what_waits_covers_what_fills_the_gap() -> None:
+    logs = log_set()
+    logs.insert(X[4:6])
+    assert len(logs.insert([spoiled(record) for record in X[:4]]).added) == 6
+    assert logs.head(AUTHOR) == Head(6, X[5].id)
+    far = log_set()
+    far.insert(X[5:6])
+    assert far.insert([spoiled(record) for record in X[:4]]).refused == "signature"
+
+
+def test_what_is_far_above_the_head_does_not_wait() -> None:
+    logs = log_set()
+    far = chain(MAX_AHEAD + 2)
+    assert logs.insert([far[MAX_AHEAD + 1]]) == Insertion(
+        missing=Missing(AUTHOR, 1, MAX_AHEAD + 1), refused="too-far"
+    )
+    assert logs.insert([far[MAX_AHEAD]]) == Insertion(missing=Missing(AUTHOR, 1, MAX_AHEAD))
+
+
+def test_the_lowest_records_of_an_author_wait_longest() -> None:
+    logs = log_set()
+    long = chain(MAX_WAITING_PER_AUTHOR + 10)
+    for record in long[1:MAX_WAITING_PER_AUTHOR + 1]:
+        assert logs.insert([record]).refused == ""
+    high = logs.insert([long[MAX_WAITING_PER_AUTHOR + 3]])
+    assert high == Insertion(missing=Missing(AUTHOR, 1, 1), refused="waiting-full")
+    assert len(logs.insert([long[0]]).added) == MAX_WAITING_PER_AUTHOR + 1
+
+
+def test_a_lower_run_displaces_a_higher_one() -> None:
+    logs = log_set()
+    long = chain(2 * MAX_WAITING_PER_AUTHOR)
+    logs.insert(unsigned(long[-MAX_UNSIGNED:]))
+    for record in long[2:MAX_WAITING_PER_AUTHOR]:
+        assert logs.insert([record]).refused == ""
+    assert len(logs.insert(long[:2]).added) == MAX_WAITING_PER_AUTHOR
+
+
+def test_a_run_too_long_to_wait_is_refused_and_what_it_covers_goes_with_it() -> None:
+    logs = log_set()
+    long = chain(2 * MAX_WAITING_PER_AUTHOR)
+    outcome = logs.insert(long[5:5 + MAX_WAITING_PER_AUTHOR + 1])
+    assert outcome == Insertion(missing=Missing(AUTHOR, 1, 5), refused="waiting-full")
+    assert len(logs.insert(long[:5]).added) >= 5
+    head = logs.head(AUTHOR)
+    assert head is not None
+    assert logs.servable(AUTHOR, head.seq, head.seq, 1_000) != ()
+
+
+def test_one_author_does_not_push_out_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_WAITING", 12)
+    logs = log_set()
+    others = [chain(3, name=f"other {n}") for n in range(5)]
+    for other in others:
+        assert logs.insert([other[1]]).refused == ""
+    flood = chain(60)
+    outcomes = [logs.insert([record]).refused for record in flood[1:]]
+    assert outcomes[:7] == [""] * 7
+    assert set(outcomes[7:]) == {"waiting-full"}
+    assert logs.insert([flood[0]]).added == flood[:8]
+    for other in others:
+        assert logs.insert([other[0]]).added == other[:2]
+
+
+def test_the_fullest_author_makes_room_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_WAITING", 12)
+    logs = log_set()
+    flood = chain(60)
+    for record in flood[1:40]:
+        logs.insert([record])
+    others = [chain(3, name=f"other {n}") for n in range(6)]
+    for other in others:
+        assert logs.insert([other[1]]).refused == ""
+    assert logs.insert([flood[0]]).added == flood[:7]
+    for other in others:
+        assert logs.insert([other[0]]).added == other[:2]
+
+
+def test_the_number_of_authors_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_AUTHORS", 2)
+    logs = log_set()
+    assert logs.insert(chain(1, name="a")).refused == ""
+    assert logs.insert(chain(2, name="b")[1:]).refused == ""
+    assert logs.insert(chain(1, name="c")).refused == "authors-full"
+    assert logs.insert(chain(2, name="a")).refused == ""
+    assert len(logs.authors()) == 1
+
+
+def test_an_author_with_nothing_left_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_AUTHORS", 1)
+    logs = log_set()
+    assert logs.insert([spoiled(chain(1, name="a")[0])]).refused == "signature"
+    assert logs.insert(chain(1, name="b")).refused == ""
+    assert logs.truncate_own(identity("b").author, 1) == chain(1, name="b")
+    assert logs.insert(chain(1, name="c")).refused == ""
+
+
+# --- what may be sent ----------------------------------------------------------------------------
+
+
+def size_of(records: Sequence[Record]) -> int:
+    return sum(len(record.wire) for record in records)
+
+
+def test_servable_keeps_to_its_range_and_size() -> None:
+    logs = log_set()
+    logs.insert(X)
+    assert logs.servable(AUTHOR, 3, 5, 10_000) == X[2:5]
+    assert logs.servable(AUTHOR, 8, 99, 10_000) == X[7:]
+    assert logs.servable(AUTHOR, 1, 10, size_of(X[:4])) == X[:4]
+    assert logs.servable(AUTHOR, 1, 10, size_of(X[:4]) - 1) == X[:3]
+    assert logs.servable(AUTHOR, 1, 10, 10) == ()
+    for first, last in ((0, 5), (11, 12), (5, 4), (-1, 3)):
+        assert logs.servable(AUTHOR, first, last, 10_000) == ()
+
+
+def test_servable_ends_in_a_signed_record() -> None:
+    logs = log_set()
+    logs.insert(unsigned(X[:5]))
+    logs.insert(unsigned(X[5:]))
+    served = logs.servable(AUTHOR, 2, 3, 10_000)
+    assert [record.seq for record in served] == [2, 3, 4, 5]
+    assert logs.servable(AUTHOR, 2, 3, size_of(X[1:4])) == ()
+    served = logs.servable(AUTHOR, 4, 8, size_of(X[3:9]))
+    assert [record.seq for record in served] == [4, 5]
+    assert [r.seq for r in logs.servable(AUTHOR, 4, 8, 10_000)] == [4, 5, 6, 7, 8, 9, 10]
+
+
+def test_each_signature_is_checked_once_for_serving() -> None:
+    verify = CountingVerify()
+    logs = LogSet(NETWORK, verify)
+    logs.insert(unsigned(X[:5]))
+    for _ in range(3):
+        for first in range(1, 6):
+            logs.servable(AUTHOR, first, first, 10_000)
+    assert verify.calls == 5
+
+
+# --- the digest ----------------------------------------------------------------------------------
+
+NAMES = [f"author {n}" for n in range(8)]
+CHAINS = {name: chain(4, name=name) for name in NAMES}
+
+
+def test_leaves_come_in_pages() -> None:
+    logs = log_set()
+    for records in CHAINS.values():
+        logs.insert(records)
+    authors = sorted(identity(name).author for name in NAMES)
+    assert list(logs.authors()) == authors
+    assert [leaf.author for leaf in logs.leaves()] == authors
+    assert [leaf.author for leaf in logs.leaves(after=authors[2])] == authors[3:]
+    assert [leaf.author for leaf in logs.leaves(after=authors[2], limit=2)] == authors[3:5]
+    assert logs.leaves(after=authors[-1]) == ()
+    assert logs.leaves(limit=0) == ()
+    assert [leaf.author for leaf in logs.leaves(after=authors[4][:31])] == authors[4:]
+    assert [record.author for record in logs.records()] == [a for a in authors for _ in range(4)]
+
+
+def test_a_leaf_has_eighty_bytes() -> None:
+    leaf = Leaf(AUTHOR, 5, NO_PREV, 6)
+    assert leaf.wire == AUTHOR + bytes(7) + b"\5" + bytes(32) + bytes(7) + b"\6"
+
+
+def test_every_change_of_the_set_changes_the_root() -> None:
+    logs = log_set()
+    roots = [logs.root()]
+    for records in CHAINS.values():
+        for record in records:
+            logs.insert([record])
+            roots.append(logs.root())
+            assert logs.root() == strangers_root(logs)
+    assert len(set(roots)) == len(roots)
+    assert all(len(root) == 16 for root in roots)
+
+
+SINGLES = [record for records in CHAINS.values() for record in records]
+
+
+@given(st.permutations(range(len(SINGLES))), st.integers(0, len(SINGLES)))
+def test_the_set_does_not_depend_on_the_order(order: list[int], repeated: int) -> None:
+    logs = log_set()
+    added: list[Record] = []
+    for index in (*order[:repeated], *order):
+        added += logs.insert([SINGLES[index]]).added
+    assert sorted(r.id for r in added) == sorted(r.id for r in SINGLES)
+    for name in NAMES:
+        seqs = [record.seq for record in added if record.author == identity(name).author]
+        assert seqs == [1, 2, 3, 4]
+    assert logs.root() == strangers_root(logs)
+    assert {leaf.seq for leaf in logs.leaves()} == {4}
+
+
+# --- own records that were never sent ------------------------------------------------------------
+
+
+def test_own_records_can_be_taken_back_and_signed_again() -> None:
+    logs = log_set()
+    logs.insert(X[:6])
+    again = extend(X[:3], 3, mark=1)
+    assert logs.truncate_own(AUTHOR, 4) == X[3:6]
+    assert logs.head(AUTHOR) == Head(3, X[2].id)
+    assert all(logs.get(record.id) is None for record in X[3:6])
+    assert logs.insert(again).added == tuple(again[3:])
+    assert logs.proof(AUTHOR) is None
+    assert logs.root() == strangers_root(logs)
+
+
+def test_nothing_is_taken_back_above_the_head() -> None:
+    logs = log_set()
+    logs.insert(X[:3])
+    assert logs.truncate_own(AUTHOR, 4) == ()
+    assert logs.truncate_own(AUTHOR, 0) == X[:3]
+    assert logs.leaf(AUTHOR) is None
