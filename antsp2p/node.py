@@ -141,6 +141,7 @@ class Node:
         self._beat_sent: tuple[int, tuple[int, ...]] = (0, ())
         self._beat_sent_us = now_us - BEAT_CHANGE_US
         self._restore(history, proofs, now_us)
+        self._wake_at = self._earliest()
 
     @property
     def holding(self) -> dict[bytes, Holding]:
@@ -155,6 +156,9 @@ class Node:
     @property
     def wake_at(self) -> int | None:
         """When `Woke` is due, in microseconds of the observer's clock; None: not at all."""
+        return self._wake_at
+
+    def _earliest(self) -> int | None:
         deadlines = (
             self.gossip.wake_at, self.requester.wake_at, self.claimant.wake_at,
             self._own.confirm_at, self._beat_at, self._commands.wake_at,
@@ -190,7 +194,7 @@ class Node:
         self._serve_deadlines()
         self._settle()
         self._beat()
-        self._expected_us = self.wake_at
+        self._expected_us = self._wake_at = self._earliest()
         effects, self._effects = self._effects, []
         return effects
 

@@ -147,6 +147,7 @@ class Gossip:
         self._told_heads: dict[int, tuple[int, bytes]] = {}
         self._out: list[Output] = []
         self._expected_us: int | None = None
+        self._wake_us = self._earliest()
 
     # --- events ------------------------------------------------------------------------------
 
@@ -215,6 +216,7 @@ class Gossip:
         """Somebody waits for signs of life: ping all links at the short interval for a while."""
         for link in self._links.all():
             self._liveness.active(link, now_us)
+        self._wake_us = self._earliest()
 
     def restored(self, record_id: bytes, age_ms: int, now_us: int) -> None:
         """A record of the store has this age now."""
@@ -229,6 +231,9 @@ class Gossip:
     @property
     def wake_at(self) -> int | None:
         """When `wake` is to be called next."""
+        return self._wake_us
+
+    def _earliest(self) -> int | None:
         times = (
             self._pursuits.wake_us, self._liveness.wake_us, self._reconcile.wake_us,
             self._sharing.wake_us, self._view.wake_us,
@@ -291,7 +296,7 @@ class Gossip:
         self._pursuits.flush(now_us)
         self._spread.flush()
         self._out.extend(self._outbox.flush(self._links))
-        self._expected_us = self.wake_at
+        self._expected_us = self._wake_us = self._earliest()
         return self._out
 
     def _read_frames(self, link: Link, reading: Reading, now_us: int) -> None:
