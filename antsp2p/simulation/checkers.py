@@ -144,6 +144,11 @@ class Tasks(Observer):
         assert machine.node is not None
         self._epochs[machine.index] = {}
         self._ends[machine.index] = {}
+        self.look_at_all(machine)
+
+    def look_at_all(self, machine: Machine) -> None:
+        """Look at every task of a node, not only at those that the last step touched."""
+        assert machine.node is not None
         for task in machine.node.tasks.task_ids():
             self._look(machine, machine.node, task)
 
@@ -197,9 +202,15 @@ class Tasks(Observer):
             raise self._world.violation("accepted", what, machine)
 
     def compare(self, machine: Machine) -> None:
-        """Compare this node's folds with those of whoever had the same root before."""
+        """Compare this node's folds with those of whoever had the same root before.
+
+        After a restart a node folds in own records that it holds back until a peer has confirmed
+        its head; they are not in its root, so until then there is nothing to compare.
+        """
         node = machine.node
         assert node is not None
+        if not node.is_confirmed:
+            return
         root = node.logs.root()
         mine = (node.tasks.snapshot(), node.capabilities.snapshot())
         known = self._folds.get(root)
@@ -312,6 +323,7 @@ class Checkers:
         for machine in world.machines:
             if machine.node is None:
                 raise world.violation("liveness", "the node is down", machine)
+            self.tasks.look_at_all(machine)
         for posting in self._live_postings():
             poster = world.machines[posting.machine]
             assert poster.node is not None
