@@ -63,10 +63,15 @@ class Host:
             " }\n}\n"
         ))
 
+    def lose_nothing(self) -> None:
+        """After `lose`: everything arrives again."""
+        self.run("nft", "delete", "table", "inet", "loss")
+
     def without_multicast(self) -> None:
         """Take the route for multicast away; what is sent there fails at once."""
         self.run("ip", "link", "set", "eth0", "multicast", "off")
         self.run("ip", "route", "add", "unreachable", "224.0.0.0/4")
+        self.run("ip", "-6", "route", "flush", "table", "local", "root", "ff00::/8")
         self.run("ip", "-6", "route", "add", "unreachable", "ff00::/8", "table", "local")
 
 

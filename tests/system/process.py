@@ -145,20 +145,8 @@ class NodeProcess:
 
     async def history(self) -> dict[str, tuple[str, int]]:
         """Every record in the node's log set: its id -> (author, seq)."""
-        found: dict[str, tuple[str, int]] = {}
-        peers = await self.get("/v1/peers")
-        for author in [self.author, *(peer["author"] for peer in peers["peers"])]:
-            after_seq = 0
-            while True:
-                # The first page begins at the first record because `after_seq` 0 means "the
-                # newest": a limit above any log of a test makes the two the same.
-                page = (await self.get(
-                    "/v1/log", author=author, limit=10_000, after_seq=after_seq))["records"]
-                found.update({r["id"]: (author, r["seq"]) for r in page})
-                if len(page) < 10_000:
-                    break
-                after_seq = page[-1]["seq"]
-        return found
+        listed = await self.get("/v1/log", limit=10_000)
+        return {r["id"]: (r["author"], r["seq"]) for r in listed["records"]}
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -205,6 +193,16 @@ class NodeProcess:
             return sum(1 for peer in peers if peer["linked"]) >= count
 
         await self.until(enough)
+
+    # --- signals ---------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """SIGSTOP: the process stands still."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
 
     # --- the end ---------------------------------------------------------------------------------
 

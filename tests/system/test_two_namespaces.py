@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.system.holding import (
+    CALM_LEASES,
+    LEASE_MS,
+    assert_never_lapsed,
+    hold_a_task,
+    let_time_pass,
+    open_gate,
+)
 from tests.system.namespaces import lan, why_not
 
 if TYPE_CHECKING:
@@ -20,6 +28,9 @@ FOUND_AND_DONE_S = 10.0
 """From the second start to the result."""
 LOSSY_S = 45.0
 """With 30 % of all datagrams lost each way; still no reason to wait long."""
+
+CUT_OFF_S = 6.0
+"""Long enough for every link to be given up and every lease to run out."""
 
 reason = cache(why_not)
 
@@ -69,3 +80,24 @@ async def test_a_task_completes_although_a_third_of_all_datagrams_is_lost(
         output = await poster.result(task)
     assert output == b"".join(sorted(set(lines.splitlines(keepends=True))))
     assert (await poster.task(task))["state"] == "accepted"
+
+
+async def test_a_node_that_was_cut_off_from_everybody_lapses_nothing(
+    machine: Machine, two_hosts: Sequence[Host]
+) -> None:
+    left, right = two_hosts
+    worker = await machine.start(listen="", discovery=True, prefix=left.prefix)
+    poster = await machine.start(listen="", discovery=True, prefix=right.prefix)
+    await poster.until_links(1)
+    task, holder = await hold_a_task(machine, poster, [worker])
+    for host in two_hosts:
+        host.lose(100)
+    # The time is the subject here: nobody hears anybody for several leases.
+    await trio.sleep(CUT_OFF_S)
+    for host in two_hosts:
+        host.lose_nothing()
+    await poster.until_links(1)
+    await let_time_pass(poster, CALM_LEASES * LEASE_MS / 1_000)
+    open_gate(machine)
+    assert await poster.result(task) == b"held"
+    await assert_never_lapsed(task, holder, [poster, worker])
