@@ -94,6 +94,10 @@ class BlobStore:
         """Whether the blob is here, as far as the names tell; `get` looks at the bytes."""
         return hash_ in self._sizes
 
+    def needs_room(self, size: int) -> bool:
+        """Whether others would have to go for a blob of `size` bytes."""
+        return self.total_bytes + size > self._max_bytes
+
     def put(self, content: bytes, pinned: Collection[bytes] = ()) -> BlobRef:
         """Keep content; on return it is durable. The oldest blobs not `pinned` make room.
 
@@ -133,10 +137,10 @@ class BlobStore:
 
     def _make_room(self, size: int, pinned: Collection[bytes]) -> None:
         for hash_ in [hash_ for hash_ in self._sizes if hash_ not in pinned]:
-            if self.total_bytes + size <= self._max_bytes:
+            if not self.needs_room(size):
                 return
             self._forget(hash_)
-        if self.total_bytes + size > self._max_bytes:
+        if self.needs_room(size):
             raise BlobError(
                 f"the blobs in {self.folder} fill their {self._max_bytes} bytes with tasks that "
                 "are still open: wait for some to end, or cancel them"
@@ -428,5 +432,6 @@ class BlobFetcher:
             content = await trio.to_thread.run_sync(self._store.get, blob.hash)
             if content is None:
                 content = await fetch_blob(self._network, blob, sources)
-                await trio.to_thread.run_sync(self._store.put, content, self._pinned())
+                pinned = self._pinned() if self._store.needs_room(len(content)) else ()
+                await trio.to_thread.run_sync(self._store.put, content, pinned)
         return content

@@ -133,6 +133,7 @@ class Discovery:
         self._found: dict[str, tuple[Address, ...]] = {}
         self._session: _Session | None = None
         self._heard_ourselves = trio.Event()
+        self._ended = False
 
     async def run(self) -> None:
         """Follow the machine's interfaces, and hint again at who is there."""
@@ -147,6 +148,7 @@ class Discovery:
                     self._hint_at(addresses)
                 await trio.sleep(limits.DISCOVERY_CHECK_MS / 1_000)
         finally:
+            self._ended = True
             with trio.CancelScope(shield=True):
                 await self._stop()
 
@@ -184,6 +186,8 @@ class Discovery:
             await trio.to_thread.run_sync(session.close, abandon_on_cancel=True)
 
     def _learned(self, name: str, addresses: tuple[Address, ...] | None) -> None:
+        if self._ended:
+            return
         if self._own.is_own(name):
             self._heard_ourselves.set()
         elif addresses is None:

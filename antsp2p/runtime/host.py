@@ -1,21 +1,64 @@
-"""Runs one Node for real: one inbox, one consumer, one deadline read afresh each turn."""
+"""Runs one node for real: its home, its sockets, its agents, and whoever asks it for something.
+
+Law: no rule of the protocol is here, and no state that the node does not have; what stands in
+tables here are waits: for an answer, for a blob, for an agent. The order of saving and sending is
+the loop's (`antsp2p.runtime.loop`).
+"""
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, overload
+import itertools
+import secrets
+import signal
+import time
+from collections import Counter, deque
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, overload
 
 import trio
 
 from antsp2p.coordination.body import BlobRef
-from antsp2p.events import Address, Command, Event, Notice, StartWork, StopWork
+from antsp2p.events import (
+    Address,
+    Answer,
+    BlobFetched,
+    BlobMissing,
+    Command,
+    DatagramReceived,
+    Effect,
+    Event,
+    FetchBlob,
+    Notice,
+    PeerHint,
+    ReleaseClaim,
+    SendDatagram,
+    ServeCapability,
+    StartWork,
+    StopWork,
+    WithdrawAgent,
+)
+from antsp2p.gossip.engine import Send
 from antsp2p.node import Node
-from antsp2p.runtime.home import DEFAULT_NETWORK, Home
+from antsp2p.runtime import limits
+from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobServer, BlobStore
+from antsp2p.runtime.boot import Boot, boot_home
+from antsp2p.runtime.discovery import Announced, Discovery
+from antsp2p.runtime.feeds import Feeds, Work
+from antsp2p.runtime.home import DEFAULT_NETWORK
+from antsp2p.runtime.loop import Loop
+from antsp2p.runtime.nursery import open_inner_nursery
+from antsp2p.runtime.peers import hint_at_named, parse_address
+from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
 
-Tap = Callable[[int, Event], None]
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from antsp2p.runtime.udp import Bound
+
+    Tap = Callable[[int, Event], None]
 
 
 class CommandRefused(Exception):
@@ -40,90 +83,325 @@ class AgentSession:
     """An agent that is being served: its work arrives on `work` until the agent is withdrawn."""
 
     agent: str
-    work: trio.MemoryReceiveChannel[StartWork | StopWork]
+    work: trio.MemoryReceiveChannel[Work]
+
+
+@dataclass(slots=True)
+class _Wait:
+    """A command that waits for its answer."""
+
+    answered: trio.Event = field(default_factory=trio.Event)
+    answer: Answer | None = None
+
+    def end(self, answer: Answer) -> None:
+        self.answer = answer
+        self.answered.set()
+
+
+def monotonic_us() -> int:
+    """Trio's clock, which is CLOCK_MONOTONIC: a process that stood still sees the gap."""
+    return int(trio.current_time() * 1_000_000)
 
 
 class Host:
     """One running node. Made by `open_host`."""
 
-    node: Node
-    home: Home
-    options: HostOptions
-    started_us: int
-    drops: Counter[str]
-    """What the host itself dropped; the node counts its own in `node.drops`."""
+    def __init__(
+        self,
+        options: HostOptions,
+        boot: Boot,
+        bound: Sequence[Bound],
+        *,
+        clock: Callable[[], int] = monotonic_us,
+        tap: Tap | None = None,
+    ) -> None:
+        self.options = options
+        self.home = boot.home
+        self.now_us = clock
+        self.started_us = clock()
+        self.node = Node(
+            boot.identity, boot.network, boot=boot.number, instance=secrets.token_bytes(8),
+            rng=Random(secrets.randbits(256)), now_us=self.started_us,
+            wall_ms=time.time_ns() // 1_000_000, history=boot.history.records,
+            proofs=boot.history.proofs, fresh=boot.fresh, nickname=options.nickname,
+        )
+        self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
+        """The latest lines that the user should know."""
+        self._boot = boot
+        self._bound = bound
+        self._udp = UdpEndpoint(bound)
+        self._loop = Loop(
+            self.node, boot.store, now_us=clock, perform=self._perform, shed=self._shed,
+            warn=self.warn, tap=tap,
+        )
+        self._feeds = Feeds(self.node.author)
+        self._blobs = BlobStore(boot.home.blobs_path)
+        self._fetcher = BlobFetcher(self._blobs, boot.network, self._pinned)
+        self._server = BlobServer(self._blobs, boot.network)
+        self._requests = itertools.count(1)
+        self._waiting: dict[int, _Wait] = {}
+        self._preparing: dict[bytes, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+        self._stop = trio.Event()
+        self._closed = False
 
-    def now_us(self) -> int:
-        """The node's monotonic clock, in microseconds."""
-        raise NotImplementedError
+    # --- what it is -------------------------------------------------------------------------------
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """The bound UDP addresses (wildcards as they are)."""
-        raise NotImplementedError
+        return self._udp.addresses
 
     @property
     def address(self) -> Address:
         """An address at which this machine reaches the node: wildcards become loopback."""
-        raise NotImplementedError
+        host, port = self.addresses[0]
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+
+    @property
+    def drops(self) -> Counter[str]:
+        """What the host itself dropped; the node counts its own in `node.drops`."""
+        return self._udp.drops + self._loop.drops + self._server.drops
+
+    def sources(self, *authors: bytes) -> tuple[Address, ...]:
+        """Where the node reaches these authors now, then its other links, for `read`."""
+        found = [address for author in authors for address in self.node.blob_sources(author)]
+        return tuple(dict.fromkeys(found))
+
+    # --- commands ---------------------------------------------------------------------------------
 
     async def command(self, kind: type[Command], **fields: Any) -> Mapping[str, Any]:
         """Give the node a command (without `request`) and return the answer's value.
 
         Raises `CommandRefused`.
         """
-        raise NotImplementedError
+        if self._closed:
+            raise CommandRefused("the node is stopping")
+        if self._loop.store_full:
+            raise CommandRefused(self._loop.store_full)
+        if len(self._waiting) >= limits.PENDING_COMMANDS:
+            raise CommandRefused("too many commands wait for their answers: try again later")
+        request = next(self._requests)
+        self._waiting[request] = wait = _Wait()
+        try:
+            await self._loop.put(kind(request=request, **fields))
+            await wait.answered.wait()
+        except (trio.ClosedResourceError, trio.BrokenResourceError) as error:
+            raise CommandRefused("the node is stopping") from error
+        finally:
+            del self._waiting[request]
+        assert wait.answer is not None
+        if wait.answer.refusal:
+            raise CommandRefused(wait.answer.refusal)
+        return wait.answer.value
+
+    def _shed(self, event: Event) -> bool:
+        """Refuse a command that a full disk leaves no room for. An agent's end is not refused."""
+        wait = None if isinstance(event, WithdrawAgent) else self._waiting.get(
+            getattr(event, "request", 0)
+        )
+        if wait is None:
+            return False
+        wait.end(Answer(0, refusal=self._loop.store_full))
+        return True
+
+    # --- listeners --------------------------------------------------------------------------------
 
     @overload
     def subscribe(self) -> AbstractContextManager[trio.MemoryReceiveChannel[Notice]]: ...
     @overload
     def subscribe(
         self, agent: str
-    ) -> AbstractContextManager[trio.MemoryReceiveChannel[StartWork | StopWork]]: ...
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Work]]: ...
     def subscribe(self, agent: str | None = None) -> AbstractContextManager[Any]:
         """Notices for a watcher, or the starts and stops of one agent.
 
         A watcher that is too slow loses notices and gets one `Notice("missed", own author,
         {"count": n})` in their place. An agent loses nothing: one that does not read is withdrawn
-        and its channel closed. All channels end when the host stops.
+        and its channel closed. All channels end when the host stops. Raises `CommandRefused`
+        where there are too many.
         """
-        raise NotImplementedError
+        if self._feeds.is_full:
+            raise CommandRefused("too many watchers and agents are connected: end some first")
+        return self._feeds.watch() if agent is None else self._feeds.attach(agent, 1)
 
-    def serving(
+    @asynccontextmanager
+    async def serving(
         self, capability: str, *, slots: int = 1, description: str = ""
-    ) -> AbstractAsyncContextManager[AgentSession]:
+    ) -> AsyncIterator[AgentSession]:
         """Announce a capability for as long as the block lasts; then its claims are released.
 
         Raises `CommandRefused`.
         """
-        raise NotImplementedError
+        if self._feeds.is_full:
+            raise CommandRefused("too many watchers and agents are connected: end some first")
+        agent = secrets.token_hex(8)
+        with self._feeds.attach(agent, slots) as work:
+            try:
+                await self.command(
+                    ServeCapability, agent=agent, capability=capability, slots=slots,
+                    description=description,
+                )
+                yield AgentSession(agent, work)
+            finally:
+                # The node must learn it even if the agent's task was cancelled.
+                with trio.move_on_after(limits.SHUTDOWN_MS / 1_000, shield=True):
+                    await self._withdraw(agent)
+
+    async def _withdraw(self, agent: str) -> None:
+        if not self._closed:
+            await self._loop.put(WithdrawAgent(next(self._requests), agent))
 
     async def wait_task(self, task: bytes) -> None:
         """Return when the next notice about `task` has come (check its state before waiting)."""
-        raise NotImplementedError
+        await self._feeds.wait_task(task)
+
+    def warn(self, text: str) -> None:
+        """Tell the user a line, now and in `warnings`."""
+        self.warnings.append(text)
+        self._feeds.tell(Notice("warning", self.node.author, {"text": text}))
+
+    # --- blobs ------------------------------------------------------------------------------------
 
     async def put_blob(self, content: bytes) -> BlobRef:
-        """Keep content and name it. Raises `CommandRefused` above 16 MiB or when the disk is full."""
-        raise NotImplementedError
+        """Keep content and name it. Raises `CommandRefused` above 16 MiB or without room."""
+        pinned = self._pinned() if self._blobs.needs_room(len(content)) else ()
+        try:
+            return await trio.to_thread.run_sync(self._blobs.put, content, pinned)
+        except BlobError as error:
+            raise CommandRefused(str(error)) from error
 
     async def read(self, blob: BlobRef, sources: tuple[Address, ...] = ()) -> bytes:
         """The content of `blob`, from the blob store or from one of `sources`.
 
-        Raises `BlobUnavailable` (antsp2p.runtime.blobs).
+        Raises `BlobError` (antsp2p.runtime.blobs).
         """
-        raise NotImplementedError
+        return await self._fetcher.fetch(blob, sources)
 
-    def sources(self, *authors: bytes) -> tuple[Address, ...]:
-        """Where the node reaches these authors now, for `read`."""
-        raise NotImplementedError
+    def _pinned(self) -> Collection[bytes]:
+        """The blobs that open tasks of this node, or held by it, still need."""
+        me, tasks = self.node.author, self.node.tasks
+        held = {holding.task for holding in self.node.holding.values()}
+        pinned: set[bytes] = set()
+        for task in tasks.active():
+            offered = tasks.offer(task)
+            own = offered is not None and offered[0].author == me
+            if offered is not None and offered[1].blob is not None and (own or task in held):
+                pinned.add(offered[1].blob.hash)
+            for record, result in tasks.results(task):
+                if result.blob is not None and (own or record.author == me):
+                    pinned.add(result.blob.hash)
+        return pinned
+
+    async def _fetch(self, wanted: FetchBlob) -> None:
+        try:
+            await self._fetcher.fetch(wanted.blob, wanted.sources)
+        except BlobError as error:
+            await self._loop.put(BlobMissing(wanted.blob, str(error)))
+        else:
+            await self._loop.put(BlobFetched(wanted.blob))
+
+    async def _prepare(self, start: StartWork, blob: BlobRef, scope: trio.CancelScope) -> None:
+        """Have the input here before the agent starts; without it the claim is given back."""
+        with scope:
+            try:
+                await self._fetcher.fetch(blob, start.sources)
+            except BlobError as error:
+                reason = f"no input: {error}"
+                await self._loop.put(ReleaseClaim(next(self._requests), start.claim, reason))
+            else:
+                self._bring(start)
+        self._preparing.pop(start.claim, None)
+
+    # --- effects ----------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case SendDatagram(address=address, data=data):
+                self._udp.send(address, data)
+            case Answer(request=request):
+                wait = self._waiting.get(request)
+                if wait is not None:
+                    wait.end(effect)
+            case Notice():
+                self._feeds.tell(effect)
+                if effect.kind == "warning":
+                    self.warnings.append(str(effect.detail["text"]))
+            case StartWork(input=BlobRef() as blob):
+                self._preparing[effect.claim] = scope = trio.CancelScope()
+                self._spawn(self._prepare, effect, blob, scope)
+            case StartWork():
+                self._bring(effect)
+            case StopWork(claim=claim):
+                preparing = self._preparing.pop(claim, None)
+                if preparing is None:
+                    self._bring(effect)
+                else:
+                    preparing.cancel()
+            case FetchBlob():
+                self._spawn(self._fetch, effect)
+
+    def _bring(self, work: Work) -> None:
+        if not self._feeds.bring(work) and isinstance(work, StartWork):
+            self._spawn(self._withdraw, work.agent)
+
+    def _spawn(self, task: Callable[..., Any], *arguments: Any) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(task, *arguments)
+
+    def _hint(self, address: Address, keep: bool = False) -> None:
+        self._loop.offer(PeerHint(address, keep))
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Set everything going in `nursery`."""
+        self._nursery = nursery
+        nursery.start_soon(self._loop.run)
+        nursery.start_soon(
+            self._udp.receive, lambda address, data: self._loop.offer(
+                DatagramReceived(address, data)
+            )
+        )
+        nursery.start_soon(self._server.serve, [item.tcp for item in self._bound])
+        for address in self._boot.history.addresses:
+            self._hint(address)
+        for host, port in map(parse_address, self.options.peers):
+            nursery.start_soon(
+                hint_at_named, host, port, lambda address: self._hint(address, True), self.warn
+            )
+        if self.options.discovery:
+            own = Announced(self.node.network, self.node.author, self.addresses)
+            nursery.start_soon(Discovery(own, self._hint, self.warn).run)
 
     def stop(self) -> None:
         """Ask whoever runs the host to leave `open_host`."""
-        raise NotImplementedError
+        self._stop.set()
 
     async def wait_stop(self) -> None:
-        """Return when `stop` was called, here or by SIGINT or SIGTERM (see `stop_on_signals`)."""
-        raise NotImplementedError
+        """Return when `stop` was called, here or by a signal (see `stop_on_signals`)."""
+        await self._stop.wait()
+
+    async def end(self) -> None:
+        """Release what is held and say goodbye; the loop must have ended before."""
+        self._nursery = None
+        self._closed = True
+        if not await self._loop.finish(
+            WithdrawAgent(next(self._requests), agent, "the node is stopping")
+            for agent in self._feeds.agents()
+        ):
+            return
+        for output in self.node.gossip.leave(self.now_us()):
+            if isinstance(output, Send):
+                self._udp.send(output.address, output.data)
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._closed = True
+        for wait in self._waiting.values():
+            wait.end(Answer(0, refusal="the node is stopping"))
+        self._feeds.close()
+        self._loop.close()
 
 
 @asynccontextmanager
@@ -132,10 +410,39 @@ async def open_host(options: HostOptions, *, tap: Tap | None = None) -> AsyncIte
 
     Raises `HomeError`, `StoreError` or `ListenError`: each is one clear line.
     """
-    raise NotImplementedError
-    yield
+    for peer in options.peers:
+        parse_address(peer)
+    with ExitStack() as opened:
+        boot = await trio.to_thread.run_sync(_boot, options)
+        opened.callback(boot.close)
+        bound = bind_all(options.listen, boot.preferred_port)
+        opened.callback(close_all, bound)
+        boot.remember_port(bound[0].address[1])
+        async with run_host(Host(options, boot, bound, tap=tap)) as host:
+            yield host
+
+
+def _boot(options: HostOptions) -> Boot:
+    return boot_home(
+        options.home, options.network, accept_lost_store=options.accept_lost_store
+    )
+
+
+@asynccontextmanager
+async def run_host(host: Host) -> AsyncIterator[Host]:
+    """Run a host for as long as the block lasts. What it was made with is the caller's to close."""
+    try:
+        async with open_inner_nursery() as nursery:
+            host.start(nursery)
+            yield host
+    finally:
+        with trio.move_on_after(limits.SHUTDOWN_MS / 1_000, shield=True):
+            await host.end()
+        host.close()
 
 
 async def stop_on_signals(host: Host) -> None:
     """Turn SIGINT and SIGTERM into `host.stop()`. Run it in a nursery; never returns."""
-    raise NotImplementedError
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            host.stop()

@@ -15,8 +15,6 @@ PENDING_COMMANDS: Final = 1_024
 """Commands that wait for their answer; more callers than that are refused with a line."""
 STORE_RETRY_MS: Final = 1_000
 """Between two tries to write to a full disk: soon enough for a person, cheap for the disk."""
-PENDING_EFFECTS: Final = 8_192
-"""Effects that may wait for a full disk at shutdown; the consumer stands still long before."""
 
 # --- datagrams -----------------------------------------------------------------------------------
 
@@ -39,6 +37,9 @@ SUBSCRIPTIONS: Final = 256
 """Watchers and agents at once on one machine."""
 AGENT_EVENTS: Final = 256
 """Starts and stops that wait for one agent, beyond twice its slots; more: it does not read."""
+
+WARNINGS: Final = 32
+"""The latest warnings, kept for whoever asks for the status."""
 
 # --- peers ---------------------------------------------------------------------------------------
 
