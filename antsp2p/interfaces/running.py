@@ -132,8 +132,10 @@ def _signal_name(number: int) -> str:
 
 def last_text(content: bytes, most_bytes: int) -> str:
     """The end of `content` as text of at most `most_bytes` in UTF-8, cut between characters."""
-    tail = content[-most_bytes:]
+    tail = content[max(0, len(content) - most_bytes) :]
     if len(tail) < len(content):
         tail = tail.lstrip(bytes(range(0x80, 0xC0)))
     text = tail.decode("utf-8", "replace")
-    return text.encode()[-most_bytes:].decode("utf-8", "ignore")
+    # Replacement characters are longer than the bytes that they stand for.
+    encoded = text.encode()
+    return encoded[max(0, len(encoded) - most_bytes) :].decode("utf-8", "ignore")

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from antsp2p.runtime.api_requests import ApiError, error_response
-from antsp2p.runtime.blobs import BlobUnavailable
+from antsp2p.runtime.blobs import BlobError
 from antsp2p.runtime.endpoints import LocalApi
 from antsp2p.runtime.host import CommandRefused, Host
 
@@ -47,7 +47,7 @@ def make_app(host: Host, token: str, closing: trio.Event) -> ASGIApp:
                 return error_response(error.status, error.line, **error.more)
             case CommandRefused():
                 return error_response(409, str(error))
-            case BlobUnavailable():
+            case BlobError():
                 return error_response(503, str(error))
             case HTTPException(status_code=status, detail=detail):
                 return error_response(status, detail)
@@ -57,7 +57,7 @@ def make_app(host: Host, token: str, closing: trio.Event) -> ASGIApp:
         return error_response(500, f"a defect of the node itself ({type(error).__name__})")
 
     handled: dict[Any, Any] = dict.fromkeys(
-        (ApiError, CommandRefused, BlobUnavailable, HTTPException, ClientDisconnect), known
+        (ApiError, CommandRefused, BlobError, HTTPException, ClientDisconnect), known
     )
     handled[Exception] = unknown
     app = Starlette(routes=LocalApi(host, closing).routes(), exception_handlers=handled)

@@ -61,6 +61,7 @@ class LocalApi:
         self._node = host.node
         self._closing = closing
         self._assignments: dict[bytes, StartWork] = {}
+        self._waiting = 0
 
     def routes(self) -> list[Route]:
         table: list[tuple[str, str, Callable[[Request], Awaitable[Any]]]] = [
@@ -103,6 +104,8 @@ class LocalApi:
             "authors": len(leaves),
             "tasks": views.task_counts(node),
             "holding": len(node.holding),
+            "waiting": self._waiting,
+            "warnings": list(host.warnings),
             "drops": dict(sorted((node.drops + node.gossip.drops + host.drops).items())),
         })
 
@@ -170,8 +173,12 @@ class LocalApi:
         resolution = self._node.tasks.resolve(task)
         if resolution is not None and resolution.alias_of is not None:
             task = resolution.alias_of
-        with trio.move_on_after(wait_ms / 1_000):
-            await self._wait(task)
+        self._waiting += 1
+        try:
+            with trio.move_on_after(wait_ms / 1_000):
+                await self._wait(task)
+        finally:
+            self._waiting -= 1
         return await self._result_response(task)
 
     async def _wait(self, task: bytes) -> None:
@@ -294,7 +301,10 @@ class LocalApi:
     @asynccontextmanager
     async def _notices(self) -> AsyncIterator[Feed]:
         with self._host.subscribe() as notices:
-            yield Feed(notices, lambda notice: ("notice", views.notice_view(notice)), ())
+            yield Feed(
+                notices, lambda notice: ("notice", views.notice_view(notice)),
+                (("watching", {"kind": "watching", "subject": self._node.author.hex()}),),
+            )
 
     # --- agents -------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from antsp2p.interfaces.client import Client
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit
-from antsp2p.interfaces.printing import say, say_fields, say_json
+from antsp2p.interfaces.printing import one_line, say, say_fields, say_json
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +43,8 @@ def _status(client: Client, options: argparse.Namespace) -> int:
         "tasks": _counts(status["tasks"]), "holding": f"{status['holding']} claims",
         "dropped": _counts(status["drops"]),
     })
+    for warning in status["warnings"]:
+        say(f"warning: {one_line(warning)}")
     return Exit.OK
 
 

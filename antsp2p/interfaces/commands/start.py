@@ -9,7 +9,7 @@ import trio
 
 from antsp2p.interfaces.client import home_path
 from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
-from antsp2p.interfaces.printing import escape, say, say_json
+from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
 from antsp2p.runtime.home import HomeError
 from antsp2p.runtime.host import Host, HostOptions, open_host, stop_on_signals
@@ -53,6 +53,7 @@ async def _serve(host_options: HostOptions, as_json: bool) -> None:
     async with trio.open_nursery() as nursery:
         async with open_host(host_options) as host:
             nursery.start_soon(stop_on_signals, host)
+            nursery.start_soon(_tell_warnings, host)
             await nursery.start(serve_until_closed, host)
             _announce(host, as_json)
             await host.wait_stop()
@@ -65,6 +66,15 @@ async def _serve(host_options: HostOptions, as_json: bool) -> None:
             sys.stdout.flush()
             os._exit(Exit.OK)
         nursery.cancel_scope.cancel()
+
+
+async def _tell_warnings(host: Host) -> None:
+    with host.subscribe() as notices:
+        for text in host.warnings:
+            complain(text)
+        async for notice in notices:
+            if notice.kind == "warning":
+                complain(str(notice.detail["text"]))
 
 
 def _announce(host: Host, as_json: bool) -> None:

@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _line(notice: Any) -> str:
     kind, subject = notice["kind"], short(notice["subject"])
+    if kind == "watching":
+        return f"watching node {subject}; stop with Ctrl-C"
     if kind == "task":
         text = f"{notice['state']}, attempt {notice['epoch'] + 1}"
         if notice["holder"]:
