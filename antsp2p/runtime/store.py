@@ -1,8 +1,10 @@
 """What a node keeps on disk: records, proofs of forks, addresses, and a few facts about itself.
 
-Law: a batch is one transaction, and when `commit` returns, the batch survives a power cut (SQLite
-in WAL mode, synchronous=FULL). What is kept is never judged here: an own history is trusted as it
-was written, and a row that cannot be read is an error that names the file, not a gap.
+Law: a batch is one transaction. When `commit` returns, what this node signed, and everything saved
+before it, survives a power cut (SQLite in WAL mode, synchronous=FULL); what it only learned from
+others survives the end of the process, and after a power cut the others still have it. What is
+kept is never judged here: an own history is trusted as it was written, and a row that cannot be
+read is an error that names the file, not a gap.
 
 One connection, used from one thread at a time.
 """
@@ -170,6 +172,7 @@ class Store:
 
     def keep_facts(self, **facts: bytes | int) -> None:
         """Keep facts, all or none. Raises `StoreError`."""
+        self._sync(True)
         with self._transaction() as connection:
             connection.executemany("REPLACE INTO meta VALUES(?, ?)", facts.items())
 
@@ -224,6 +227,7 @@ class Store:
         """
         new_numbers: dict[bytes, int] = {}
         now_ms = self._wall_ms()
+        self._sync(any(map(_must_survive, batch)))
         with self._transaction() as connection:
             for item in batch:
                 match item:
@@ -248,6 +252,11 @@ class Store:
                         self._save_address(self._number(author, new_numbers), host, port, now_ms)
         self._numbers |= new_numbers
 
+    def _sync(self, fully: bool) -> None:
+        """Whether the next commit waits for the disk; a later full one covers what came before."""
+        with self._explained("write"):
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if fully else 'NORMAL'}")
+
     def _number(self, author: bytes, new_numbers: dict[bytes, int]) -> int:
         """The author's row; numbers of a transaction that fails must not be remembered."""
         number = self._numbers.get(author) or new_numbers.get(author)
@@ -267,3 +276,10 @@ class Store:
             " FROM addresses ORDER BY last_seen_wall_ms DESC, author, host, port LIMIT ?)",
             (limits.REMEMBERED_ADDRESSES,),
         )
+
+
+def _must_survive(item: Saved) -> bool:
+    """Whether nobody else could give this back after a power cut."""
+    return isinstance(item, RemoveRecords | SaveProof) or (
+        isinstance(item, AppendRecord) and item.own
+    )

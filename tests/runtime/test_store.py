@@ -88,6 +88,24 @@ def test_a_batch_is_carried_out_in_its_order_and_twice_does_no_harm(path: Path) 
     store.close()
 
 
+def test_only_what_others_cannot_give_back_waits_for_the_disk(path: Path) -> None:
+    statements: list[str] = []
+    store = Store(path)
+    store._connection.set_trace_callback(statements.append)
+    store.commit(appends(chain(BOB, 1)))
+    store.commit([*appends(chain(BOB, 2)), *appends(chain(ALICE, 1), own=True)])
+    store.commit([SaveAddress(BOB.author, ("192.0.2.1", 1))])
+    store.commit([RemoveRecords(BOB.author, 2)])
+    store.keep_facts(boot=1)
+    assert [text.split("=")[1] for text in statements if "synchronous" in text] == [
+        "NORMAL", "FULL", "NORMAL", "FULL", "FULL",
+    ]
+    assert [text for text in statements if text in ("BEGIN IMMEDIATE", "COMMIT")] == [
+        "BEGIN IMMEDIATE", "COMMIT",
+    ] * 5
+    store.close()
+
+
 def test_a_proof_is_kept_one_an_author(path: Path) -> None:
     store = Store(path)
     left, right = chain(ALICE, 2), chain(ALICE, 2, mark=1)
