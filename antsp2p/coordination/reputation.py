@@ -9,9 +9,10 @@ adds to `r` and `s` below what others vouch, weighted by what they did for the o
     score = r / (r + 2 s + W), in parts per million, rounded down
 
 r: the cost of what the subject did well in the capability; s: the cost of what it failed in any
-capability. A claim counts once, as the first of these that applies: accepted or rejected by the
-observer (only where the claim was awarded or has a result), a failed result for the observer, a
-lapse that the observer signed, a release after the observer's award.
+capability. A claim counts once, as the first of these that applies: accepted by the observer (where
+it was awarded or the accept names what it delivered), rejected by the observer (where it was
+awarded or has a result), a failed result for the observer, a lapse that the observer signed, a
+release after the observer's award.
 """
 from __future__ import annotations
 
@@ -165,20 +166,22 @@ def _judge(task: bytes, fold: TaskFold, outcomes: dict[bytes, tuple[Kind, Record
     resolution = fold.resolve(task)
     end = None if resolution is None or resolution.end is None else resolution.end.id
     results = fold.results(task)
-    judgeable = {award.claim for _, award in fold.awards(task)}
-    judgeable.update(result.claim for _, result in results)
-    verdicts = [pair for pair in fold.verdicts(task) if pair[1].claim in judgeable]
-    for record, verdict in verdicts:
-        if verdict.accept and record.id == end:
+    awarded = {award.claim for _, award in fold.awards(task)}
+    delivered = {record.id for record, result in results if result.outcome == Outcome.DONE}
+    answered = {result.claim for _, result in results}
+    for record, verdict in fold.verdicts(task):
+        # A failure must not be what makes praise count: an accept needs the award or the delivery.
+        judgeable = verdict.claim in awarded or verdict.result in delivered
+        if verdict.accept and record.id == end and judgeable:
             outcomes[verdict.claim] = (Kind.ACCEPTED, record)
-    for record, verdict in verdicts:
-        if not verdict.accept:
+    for record, verdict in fold.verdicts(task):
+        if not verdict.accept and (verdict.claim in awarded or verdict.claim in answered):
             outcomes.setdefault(verdict.claim, (Kind.REJECTED, record))
-    answered: set[bytes] = set()
+    seen: set[bytes] = set()
     for record, result in results:
-        if result.claim not in answered and result.outcome == Outcome.FAILED:
+        if result.claim not in seen and result.outcome == Outcome.FAILED:
             outcomes.setdefault(result.claim, (Kind.FAILED, record))
-        answered.add(result.claim)
+        seen.add(result.claim)
 
 
 def _note_releases(

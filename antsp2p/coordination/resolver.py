@@ -292,7 +292,8 @@ def holding(
     rivals = candidates(contest, setting, reading)
     if not rivals:
         return None, Rule.NONE
-    best = undominated(contest, setting, rivals)
+    # Hashes make no cycle, so somebody is first; on a broken chain all are, rather than nobody.
+    best = undominated(contest, setting, rivals) or rivals
     if len(rivals) == 1:
         return best[0], Rule.ONLY
     if len(best) == 1:
@@ -417,7 +418,7 @@ def attempts(contest: Contest, setting: Setting) -> tuple[Attempt, ...]:
     for record, claim in reading.claims.values():
         is_holder = holder is not None and record.id == holder.id
         was_accepted = resolution.state is State.ACCEPTED and resolution.holder is record
-        happenings = _history(record, reading, awarded, revived=is_holder and rule is Rule.AWARD)
+        happenings = _history(record, reading, awarded, rule if is_holder else Rule.NONE)
         happenings += _outcome(contest, record)
         if len(happenings) == 1 and not is_holder and not was_accepted:
             continue
@@ -431,13 +432,17 @@ def attempts(contest: Contest, setting: Setting) -> tuple[Attempt, ...]:
 
 
 def _history(
-    claim: Record, reading: Reading, awarded: AbstractSet[bytes], *, revived: bool
+    claim: Record, reading: Reading, awarded: AbstractSet[bytes], held_by: Rule
 ) -> list[Happening]:
-    """Claim, award, and release or lapse; a lapse comes first where the award stands after it."""
-    award = [Happening.AWARD] if claim.id in awarded else []
+    """Claim, award, and release or lapse, up to where the claim's result would follow."""
     over: list[Happening] = []
     if claim.id in reading.released:
         over.append(Happening.RELEASE)
     elif claim.id in reading.lapses:
         over.append(Happening.LAPSE)
-    return [Happening.CLAIM, *over, *award] if revived else [Happening.CLAIM, *award, *over]
+    if held_by is Rule.AWARD:
+        return [Happening.CLAIM, *over, Happening.AWARD]
+    if held_by is not Rule.NONE:
+        return [Happening.CLAIM]
+    award = [Happening.AWARD] if claim.id in awarded else []
+    return [Happening.CLAIM, *award, *over]

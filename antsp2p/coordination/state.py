@@ -67,7 +67,6 @@ ENDS: Final = frozenset(_ENDINGS.values())
 _ROWS: Final[Mapping[State, Mapping[Happening, State]]] = {
     State.OPEN: {
         Happening.CLAIM: State.CLAIMED,
-        Happening.AWARD: State.WORKING,
         **_ENDINGS,
     },
     State.CLAIMED: {

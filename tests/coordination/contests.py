@@ -6,10 +6,9 @@ the record that names it, and everybody acts on partial knowledge, some of them 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from antsp2p.coordination.body import (
     Announce,
@@ -27,6 +26,9 @@ from antsp2p.coordination.body import (
 )
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.records.record import NO_PREV, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 NETWORK = bytes(16)
 

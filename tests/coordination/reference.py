@@ -5,9 +5,8 @@ It shares with the code under test how a body is read, and nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from antsp2p.coordination.body import (
     Award,
@@ -22,6 +21,9 @@ from antsp2p.coordination.body import (
     parse_body,
 )
 from antsp2p.records.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 Entry = tuple[Record, Any]
 
@@ -148,7 +150,7 @@ class Reference:
         named = self.claim(task, reopen.claim)
         if named is None or named[1].epoch != reopen.epoch:
             return False
-        first = [each for each, _ in self.of(task, Reopen) if each.author == record.author][0]
+        first = next(each for each, _ in self.of(task, Reopen) if each.author == record.author)
         return first.id == record.id and self.precedes(task, named[0], record)
 
     def valid_reopens(self, task: bytes, epoch: int) -> list[Record]:

@@ -534,7 +534,8 @@ def test_unknown_tasks_have_no_state() -> None:
     fold = TaskFold()
     assert fold.add(claim) == ()
     assert fold.resolve(race.offer.id) is None
-    assert fold.claims(race.offer.id) == fold.verdicts(race.offer.id) == ()
+    assert fold.claims(race.offer.id) == ()
+    assert fold.verdicts(race.offer.id) == ()
     assert fold.claim_refs(race.offer.id, key_of("x")) == ()
     assert fold.add(race.offer) == (race.offer.id,)
     assert resolved(fold, race.offer.id).holder == claim
