@@ -59,7 +59,6 @@ from antsp2p.gossip.wire import (
     Ping,
     Pong,
     ProofPart,
-    Range,
     Records,
     Want,
     WantIds,
@@ -82,6 +81,7 @@ __all__ = [
     "Output", "OwnDisplaced", "Send",
 ]
 
+_TOO_EARLY: Final = frozenset({"too-far", "waiting-full"})
 _BUSY_PEERS: Final = 8
 """Addresses in a refusal: with them it is still smaller than the hello it answers."""
 
@@ -300,14 +300,14 @@ class Gossip:
         return self._out
 
     def _read_frames(self, link: Link, reading: Reading, now_us: int) -> None:
-        ranges: list[Range] = []
+        wants: list[Want] = []
         ids: list[bytes] = []
         asked = ponged = False
         for frame in reading.frames:
             self.received[frame_name(frame)] += len(encode_frame(frame))
             match frame:
-                case Want(wanted):
-                    ranges.extend(wanted)
+                case Want():
+                    wants.append(frame)
                     asked = True
                 case WantIds(wanted_ids):
                     ids.extend(wanted_ids)
@@ -323,7 +323,7 @@ class Gossip:
                 return
         if asked:
             self._liveness.active(link, now_us)
-            for author in self._server.answer(link, ranges, ids, now_us):
+            for author in self._server.answer(link, wants, ids, now_us):
                 self._proofs.offer(link, author, now_us)
 
     def _read_frame(self, link: Link, frame: Frame, now_us: int) -> None:
@@ -362,6 +362,7 @@ class Gossip:
     # --- records -----------------------------------------------------------------------------
 
     def _take(self, link: Link, frame: Records, now_us: int) -> None:
+        is_news = False
         for taken in self._intake.take(frame.entries, now_us):
             run, insertion = taken.run, taken.insertion
             if taken.displaced:
@@ -373,10 +374,14 @@ class Gossip:
             self._learn(link, insertion, taken.age_ms, now_us)
             if self._links.at(link.address) is not link:
                 return
+            if insertion.refused in _TOO_EARLY:
+                self._pursuits.refused(link, author, first, last, now_us)
+                continue
             is_new = not insertion.refused and insertion.duplicates < len(run)
             self._pursuits.arrived(link, author, first, last, is_new, now_us)
-        if frame.last:
-            self._pursuits.ended(link, now_us)
+            is_news = is_news or is_new
+        if frame.number:
+            self._pursuits.answered(link, frame.number, is_news, bool(frame.last), now_us)
 
     def _learn(self, link: Link, insertion: Insertion, age_ms: int, now_us: int) -> None:
         """Tell what an insertion changed, pass it on, and ask for what it lacks."""

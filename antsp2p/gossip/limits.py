@@ -117,10 +117,18 @@ class Limits:
     """Of these, those that one link may have caused."""
     sources: int = 8
     """Advertisers remembered for one author."""
-    asks_per_pursuit: int = 8
+    asks_per_pursuit: int = 32
     """Ranges of one author under way at once."""
+    holes: int = 64
+    """Ranges of one author that an answer skipped; a window is about 32 datagrams."""
+    reorder_us: int = 3 * MILLISECOND_US
+    """How long what was skipped may still arrive before it counts as lost."""
     asks_per_link: int = 32
     """Ranges under way on one link: two datagrams of wants, so at most two windows at once."""
+    answers: int = 256
+    """Wants of which it is remembered that their answer brought news; four windows per link."""
+    ahead_records: int = 128
+    """How far above a gap more is asked for: as many as a log lets wait."""
     want_records: int = 1_024
     """Records in one range: more than a window ever carries."""
     attempts: int = 20

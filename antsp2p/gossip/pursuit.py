@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class _Ask:
+    """A range that was asked for. It shrinks from below as its records arrive."""
+
+    link: int
+    number: int
+    first: int
+    last: int
+    deadline_us: int
+
+
+@dataclass(slots=True, eq=False)
+class _Hole:
+    """A range that an answer of `link` skipped: late, or lost."""
+
     link: int
     first: int
     last: int
@@ -34,6 +47,7 @@ class _Pursuit:
     sources: dict[int, int] = field(default_factory=dict)
     """Link id -> highest seq it has shown."""
     asks: list[_Ask] = field(default_factory=list)
+    holes: list[_Hole] = field(default_factory=list)
     attempts: int = 0
 
 
@@ -59,8 +73,10 @@ class Pursuits:
         self._caused: Counter[int] = Counter()
         self._asked: Counter[int] = Counter()
         self._idle: dict[bytes, None] = {}
-        self._wants: dict[int, list[Range]] = {}
-        self._progress: set[int] = set()
+        self._wants: dict[int, list[tuple[bytes, _Ask]]] = {}
+        self._number = 0
+        # Wants whose answer has brought news so far, as (link id, number).
+        self._brought: dict[tuple[int, int], None] = {}
         self.wake_us: int | None = None
 
     # --- links -------------------------------------------------------------------------------
@@ -73,17 +89,17 @@ class Pursuits:
         if self._links.pop(link.id, None) is None:
             return
         self._wants.pop(link.id, None)
-        self._progress.discard(link.id)
         for pursuit in list(self._pursuits.values()):
             pursuit.sources.pop(link.id, None)
             if not pursuit.sources:
                 self._end(pursuit)
                 continue
+            pursuit.holes = [hole for hole in pursuit.holes if hole.link != link.id]
             lost = [ask for ask in pursuit.asks if ask.link == link.id]
             for ask in lost:
                 self._drop_ask(pursuit, ask)
-            if lost:
-                self._ask_top(pursuit, None, now_us)
+            for ask in lost:
+                self._ask(pursuit, self._source(pursuit, 0, ask.first), ask.first, ask.last, now_us)
         self._caused.pop(link.id, None)
 
     # --- wanting -----------------------------------------------------------------------------
@@ -101,50 +117,73 @@ class Pursuits:
         self._ask_top(pursuit, link, now_us)
 
     def fill(self, link: Link, author: bytes, first: int, last: int, now_us: int) -> None:
-        """`link` has shown a record above the gap `first` to `last`: ask it for the gap."""
+        """`link` has shown a record above the gap `first` to `last`."""
         pursuit = self._pursuits.get(author) or self._begin(link, author)
         if pursuit is None or link.id not in self._links:
             return
         pursuit.sources[link.id] = max(last, pursuit.sources.get(link.id, 0))
         while len(pursuit.sources) > self._limits.sources:
             del pursuit.sources[next(iter(pursuit.sources))]
-        for ask in sorted(pursuit.asks, key=lambda ask: ask.first):
-            if ask.first > first:
-                self._ask(pursuit, link, first, min(last, ask.first - 1), now_us)
-            first = max(first, ask.last + 1)
-        self._ask(pursuit, link, first, last, now_us)
+        grace_us = now_us + self._limits.reorder_us
+        under_way = sorted((part.first, part.last) for part in _parts(pursuit))
+        for low, high in under_way:
+            self._add_hole(pursuit, link, first, min(last, low - 1), grace_us)
+            first = max(first, high + 1)
+        self._add_hole(pursuit, link, first, last, grace_us)
 
-    def arrived(self, link: Link, author: bytes, first: int, last: int, is_new: bool,
-                now_us: int) -> None:
+    def arrived(
+        self, link: Link, author: bytes, first: int, last: int, is_new: bool, now_us: int
+    ) -> None:
         """`link` has sent the records `first` to `last`."""
-        if is_new:
-            self._progress.add(link.id)
         pursuit = self._pursuits.get(author)
         if pursuit is None:
             return
         if is_new:
             pursuit.attempts = 0
+        pursuit.holes = [
+            part for hole in pursuit.holes for part in _without(hole, first, last)
+        ]
         for ask in list(pursuit.asks):
             if ask.first <= last and (ask.first >= first or ask.link == link.id):
-                # What a link skips in its answer was lost, and is asked for as a gap.
+                skipped = (ask.first, min(first - 1, ask.last))
                 ask.first = last + 1
                 ask.deadline_us = now_us + self._wait_us(link)
+                self._add_hole(pursuit, link, *skipped, now_us + self._limits.reorder_us)
             elif first <= ask.last <= last:
                 ask.last = first - 1
             if ask.first > ask.last:
                 self._drop_ask(pursuit, ask)
         self._tidy(pursuit, now_us)
 
-    def ended(self, link: Link, now_us: int) -> None:
-        """The answer of `link` to a want is over: ask it on if it brought anything."""
-        if link.id not in self._progress:
+    def refused(
+        self, link: Link, author: bytes, first: int, last: int, now_us: int
+    ) -> None:
+        """The records `first` to `last` came too far above a gap to be kept: ask again later."""
+        pursuit = self._pursuits.get(author)
+        if pursuit is not None and link.id in self._links:
+            self.arrived(link, author, first, last, False, now_us)
+            if author in self._pursuits:
+                self._add_hole(pursuit, link, first, last, now_us + self._wait_us(link))
+
+    def answered(
+        self, link: Link, number: int, is_news: bool, is_last: bool, now_us: int
+    ) -> None:
+        """A part of the answer to want `number`. After the last one, ask on if it brought news."""
+        key = (link.id, number)
+        if is_news and key not in self._brought:
+            if len(self._brought) >= self._limits.answers:
+                del self._brought[next(iter(self._brought))]
+            self._brought[key] = None
+        if not is_last or key not in self._brought:
             return
-        self._progress.discard(link.id)
+        del self._brought[key]
         for pursuit in list(self._pursuits.values()):
-            for ask in [ask for ask in pursuit.asks if ask.link == link.id]:
+            rest = [ask for ask in pursuit.asks if (ask.link, ask.number) == key]
+            for ask in rest:
                 self._drop_ask(pursuit, ask)
                 self._ask(pursuit, link, ask.first, ask.last, now_us)
-            self._tidy(pursuit, now_us)
+            if rest:
+                self._tidy(pursuit, now_us)
 
     def cut(self, author: bytes) -> None:
         """`author` was convicted: what is wanted of it will be found anew."""
@@ -155,47 +194,62 @@ class Pursuits:
     # --- time --------------------------------------------------------------------------------
 
     def due(self, now_us: int) -> None:
-        """Ask others where a deadline has passed."""
+        """Ask for what was skipped; ask others where a deadline has passed."""
         if self.wake_us is None or now_us < self.wake_us:
             return
         for pursuit in list(self._pursuits.values()):
+            lost = [hole for hole in pursuit.holes if hole.deadline_us <= now_us]
+            if lost:
+                pursuit.holes = [hole for hole in pursuit.holes if hole.deadline_us > now_us]
+            for hole in lost:
+                self._ask(pursuit, self._links[hole.link], hole.first, hole.last, now_us)
             late = [ask for ask in pursuit.asks if ask.deadline_us <= now_us]
             for ask in late:
                 self._drop_ask(pursuit, ask)
             if late:
                 self._retry(pursuit, late, now_us)
-        deadlines = (
-            ask.deadline_us for pursuit in self._pursuits.values() for ask in pursuit.asks
-        )
+        deadlines = [
+            part.deadline_us for pursuit in self._pursuits.values() for part in _parts(pursuit)
+        ]
         self.wake_us = min(deadlines, default=None)
 
     def extend(self, gap_us: int) -> None:
         """The own loop stood still for `gap_us`: answers may be waiting in the socket."""
         for pursuit in self._pursuits.values():
-            for ask in pursuit.asks:
-                ask.deadline_us += gap_us
+            for part in _parts(pursuit):
+                part.deadline_us += gap_us
 
     def flush(self, now_us: int) -> None:
         """Send the questions of this turn."""
         for author in list(self._idle):
+            if not self._has_room():
+                break
             pursuit = self._pursuits.get(author)
             del self._idle[author]
             if pursuit is not None and not pursuit.asks:
                 self._ask_top(pursuit, None, now_us)
-            if not self._has_room():
-                break
-        for link_id, ranges in sorted(self._wants.items()):
-            for start in range(0, len(ranges), MAX_WANT_RANGES):
-                part = tuple(ranges[start : start + MAX_WANT_RANGES])
-                self._post(self._links[link_id], Want(part))
+        for link_id, asks in sorted(self._wants.items()):
+            for start in range(0, len(asks), MAX_WANT_RANGES):
+                self._send(link_id, asks[start : start + MAX_WANT_RANGES])
         self._wants.clear()
+
+    def _send(self, link_id: int, asks: list[tuple[bytes, _Ask]]) -> None:
+        self._number += 1
+        ranges = []
+        for author, ask in asks:
+            ask.number = self._number
+            ranges.append(Range(author, ask.first, ask.last))
+        self._post(self._links[link_id], Want(self._number, tuple(ranges)))
 
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
+        pursuits = self._pursuits.values()
         return {
             "pursuits": len(self._pursuits),
-            "asks": sum(len(pursuit.asks) for pursuit in self._pursuits.values()),
+            "asks": sum(len(pursuit.asks) for pursuit in pursuits),
+            "holes": max((len(pursuit.holes) for pursuit in pursuits), default=0),
             "idle": len(self._idle),
+            "brought": len(self._brought),
         }
 
     # --- small parts -------------------------------------------------------------------------
@@ -231,18 +285,26 @@ class Pursuits:
             ask.first = max(ask.first, have + 1)
             if ask.first > ask.last:
                 self._drop_ask(pursuit, ask)
-        if not pursuit.asks:
+        pursuit.holes = [hole for hole in pursuit.holes if hole.last > have]
+        if not pursuit.asks and not pursuit.holes:
             self._ask_top(pursuit, None, now_us)
 
     def _ask_top(self, pursuit: _Pursuit, link: Link | None, now_us: int) -> None:
-        """Ask for what is above all that is held or asked for."""
+        """Ask for what is above all that is held or under way."""
         link = link or self._source(pursuit, 0, self._have(pursuit.author) + 1)
         if link is None:
             return
-        covered = max((ask.last for ask in pursuit.asks), default=0)
+        covered = max((part.last for part in _parts(pursuit)), default=0)
         first = max(covered, self._have(pursuit.author)) + 1
         last = min(pursuit.sources[link.id], first + self._limits.want_records - 1)
         self._ask(pursuit, link, first, last, now_us)
+
+    def _add_hole(
+        self, pursuit: _Pursuit, link: Link, first: int, last: int, deadline_us: int
+    ) -> None:
+        if first <= last and len(pursuit.holes) < self._limits.holes:
+            pursuit.holes.append(_Hole(link.id, first, last, deadline_us))
+            self._wake_by(deadline_us)
 
     def _retry(self, pursuit: _Pursuit, late: list[_Ask], now_us: int) -> None:
         pursuit.attempts += 1
@@ -254,8 +316,7 @@ class Pursuits:
         for ask in late:
             first = max(ask.first, have + 1)
             link = self._source(pursuit, ask.link, first)
-            if link is not None:
-                self._ask(pursuit, link, first, ask.last, now_us)
+            self._ask(pursuit, link, first, ask.last, now_us)
         self._tidy(pursuit, now_us)
 
     def _source(self, pursuit: _Pursuit, after: int, seq: int) -> Link | None:
@@ -269,9 +330,12 @@ class Pursuits:
         return any(self._asked[link] < self._limits.asks_per_link for link in self._links)
 
     def _ask(
-        self, pursuit: _Pursuit, link: Link, first: int, last: int, now_us: int
+        self, pursuit: _Pursuit, link: Link | None, first: int, last: int, now_us: int
     ) -> None:
-        if first > last:
+        have = self._have(pursuit.author)
+        if first > have + 1:
+            last = min(last, have + self._limits.ahead_records)
+        if first > last or link is None:
             return
         if (
             self._asked[link.id] >= self._limits.asks_per_link
@@ -283,12 +347,15 @@ class Pursuits:
         # The wait doubles with every round over all advertisers, not with every one of them.
         rounds = pursuit.attempts // max(1, len(pursuit.sources))
         wait_us = min(self._wait_us(link) << min(rounds, 8), self._limits.max_wait_us)
-        ask = _Ask(link.id, first, last, now_us + wait_us)
+        ask = _Ask(link.id, 0, first, last, now_us + wait_us)
         pursuit.asks.append(ask)
         self._asked[link.id] += 1
-        self._wants.setdefault(link.id, []).append(Range(pursuit.author, first, last))
-        if self.wake_us is None or ask.deadline_us < self.wake_us:
-            self.wake_us = ask.deadline_us
+        self._wants.setdefault(link.id, []).append((pursuit.author, ask))
+        self._wake_by(ask.deadline_us)
+
+    def _wake_by(self, deadline_us: int) -> None:
+        if self.wake_us is None or deadline_us < self.wake_us:
+            self.wake_us = deadline_us
 
     def _drop_ask(self, pursuit: _Pursuit, ask: _Ask) -> None:
         pursuit.asks.remove(ask)
@@ -296,3 +363,15 @@ class Pursuits:
             self._asked[ask.link] -= 1
         else:
             self._asked.pop(ask.link, None)
+
+
+def _parts(pursuit: _Pursuit) -> list[_Ask | _Hole]:
+    return [*pursuit.asks, *pursuit.holes]
+
+
+def _without(hole: _Hole, first: int, last: int) -> list[_Hole]:
+    """What is left of a hole when `first` to `last` have arrived."""
+    if last < hole.first or first > hole.last:
+        return [hole]
+    parts = ((hole.first, first - 1), (last + 1, hole.last))
+    return [_Hole(hole.link, low, high, hole.deadline_us) for low, high in parts if low <= high]

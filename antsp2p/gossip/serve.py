@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.limits import MAX_ENTRIES, MAX_FRAME_BYTES, Limits
-from antsp2p.gossip.wire import Entry, Frame, Range, Records
+from antsp2p.gossip.wire import Entry, Frame, Range, Records, Want
 from antsp2p.records.fork import MAX_UNSIGNED
 from antsp2p.records.record import MAX_RECORD_BYTES, Record
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.visible import Visible
     from antsp2p.records.keys import Verify
 
-_FRAME_OVERHEAD: Final = 4
+_FRAME_OVERHEAD: Final = 1 + 1 + 9 + 1 + 1
 _ENTRY_OVERHEAD: Final = 1 + 9 + 3
 _STRETCH_BYTES: Final = (MAX_UNSIGNED + 1) * MAX_RECORD_BYTES
 
@@ -65,19 +65,21 @@ class Server:
         return False
 
     def answer(
-        self, link: Link, ranges: Sequence[Range], ids: Sequence[bytes], now_us: int
+        self, link: Link, wants: Sequence[Want], ids: Sequence[bytes], now_us: int
     ) -> list[bytes]:
         """Send what one datagram of wants asks for, as far as the window goes.
 
         Returns the authors of asked ids that can be shown only inside a fork proof.
         """
-        batch = _Batch()
-        singles, more, proven = self._by_id(ids)
+        singles, places, proven = self._by_id(ids)
+        batch = _Batch(0)
         served = all(self._add(link, batch, (record,), now_us) for record in singles)
-        for asked in (*more, *ranges):
-            served = served and self._serve_range(link, batch, asked, now_us)
-        if served:
-            self._send(link, batch, 1, now_us)
+        for want in (Want(0, tuple(places)), *wants):
+            batch = _Batch(want.number, batch)
+            for asked in want.ranges:
+                served = served and self._serve_range(link, batch, asked, now_us)
+            if want.number or batch.records:
+                served = served and self._send(link, batch, 1, now_us)
         return proven
 
     def _by_id(self, ids: Sequence[bytes]) -> tuple[list[Record], list[Range], list[bytes]]:
@@ -171,7 +173,7 @@ class Server:
         )
         if not self.may_send(link, MAX_FRAME_BYTES - batch.room, now_us):
             return False
-        self._post(link, Records(last, entries))
+        self._post(link, Records(batch.number, last, entries))
         batch.records.clear()
         batch.room = MAX_FRAME_BYTES - _FRAME_OVERHEAD
         return True
@@ -184,12 +186,13 @@ class Server:
 class _Batch:
     """The frame being filled, and the bytes of the whole answer so far."""
 
-    __slots__ = ("records", "room", "total")
+    __slots__ = ("number", "records", "room", "total")
 
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.room = MAX_FRAME_BYTES - _FRAME_OVERHEAD
-        self.total = 0
+    def __init__(self, number: int, before: _Batch | None = None) -> None:
+        self.number = number
+        self.records: list[Record] = before.records if before else []
+        self.room: int = before.room if before else MAX_FRAME_BYTES - _FRAME_OVERHEAD
+        self.total: int = before.total if before else 0
 
 
 def _cost(run: Sequence[Record]) -> int:

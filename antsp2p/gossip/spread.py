@@ -137,7 +137,7 @@ class Spread:
         if len(peer.suspected) >= self._limits.proof_marks:
             del peer.suspected[next(iter(peer.suspected))]
         peer.suspected[author] = now_us + self._limits.proof_retry_us
-        self._post(link, Want((Range(author, seq, seq),)))
+        self._post(link, Want(0, (Range(author, seq, seq),)))
 
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""

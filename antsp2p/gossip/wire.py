@@ -163,6 +163,9 @@ class Adverts:
 
 @dataclass(frozen=True, slots=True)
 class Want:
+    """`number` comes back in the answer."""
+
+    number: int
     ranges: tuple[Range, ...]
 
 
@@ -178,8 +181,9 @@ class WantProofs:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """`last` 1: the answer to a want ends here; ask on for more."""
+    """`number`: of the want it answers, or 0. `last` 1: the answer ends here; ask on for more."""
 
+    number: int
     last: int
     entries: tuple[Entry, ...]
 
@@ -307,11 +311,13 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[_Read, ...]]]] = {
     9: (Adverts, (
         _items(Advert, (_author, _SOME_SEQ, _bytes(SHORT_ID_BYTES)), 1, MAX_ADVERTS),
     )),
-    10: (Want, (_items(Range, (_author, _SOME_SEQ, _SOME_SEQ), 1, MAX_WANT_RANGES),)),
+    10: (Want, (
+        _SEQ, _items(Range, (_author, _SOME_SEQ, _SOME_SEQ), 1, MAX_WANT_RANGES),
+    )),
     11: (WantIds, (_plain(_ID, 1, MAX_WANT_IDS),)),
     12: (WantProofs, (_plain(_author, 1, MAX_WANT_IDS),)),
     13: (Records, (
-        _BIT, _items(Entry, (_uint(MAX_AGE_MS), _bytes(1, MAX_RECORD_BYTES)), 0, MAX_ENTRIES),
+        _SEQ, _BIT, _items(Entry, (_uint(MAX_AGE_MS), _bytes(1, MAX_RECORD_BYTES)), 0, MAX_ENTRIES),
     )),
     14: (BeatFrame, (_bytes(1, MAX_BEAT_BYTES),)),
     15: (ProofPart, (
@@ -364,7 +370,7 @@ def parse_frame(value: Any) -> Frame | None:
 def _check_whole(frame: Frame) -> None:
     """Rules between the fields of a frame."""
     match frame:
-        case Want(ranges):
+        case Want(ranges=ranges):
             if any(asked.first > asked.last for asked in ranges):
                 raise Malformed("frame-range")
         case ProofPart(index=index, count=count):
