@@ -46,8 +46,8 @@ MAX_NODES: Final = len(HONEST_NAMES) + 3
 MAX_TASKS: Final = 5_000
 PROVIDERS: Final = 3
 """Honest stalls per craft, about: one may be killed, and there is still a choice."""
-WINDOW: Final = 8
-"""Tasks under way at once for each poster: enough to keep every agent busy."""
+WINDOW: Final = 4
+"""Tasks under way at once for each poster: enough to keep the agents busy."""
 MAX_FILE_BYTES: Final = 200_000
 MAX_FILES: Final = 2_000
 SKIPPED: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "venv"})
@@ -141,7 +141,7 @@ class Bazaar:
     _progress: trio.Event = field(default_factory=trio.Event)
 
     def __post_init__(self) -> None:
-        self.posters = self.honest[: max(1, len(self.honest) // 2)]
+        self.posters = self.honest[:-2]
 
     @property
     def stalls(self) -> list[Stall]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bazaar import Job
     from stalls import Stall
 
-PLAIN_WIDTH: Final = 110
+PLAIN_WIDTH: Final = 120
 """Columns where the output is no terminal."""
 SHOWN_MOVES: Final = 10
 ROLES: Final = {
@@ -238,19 +238,19 @@ def _table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def _deeds(report: Report) -> Table:
-    crafts = sorted({job.craft.name for job in report.jobs})
-    short = [craft.partition(".")[2] for craft in crafts]
-    table = _table("Who did what", "node", *short, "done", "rejected", "lost", "", right=(
-        *short, "done", "rejected", "lost"))
+    table = _table("Who did what", "node", "done", "of it", "rejected", "lost", right=(
+        "done", "rejected", "lost"))
+    table.add_column("", style="dim")
     for stall in report.stalls:
         did = report.did.get(stall.name, Counter())
         rejected, lost = report.rejected[stall.name], report.lost[stall.name]
+        of_it = ", ".join(
+            f"{count} {name.partition('.')[2]}" for name, count in sorted(did.items())
+        )
         table.add_row(
-            stall.name, *(str(did[craft] or "·") for craft in crafts),
-            Text(str(did.total()), "bold"),
+            stall.name, Text(str(did.total()), "bold"), of_it or "·",
             Text(str(rejected or "·"), "red" if rejected else ""),
-            Text(str(lost or "·"), "yellow" if lost else ""),
-            Text(_note(report, stall.name), "dim"),
+            Text(str(lost or "·"), "yellow" if lost else ""), _note(report, stall.name),
         )
     return table
 
@@ -266,13 +266,19 @@ def _ratings(report: Report) -> Table:
     names = [stall.name for stall in report.stalls]
     table = _table("How each node rates the others, by what it saw itself (· is unknown)",
                    "", *names, right=names)
+    silent = []
     for observer in names:
-        row = [
-            _score(report.ratings.get(observer, {}).get(subject)) if subject != observer
-            else Text("-", "dim")
+        seen = report.ratings.get(observer, {})
+        if not any(rating["known"] for rating in seen.values()):
+            silent.append(observer)
+            continue
+        table.add_row(observer, *(
+            Text("-", "dim") if subject == observer else _score(seen.get(subject))
             for subject in names
-        ]
-        table.add_row(observer, *row)
+        ))
+    if silent:
+        table.caption = f"{', '.join(silent)} posted nothing, so they rate nobody"
+        table.caption_justify = "left"
     return table
 
 

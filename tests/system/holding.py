@@ -29,14 +29,20 @@ async def hold_a_task(
     await poster.until_providers("text.echo", len(workers))
     task = await poster.post("text.hold", b"held", lease_ms=LEASE_MS, settle_ms=20)
 
-    async def is_held() -> str | None:
-        for worker in workers:
-            view = (await worker.tasks()).get(task, {})
-            if view.get("state") == "working" and view["holder"] == worker.author:
-                return worker.author
-        return None
+    by_author = {worker.author: worker for worker in workers}
 
-    return task, await poster.until(is_held)
+    async def holder() -> NodeProcess | None:
+        view = await poster.task(task)
+        return by_author.get(view["holder"]) if view["state"] == "working" else None
+
+    worker = await poster.until(holder)
+
+    async def knows_it() -> bool:
+        view = (await worker.tasks()).get(task, {})
+        return view.get("state") == "working" and view["holder"] == worker.author
+
+    await worker.until(knows_it)
+    return task, worker.author
 
 
 def open_gate(machine: Machine) -> None:

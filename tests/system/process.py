@@ -13,23 +13,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx2
 import trio
 
-from antsp2p.interfaces.client import BASE_URL, find_node
+from antsp2p.interfaces.client import BASE_URL, NodeAddress, find_node
+from tests.system.event_source import EventSource, open_events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 READY_S: Final = 30.0
 """A node starts in half a second; a machine that is busy with other tests takes longer."""
 STOP_S: Final = 10.0
 WAIT_S: Final = 30.0
-Notice = tuple[str, dict[str, Any]]
 T = TypeVar("T")
 
 
@@ -81,6 +83,7 @@ class NodeProcess:
     home: Path
     process: trio.Process
     ready: dict[str, Any]
+    at: NodeAddress
     http: httpx2.AsyncClient
     errors: Path
     author: str = field(init=False)
@@ -151,13 +154,10 @@ class NodeProcess:
     # --- what happens ----------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def events(self, path: str = "/v1/events") -> AsyncIterator[AsyncIterator[Notice]]:
+    async def events(self, path: str = "/v1/events") -> AsyncIterator[EventSource]:
         """The stream of (name, data); it is subscribed to before the block begins."""
-        async with self.http.stream("GET", path, timeout=STREAM_TIMEOUT) as response:
-            if not response.is_success:
-                raise ApiError(response.status_code, (await response.aread()).decode())
-            async with aclosing(_notices(response)) as notices:
-                yield notices
+        async with open_events(self.at.socket_path, self.at.token, path) as source:
+            yield source
 
     async def until(
         self, check: Callable[[], Awaitable[T | None]], limit_s: float = WAIT_S
@@ -224,21 +224,10 @@ class NodeProcess:
         await self.end(signal.SIGKILL)
 
 
-STREAM_TIMEOUT: Final = httpx2.Timeout(60.0, connect=5.0)
-
-
 def _json_of(response: httpx2.Response) -> Any:
     if not response.is_success:
         raise ApiError(response.status_code, response.text)
     return response.json()
-
-
-async def _notices(response: httpx2.Response) -> AsyncGenerator[Notice, None]:
-    source = aiter(httpx2.EventSource(response))
-    assert isinstance(source, AsyncGenerator)
-    async with aclosing(source):
-        async for event in source:
-            yield event.event, event.json()
 
 
 class Machine:
@@ -298,7 +287,8 @@ class Machine:
                 assert process.stdout is not None
                 await process.stdout.aclose()
             raise
-        node = NodeProcess(home, process, ready, connect(home), errors)
+        at = find_node(argparse.Namespace(home=str(home), name=None))
+        node = NodeProcess(home, process, ready, at, connect(at), errors)
         self.nodes.append(node)
         return node
 
@@ -364,12 +354,11 @@ def _show_errors(folder: Path) -> None:
             print(f"--- {path.name}\n{text[-2_000:]}", file=sys.stderr)
 
 
-def connect(home: Path) -> httpx2.AsyncClient:
-    """A client of the node that runs in `home`."""
-    address = find_node(argparse.Namespace(home=str(home), name=None))
+def connect(at: NodeAddress) -> httpx2.AsyncClient:
+    """A client of the node that runs there."""
     return httpx2.AsyncClient(
-        transport=httpx2.AsyncHTTPTransport(uds=address.socket_path, verify=False),
-        base_url=BASE_URL, headers=address.headers, trust_env=False,
+        transport=httpx2.AsyncHTTPTransport(uds=at.socket_path, verify=False),
+        base_url=BASE_URL, headers=at.headers, trust_env=False,
         timeout=httpx2.Timeout(30.0, connect=5.0),
     )
 
