@@ -74,6 +74,8 @@ MAX_DRAFTS_PER_LOOK: Final = 8
 """More drafts than this for one task in one look would be a rule that never rests."""
 MAX_LOOKS: Final = 100_000
 """Looks at tasks within one event; a conviction may touch every task there is."""
+MAX_ROUNDS: Final = 4
+"""Rounds of deadlines within one event; what is left is served at once by the next `Woke`."""
 MAX_BLOB_SOURCES: Final = 8
 
 
@@ -191,12 +193,20 @@ class Node:
                 self._blob_done(blob, reason or "no source")
             case _:
                 self._command(event)
-        self._serve_deadlines()
-        self._settle()
+        for _ in range(MAX_ROUNDS):
+            self._serve_deadlines()
+            self._settle()
+            if not self._has_due():
+                break
         self._beat()
         self._expected_us = self._wake_at = self._earliest()
         effects, self._effects = self._effects, []
         return effects
+
+    def _has_due(self) -> bool:
+        """Whether looking at tasks has made something due at once, such as a claim."""
+        dues = (self.requester.wake_at, self.claimant.wake_at)
+        return any(due is not None and due <= self._now_us for due in dues)
 
     def _command(self, command: Command) -> None:
         if self._own.is_convicted or self._own.is_full:

@@ -1,0 +1,316 @@
+"""One node alone and two on a perfect wire: the contract of `handle` and `wake_at`."""
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antsp2p.coordination.state import State
+from antsp2p.events import (
+    Answer,
+    AppendRecord,
+    CancelTask,
+    Committed,
+    DatagramReceived,
+    DecideTask,
+    Effect,
+    Event,
+    FinishClaim,
+    Notice,
+    PeerHint,
+    PostTask,
+    ReleaseClaim,
+    SendDatagram,
+    ServeCapability,
+    StartWork,
+    StopWork,
+    WithdrawAgent,
+    Woke,
+)
+from antsp2p.node import Node, StoredRecord
+from antsp2p.records.keys import Identity
+
+if TYPE_CHECKING:
+    from antsp2p.records.record import Record
+
+NETWORK = b"n" * 16
+SECOND = 1_000_000
+
+
+def make_node(name: str, history: list[Record] | None = None, boot: int = 1) -> Node:
+    return Node(
+        Identity.from_seed(name.encode().ljust(32)), NETWORK, boot=boot,
+        instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
+        history=[StoredRecord(record, 0) for record in history or []], fresh=not history,
+    )
+
+
+class Wire:
+    """Nodes on a wire without loss or delay, each with a disk that commits when told."""
+
+    def __init__(self, *names: str) -> None:
+        self.now_us = 0
+        self.nodes = {name: make_node(name) for name in names}
+        self.disks: dict[str, list[Record]] = {name: [] for name in names}
+        self.effects: dict[str, list[Effect]] = {name: [] for name in names}
+        self.log: dict[str, list[tuple[int, Event]]] = {name: [] for name in names}
+        self.commits = True
+        for name in names[1:]:
+            self.give(name, PeerHint(self.address(names[0]), keep=True))
+
+    def address(self, name: str) -> tuple[str, int]:
+        return "127.0.0.1", 1_000 + sorted(self.nodes).index(name)
+
+    def give(self, name: str, event: Event) -> list[Effect]:
+        """Handle an event and all that follows at once; returns the node's effects."""
+        start = len(self.effects[name])
+        queue: list[tuple[str, Event]] = [(name, event)]
+        while queue:
+            to, next_event = queue.pop(0)
+            self.log[to].append((self.now_us, next_event))
+            effects = self.nodes[to].handle(next_event, self.now_us)
+            self.effects[to].extend(effects)
+            queue.extend(self._follow(to, effects))
+        return self.effects[name][start:]
+
+    def _follow(self, name: str, effects: list[Effect]) -> list[tuple[str, Event]]:
+        follow: list[tuple[str, Event]] = []
+        own_seq = 0
+        for effect in effects:
+            if isinstance(effect, SendDatagram):
+                for other in self.nodes:
+                    if self.address(other) == effect.address:
+                        follow.append(
+                            (other, DatagramReceived(self.address(name), effect.data)))
+            elif isinstance(effect, AppendRecord):
+                self.disks[name].append(effect.record)
+                own_seq = effect.record.seq if effect.own else own_seq
+        if own_seq and self.commits:
+            follow.append((name, Committed(own_seq)))
+        return follow
+
+    def run(self, seconds: float) -> None:
+        end_us = self.now_us + int(seconds * SECOND)
+        while True:
+            due = [
+                (node.wake_at, name) for name, node in self.nodes.items()
+                if node.wake_at is not None
+            ]
+            if not due or min(due)[0] > end_us:
+                break
+            wake_at, name = min(due)
+            self.now_us = max(self.now_us, wake_at)
+            self.give(name, Woke())
+        self.now_us = end_us
+
+    def answer(self, name: str, event: Event) -> Answer:
+        (answer,) = [e for e in self.give(name, event) if isinstance(e, Answer)]
+        return answer
+
+    def state(self, name: str, task: bytes) -> State:
+        resolution = self.nodes[name].tasks.resolve(task)
+        assert resolution is not None
+        return resolution.state
+
+    def started(self, name: str) -> list[StartWork]:
+        return [e for e in self.effects[name] if isinstance(e, StartWork)]
+
+
+def serving(*names: str) -> Wire:
+    wire = Wire("poster", *names)
+    for number, name in enumerate(names):
+        assert not wire.answer(name, ServeCapability(number, "agent", "work")).refusal
+    wire.run(2)
+    return wire
+
+
+def post(wire: Wire, **options: object) -> bytes:
+    answer = wire.answer(
+        "poster", PostTask(1, "work", b"input", settle_ms=0, **options))  # type: ignore[arg-type]
+    task = answer.value["task"]
+    assert isinstance(task, bytes)
+    return task
+
+
+def test_a_task_is_posted_claimed_done_and_accepted() -> None:
+    wire = serving("worker")
+    task = post(wire)
+    (start,) = wire.started("worker")
+    assert (start.task, start.epoch, start.input) == (task, 0, b"input")
+    answer = wire.answer("worker", FinishClaim(9, start.claim, done=True, output=b"4"))
+    assert answer.refusal == ""
+    for name in ("poster", "worker"):
+        assert wire.state(name, task) is State.ACCEPTED
+    score = wire.nodes["poster"].ledger.score(wire.nodes["worker"].author, "work")
+    assert score.known
+    assert score.value_ppm > 0
+
+
+def test_one_task_has_one_holder_among_many_workers() -> None:
+    wire = serving("a", "b", "c", "d")
+    for _ in range(4):
+        post(wire)
+    wire.run(1)
+    tasks = [start.task for name in "abcd" for start in wire.started(name)]
+    assert len(tasks) == len(set(tasks)) == 4
+
+
+def test_nothing_own_leaves_before_it_is_committed() -> None:
+    wire = serving("worker")
+    wire.commits = False
+    effects = wire.give("poster", PostTask(1, "work", b"secret input", settle_ms=0))
+    (appended,) = [e.record for e in effects if isinstance(e, AppendRecord) and e.own]
+    wire.run(5)
+    sent = [e.data for e in wire.effects["poster"] if isinstance(e, SendDatagram)]
+    assert not any(appended.signature in data or appended.id[:8] in data for data in sent)
+    assert not any(isinstance(e, Answer) and e.request == 1 for e in wire.effects["poster"][-99:])
+    wire.give("poster", Committed(appended.seq))
+    assert any(isinstance(e, Answer) and e.request == 1 for e in wire.effects["poster"])
+    assert wire.nodes["worker"].logs.get(appended.id) is not None
+
+
+def test_a_failed_result_moves_the_task_to_another_worker() -> None:
+    wire = serving("a", "b")
+    task = post(wire)
+    first = next(name for name in "ab" if wire.started(name))
+    (start,) = wire.started(first)
+    wire.answer(first, FinishClaim(5, start.claim, done=False, error="it broke"))
+    wire.run(1)
+    other = "b" if first == "a" else "a"
+    (again,) = wire.started(other)
+    assert (again.task, again.epoch) == (task, 1)
+
+
+def test_an_agent_that_goes_away_gives_its_task_back_at_once() -> None:
+    wire = serving("a", "b")
+    post(wire)
+    first = next(name for name in "ab" if wire.started(name))
+    wire.answer(first, WithdrawAgent(6, "agent"))
+    wire.run(1)
+    assert wire.started("b" if first == "a" else "a")
+    poster = wire.nodes["poster"]
+    providers = [author for author, _ in poster.capabilities.providers("work")]
+    assert wire.nodes[first].author not in providers
+
+
+def test_a_cancelled_task_stops_the_work() -> None:
+    wire = serving("worker")
+    task = post(wire)
+    assert wire.answer("poster", CancelTask(2, task)).refusal == ""
+    assert any(isinstance(e, StopWork) for e in wire.effects["worker"])
+    assert wire.state("worker", task) is State.CANCELLED
+
+
+def test_a_late_result_is_refused_with_one_line() -> None:
+    wire = serving("worker")
+    task = post(wire)
+    (start,) = wire.started("worker")
+    wire.answer("poster", CancelTask(2, task))
+    answer = wire.answer("worker", FinishClaim(3, start.claim, done=True, output=b""))
+    assert answer.refusal == "the claim is no longer held: the result came too late"
+
+
+def test_review_waits_and_a_rejection_tries_again() -> None:
+    wire = serving("worker")
+    task = post(wire, review=True)
+    (start,) = wire.started("worker")
+    wire.answer("worker", FinishClaim(3, start.claim, done=True, output=b"bad"))
+    assert wire.state("poster", task) is State.DONE
+    assert wire.answer("poster", DecideTask(4, task, accept=False, reason="no")).refusal == ""
+    wire.run(1)
+    again = wire.started("worker")[-1]
+    assert again.epoch == 1
+    wire.answer("worker", FinishClaim(5, again.claim, done=True, output=b"good"))
+    wire.answer("poster", DecideTask(6, task, accept=True))
+    assert wire.state("worker", task) is State.ACCEPTED
+    refusal = wire.answer("poster", DecideTask(7, task, accept=True)).refusal
+    assert refusal == "the task has ended already"
+
+
+def test_an_idempotency_key_gives_the_same_task() -> None:
+    wire = Wire("poster")
+    first = wire.answer("poster", PostTask(1, "work", b"", idempotency_key=b"k"))
+    second = wire.answer("poster", PostTask(2, "work", b"", idempotency_key=b"k"))
+    assert first.value["task"] == second.value["task"]
+    assert len(wire.disks["poster"]) == 1
+
+
+def test_a_task_waits_for_those_it_comes_after() -> None:
+    wire = serving("worker")
+    first = post(wire)
+    second = post(wire, after=(first,))
+    (start,) = wire.started("worker")
+    wire.answer("worker", FinishClaim(3, start.claim, done=True, output=b""))
+    wire.run(1)
+    assert [s.task for s in wire.started("worker")] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (PostTask(1, "Not A Name", b""), "capability is not allowed here"),
+        (PostTask(1, "work", b"", lease_ms=1), "lease is not allowed here"),
+        (PostTask(1, "work", b"x" * 401), "input is not allowed here"),
+        (PostTask(1, "work", b"", attempts=0), "attempts is not allowed here"),
+        (PostTask(1, "work", b"", after=(b"t" * 32,)), "is not a task that this node posted"),
+        (CancelTask(1, b"t" * 32), "no task"),
+        (DecideTask(1, b"t" * 32, accept=True), "no task"),
+        (ServeCapability(1, "a", "work", slots=0), "slots must be at least 1"),
+        (ReleaseClaim(1, b"c" * 32), "the claim is not held"),
+    ],
+)
+def test_a_users_mistake_gets_one_line_and_changes_nothing(command: Event, line: str) -> None:
+    wire = Wire("alone")
+    refusal = wire.answer("alone", command).refusal
+    assert line in refusal
+    assert "\n" not in refusal
+    assert wire.disks["alone"] == []
+
+
+def test_a_restart_keeps_the_history_and_releases_what_nobody_works_on() -> None:
+    wire = serving("worker")
+    task = post(wire)
+    history = list(wire.disks["worker"])
+    reborn = make_node("worker", history, boot=2)
+    resolution = reborn.tasks.resolve(task)
+    assert resolution is not None
+    assert resolution.holder is not None
+    effects = reborn.handle(Woke(), 0)
+    reopened = [e.record for e in effects if isinstance(e, AppendRecord)]
+    assert [record.body[0] for record in reopened] == [task]
+    assert not reborn.is_confirmed
+    assert not any(isinstance(e, SendDatagram) for e in effects)
+
+
+def test_a_log_of_events_replays_exactly() -> None:
+    wire = serving("worker")
+    post(wire)
+    (start,) = wire.started("worker")
+    wire.answer("worker", FinishClaim(3, start.claim, done=True, output=b"4"))
+    wire.run(20)
+    for name, log in wire.log.items():
+        twin = make_node(name)
+        replayed = [effect for now_us, event in log for effect in twin.handle(event, now_us)]
+        assert replayed == wire.effects[name] or _plain(replayed) == _plain(wire.effects[name])
+        assert twin.wake_at == wire.nodes[name].wake_at
+
+
+def _plain(effects: list[Effect]) -> list[object]:
+    """Records compare by identity; here by what they say."""
+    return [
+        (e.record.wire, e.age_ms, e.own) if isinstance(e, AppendRecord) else e for e in effects
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=1_300), max_size=20), st.integers(0, 10**7))
+def test_a_strangers_bytes_never_raise(datagrams: list[bytes], step_us: int) -> None:
+    node = make_node("target")
+    for index, data in enumerate(datagrams):
+        effects = node.handle(DatagramReceived(("192.0.2.1", 9), data), index * step_us)
+        sent = sum(len(e.data) for e in effects if isinstance(e, SendDatagram))
+        assert sent <= max(len(data), 0)
+        assert not any(isinstance(e, Notice | AppendRecord) for e in effects)
