@@ -80,8 +80,6 @@ class Posting:
     answered_us: int = 0
     task: bytes = b""
     tries: int = 0
-    decided: frozenset[bytes] = frozenset()
-    """Results that the reviewer has given its word on."""
 
     @property
     def key(self) -> bytes:
@@ -246,17 +244,19 @@ class Workload(Observer):
         self.world.after(REVIEW_US, self._review, posting)
 
     def _decide(self, machine: Machine, posting: Posting) -> None:
+        """Give a verdict on the finished result that has none yet."""
         assert machine.node is not None
-        for record, result in machine.node.tasks.results(posting.task):
-            if record.id in posting.decided or result.outcome != Outcome.DONE:
-                continue
-            right = self.is_right(posting, result)
-            self.call(
-                machine,
-                lambda request, right=right: DecideTask(  # type: ignore[misc]
-                    request, posting.task, right, "" if right else "the result is wrong"
-                ),
-            )
+        tasks = machine.node.tasks
+        judged = {body.claim for _, body in tasks.verdicts(posting.task)}
+        for _, result in reversed(tasks.results(posting.task)):
+            if result.outcome == Outcome.DONE and result.claim not in judged:
+                right = self.is_right(posting, result)
+                reason = "" if right else "the result is wrong"
+                self.call(
+                    machine,
+                    lambda request: DecideTask(request, posting.task, right, reason),
+                )
+                return
 
     def is_right(self, posting: Posting, result: Result) -> bool:
         """Whether the result is what an honest agent delivers."""

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from random import Random
 from typing import Any
 
-from antsp2p.events import Effect, Event, SendDatagram, Woke
+from antsp2p.events import Committed, Effect, Event, SendDatagram
 from antsp2p.records import keys
 from antsp2p.records.record import NETWORK_BYTES, Record
 from antsp2p.simulation.limits import MAX_PENDING_EVENTS, MAX_VERIFIED_SIGNATURES
@@ -37,7 +37,10 @@ class Observer:
         """The home of `lost` is gone with its key."""
 
     def handled(self, machine: Machine, event: Event, effects: Sequence[Effect]) -> None:
-        """The node handled one event; none of the effects has happened yet."""
+        """The node handled one event; none of the effects has happened yet.
+
+        Not called where nothing followed: without an effect no record was added or removed.
+        """
 
     def committed(self, machine: Machine, batch: Sequence[Kept]) -> None:
         """The batch is on the disk."""
@@ -123,7 +126,7 @@ class World:
         trace.update(b"%d %d %s\n" % (self.now_us, machine.index, type(event).__name__.encode()))
         for effect in effects:
             trace.update(effect_bytes(effect))
-        if effects or not isinstance(event, Woke):
+        if effects or isinstance(event, Committed):
             for observer in self.observers:
                 observer.handled(machine, event, effects)
         return effects
