@@ -24,7 +24,7 @@ def parse_address(text: str) -> Address:
     bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if bracketed else host
     is_port = port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65_536
-    if not host or not is_port or (":" in host) != bracketed:
+    if not host or not is_port or bracketed != (":" in host):
         raise ListenError(f"{text!r} is not HOST:PORT; write it like 192.0.2.7:4444 or [::1]:4444")
     return host, int(port)
 

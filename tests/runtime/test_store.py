@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from antsp2p.runtime.store import Saved
+
 NETWORK = bytes(16)
 ALICE, BOB = sorted(
     (Identity.from_seed(bytes([n]) * 32) for n in (1, 2)), key=lambda identity: identity.author
@@ -79,7 +81,7 @@ def test_a_record_grows_older_while_nobody_runs(path: Path) -> None:
 def test_a_batch_is_carried_out_in_its_order_and_twice_does_no_harm(path: Path) -> None:
     store = Store(path)
     old, new = chain(ALICE, 4), chain(ALICE, 4, mark=1)
-    batch = [*appends(old), RemoveRecords(ALICE.author, 2), *appends(new[1:3])]
+    batch: list[Saved] = [*appends(old), RemoveRecords(ALICE.author, 2), *appends(new[1:3])]
     for _ in range(2):
         store.commit(batch)
         assert [stored.record.id for stored in store.load().records] == [
