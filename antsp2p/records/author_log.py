@@ -70,6 +70,11 @@ class AuthorLog:
         known = self.known(record.seq)
         return known is not None and known.id == record.id
 
+    def holds(self, record: Record) -> bool:
+        """Whether the record is in the run, by its id; then so are all below it."""
+        index = record.seq - 1
+        return index < len(self.run) and self.run[index].id == record.id
+
     def strand(self, seq: int) -> Record | None:
         """Like `known`, with the cover on top."""
         record = self.known(seq)

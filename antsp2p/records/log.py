@@ -38,7 +38,7 @@ __all__ = [
 ROOT_DOMAIN: Final = b"antsp2p/1/root\0"
 ROOT_BYTES: Final = 16
 MAX_AUTHORS: Final = 65_536
-"""Authors held, waiting or convicted: a table of about 60 MB before the first record's bytes."""
+"""Authors held, waiting or convicted: a table of about 50 MB before the records themselves."""
 MAX_WAITING_PER_AUTHOR: Final = 128
 """Records of one author above a gap: enough for a burst out of order; a longer gap is a catch-up,
 which comes from the bottom."""
@@ -145,6 +145,8 @@ class LogSet:
             if len(self._logs) >= MAX_AUTHORS:
                 return Insertion(refused="authors-full")
             log = AuthorLog()
+        if log.holds(run[-1]) and self._is_signed(log, log.run[run[-1].seq - 1]):
+            return Insertion(sibling=log.sibling(), duplicates=len(run))
         if log.proof is not None and first >= log.proof.seq and not self._fork_seq(log, [run]):
             return Insertion(refused="convicted", sibling=log.sibling())
         covered = self._covered(log, run)

@@ -277,6 +277,20 @@ def test_a_run_too_long_to_wait_is_refused_and_what_it_covers_goes_with_it() -> 
     assert logs.servable(AUTHOR, head.seq, head.seq, 1_000) != ()
 
 
+def test_a_covered_run_is_dropped_as_a_whole() -> None:
+    logs = log_set()
+    long = chain(140)
+    for first, last in ((1, 62), (62, 123)):
+        assert logs.insert(unsigned(long[first:last])).refused == ""
+    assert logs.insert(unsigned(long[123:133])).refused == "waiting-full"
+    assert len(logs.insert([long[0]]).added) == 123
+    assert len(logs.servable(AUTHOR, 123, 123, 1_000)) == 1
+    # Nothing is remembered of the signatures of what was dropped.
+    assert logs.insert(unsigned(long[124:135])).refused == ""
+    assert len(logs.insert([long[123]]).added) == 12
+    assert [r.seq for r in logs.servable(AUTHOR, 133, 133, 1_000)] == [133, 134, 135]
+
+
 def test_one_author_does_not_push_out_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "MAX_WAITING", 12)
     logs = log_set()
