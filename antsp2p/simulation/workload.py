@@ -250,13 +250,12 @@ class Workload(Observer):
         judged = {body.claim for _, body in tasks.verdicts(posting.task)}
         for _, result in reversed(tasks.results(posting.task)):
             if result.outcome == Outcome.DONE and result.claim not in judged:
-                right = self.is_right(posting, result)
-                reason = "" if right else "the result is wrong"
-                self.call(
-                    machine,
-                    lambda request: DecideTask(request, posting.task, right, reason),
-                )
+                self._judge(machine, posting, self.is_right(posting, result))
                 return
+
+    def _judge(self, machine: Machine, posting: Posting, right: bool) -> None:
+        reason = "" if right else "the result is wrong"
+        self.call(machine, lambda request: DecideTask(request, posting.task, right, reason))
 
     def is_right(self, posting: Posting, result: Result) -> bool:
         """Whether the result is what an honest agent delivers."""
