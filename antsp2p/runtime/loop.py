@@ -96,13 +96,13 @@ class Loop:
     async def _next(self) -> Event | None:
         """The first event of a turn, or None where only the deadline has come."""
         wake_at = self._node.wake_at
-        if wake_at is None:
-            return await self._receive()
-        left_us = wake_at - self._now_us()
-        if left_us <= 0:
+        left_us = 1 if wake_at is None else wake_at - self._now_us()
+        if left_us <= 0 or self._kept:
             # Others must run, however many deadlines there are.
             await trio.lowlevel.checkpoint()
             return None
+        if wake_at is None:
+            return await self._receive()
         with trio.move_on_after(left_us / 1_000_000):
             return await self._receive()
         return None

@@ -1,0 +1,310 @@
+"""The order of a turn, with a node that only records what it is told."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import trio
+import trio.testing
+
+from antsp2p.events import (
+    Answer,
+    BlobMissing,
+    CancelTask,
+    Committed,
+    DatagramReceived,
+    PeerHint,
+    RemoveRecords,
+    SaveAddress,
+    SendDatagram,
+    WithdrawAgent,
+    Woke,
+)
+from antsp2p.runtime import limits
+from antsp2p.runtime.loop import Loop
+from antsp2p.runtime.store import StoreError, StoreFull
+from tests.runtime.test_store import ALICE, BOB, appends, chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from antsp2p.coordination.body import BlobRef
+    from antsp2p.events import Effect, Event
+    from antsp2p.node import Node
+    from antsp2p.runtime.store import Saved, Store
+
+WHERE = ("192.0.2.1", 1)
+OWN = chain(ALICE, 9)
+
+
+class Recorder:
+    """A node, a store and a world that write down what happens to them, in one list."""
+
+    def __init__(self) -> None:
+        self.trace: list[tuple[str, Any]] = []
+        self.wake_at: int | None = None
+        self.now_us = 0
+        self.answers: dict[type, list[list[Effect]]] = {}
+        self.is_full = False
+        self.failure: Exception | None = None
+        self.shed_commands = True
+        self.on_event: Callable[[Event], None] = lambda event: None
+
+    def handle(self, event: Event, now_us: int) -> list[Effect]:
+        self.trace.append(("handle", event))
+        if isinstance(event, Woke):
+            self.wake_at = None
+        self.on_event(event)
+        effects = self.answers.get(type(event), [])
+        return effects.pop(0) if effects else []
+
+    def commit(self, batch: Sequence[Saved]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.trace.append(("full" if self.is_full else "commit", list(batch)))
+        if self.is_full:
+            raise StoreFull("the disk is full")
+
+    def perform(self, effect: Effect) -> None:
+        self.trace.append(("perform", effect))
+
+    def shed(self, event: Event) -> bool:
+        if isinstance(event, CancelTask) and self.shed_commands:
+            self.trace.append(("shed", event))
+            return True
+        return False
+
+    def warn(self, text: str) -> None:
+        self.trace.append(("warn", text))
+
+    def loop(self, tap: Callable[[int, Event], None] | None = None) -> Loop:
+        return Loop(
+            cast("Node", self), cast("Store", self), now_us=lambda: self.now_us,
+            perform=self.perform, shed=self.shed, warn=self.warn, tap=tap,
+        )
+
+    def what(self, *kinds: str) -> list[Any]:
+        return [value for kind, value in self.trace if not kinds or kind in kinds]
+
+
+def datagram(number: int) -> DatagramReceived:
+    return DatagramReceived(WHERE, b"%d" % number)
+
+
+async def run_until_quiet(loop: Loop, *events: Event) -> None:
+    """Run the loop until it has nothing more to do."""
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(loop.run)
+            for event in events:
+                await loop.put(event)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_turn_commits_then_performs_then_tells_the_node() -> None:
+    world = Recorder()
+    send, answer = SendDatagram(WHERE, b"x"), Answer(1)
+    own, foreign = appends(OWN[:2], own=True), appends(chain(BOB, 1))
+    saved = SaveAddress(BOB.author, WHERE)
+    world.answers = {
+        DatagramReceived: [[send, own[0], foreign[0]], [own[1], saved]],
+        Committed: [[answer, send], []],
+    }
+    await run_until_quiet(world.loop(), datagram(1), datagram(2))
+    assert world.trace == [
+        ("handle", datagram(1)), ("handle", datagram(2)),
+        ("commit", [own[0], foreign[0], own[1], saved]),
+        ("perform", send),
+        ("handle", Committed(2)),
+        ("perform", answer), ("perform", send),
+    ]
+
+
+async def test_the_node_is_told_the_last_own_record_that_stays() -> None:
+    world = Recorder()
+    own = appends(OWN, own=True)
+    world.answers = {
+        DatagramReceived: [[own[7], own[8], RemoveRecords(ALICE.author, 2), own[1], own[2]],
+                           [*appends(chain(BOB, 3))]],
+    }
+    await run_until_quiet(world.loop(), datagram(1))
+    await run_until_quiet(world.loop(), datagram(2))
+    assert world.what("handle") == [datagram(1), Committed(3), datagram(2)]
+
+
+async def test_what_follows_a_commit_is_committed_too() -> None:
+    world = Recorder()
+    own = appends(OWN[:2], own=True)
+    send = SendDatagram(WHERE, b"x")
+    world.answers = {DatagramReceived: [[own[0]]], Committed: [[own[1], send], []]}
+    await run_until_quiet(world.loop(), datagram(1))
+    assert world.trace == [
+        ("handle", datagram(1)), ("commit", [own[0]]), ("handle", Committed(1)),
+        ("commit", [own[1]]), ("perform", send), ("handle", Committed(2)),
+    ]
+
+
+async def test_an_overdue_deadline_comes_before_a_full_inbox() -> None:
+    world = Recorder()
+    loop = world.loop()
+    many = limits.INBOX_EVENTS - limits.INBOX_EVENTS_KEPT_FOR_COMMANDS
+    for number in range(many + 5):
+        loop.offer(datagram(number))
+    world.wake_at, world.now_us = 10, 11
+    handled = 0
+
+    def make_overdue_again(event: Event) -> None:
+        nonlocal handled
+        handled += 1
+        if handled == 3:
+            world.wake_at = 10
+
+    world.on_event = make_overdue_again
+    await run_until_quiet(loop)
+    events = world.what("handle")
+    assert events[0] == Woke()
+    assert events[1 + limits.TURN_EVENTS] == Woke()
+    assert events.count(Woke()) == 2
+    assert len(events) == many + 2
+    assert loop.drops == {"inbox-full": 5}
+
+
+async def test_the_deadline_is_read_afresh_each_turn(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Recorder()
+    began = trio.current_time()
+    loop = Loop(
+        cast("Node", world), cast("Store", world),
+        now_us=lambda: round((trio.current_time() - began) * 1_000_000),
+        perform=world.perform, shed=world.shed, warn=world.warn,
+    )
+    world.wake_at = 60_000_000
+
+    woken = trio.Event()
+
+    def come_closer(event: Event) -> None:
+        world.wake_at = 5_000_000 if isinstance(event, PeerHint) else None
+        if isinstance(event, Woke):
+            woken.set()
+
+    world.on_event = come_closer
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(loop.run)
+        await trio.sleep(1)
+        loop.offer(PeerHint(WHERE))
+        await woken.wait()
+        assert trio.current_time() - began == pytest.approx(5, abs=0.001)
+        nursery.cancel_scope.cancel()
+
+
+async def test_commands_find_a_place_in_a_flood() -> None:
+    world = Recorder()
+    loop = world.loop()
+    for number in range(2 * limits.INBOX_EVENTS):
+        loop.offer(datagram(number))
+    with trio.fail_after(5):
+        for number in range(limits.INBOX_EVENTS_KEPT_FOR_COMMANDS):
+            await loop.put(CancelTask(number, b""))
+    assert loop.drops["inbox-full"] == (
+        limits.INBOX_EVENTS + limits.INBOX_EVENTS_KEPT_FOR_COMMANDS
+    )
+
+
+async def test_the_tap_sees_what_the_node_sees() -> None:
+    world = Recorder()
+    seen: list[tuple[int, Event]] = []
+    world.now_us = 7
+    world.answers = {DatagramReceived: [[*appends(OWN[:1], own=True)]]}
+    await run_until_quiet(world.loop(lambda now_us, event: seen.append((now_us, event))),
+                          datagram(1))
+    assert seen == [(7, datagram(1)), (7, Committed(1))]
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_stops_the_loop_and_loses_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Recorder()
+    loop = world.loop()
+    own = appends(OWN[:1], own=True)
+    send = SendDatagram(WHERE, b"x")
+    missing = BlobMissing(cast("BlobRef", None), "gone")
+    withdraw = WithdrawAgent(2, "a")
+    world.answers = {DatagramReceived: [[own[0], send]]}
+    world.is_full = True
+    with trio.fail_after(1_000):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(loop.run)
+            await loop.put(datagram(1))
+            await trio.sleep(3.5)
+            assert loop.store_full == "the disk is full"
+            loop.offer(datagram(2))
+            for event in (missing, CancelTask(1, b""), withdraw):
+                await loop.put(event)
+            await trio.sleep(3)
+            assert world.what("handle") == [datagram(1)]
+            assert not world.what("perform")
+            assert world.what("shed") == [CancelTask(1, b"")]
+            world.is_full = False
+            await trio.sleep(3)
+            nursery.cancel_scope.cancel()
+    assert not loop.store_full
+    after = world.trace[world.trace.index(("commit", own)):]
+    assert after == [
+        ("commit", own), ("warn", "the disk has room again"), ("perform", send),
+        ("handle", Committed(1)), ("handle", missing), ("handle", withdraw),
+    ]
+    assert len(world.what("warn")) == 2
+    assert loop.drops == {"store-full": 1}
+
+
+async def test_what_a_full_disk_held_back_at_the_end_comes_first_if_there_is_room(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Recorder()
+    loop = world.loop()
+    own = appends(OWN[:2], own=True)
+    world.answers = {DatagramReceived: [[own[0]]], WithdrawAgent: [[own[1]]]}
+    world.is_full = True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(loop.run)
+        await loop.put(datagram(1))
+        await trio.sleep(1.5)
+        nursery.cancel_scope.cancel()
+    assert await loop.finish([WithdrawAgent(1, "a")]) is False
+    assert not world.what("commit")
+    world.is_full = False
+    assert await loop.finish([WithdrawAgent(1, "a")]) is True
+    assert world.what("commit") == [[own[0]], [own[1]]]
+
+
+async def test_cancelling_never_parts_a_commit_from_what_follows() -> None:
+    world = Recorder()
+    loop = world.loop()
+    own = appends(OWN[:1], own=True)
+    send = SendDatagram(WHERE, b"x")
+    world.answers = {DatagramReceived: [[own[0], send]]}
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            world.on_event = lambda event: nursery.cancel_scope.cancel()
+            nursery.start_soon(loop.run)
+            await loop.put(datagram(1))
+    assert world.trace == [
+        ("handle", datagram(1)), ("commit", own), ("perform", send), ("handle", Committed(1)),
+    ]
+
+
+async def test_a_broken_store_ends_the_loop_and_is_not_used_again() -> None:
+    world = Recorder()
+    loop = world.loop()
+    world.answers = {DatagramReceived: [[*appends(OWN[:1], own=True)]]}
+    world.failure = StoreError("the store is damaged")
+    await loop.put(datagram(1))
+    with pytest.raises(StoreError, match="damaged"):
+        await loop.run()
+    assert await loop.finish([WithdrawAgent(1, "a")]) is False
+    assert world.what("handle") == [datagram(1)]
