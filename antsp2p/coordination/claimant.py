@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 RANK_SLOT_US: Final = 40_000
 """How long each rank waits: a claim reaches everybody on a LAN well within it."""
 SOLO_START_US: Final = 150_000
-"""The shortest wait before work starts without an award, whatever the settle window."""
+"""How long after the settle window work starts without an award: the requester's window begins
+when the claim reaches it, and its award needs the way back."""
 STANDBY_US: Final = 1_000_000
 """How long a slot stays reserved for a claim that lost the tie-break but may yet be awarded."""
 SILENT_LEASES: Final = 3
@@ -237,7 +238,7 @@ class Claimant:
             return None
         offered = self._tasks.offer(holding.task)
         settle_us = 0 if offered is None else offered[1].settle_ms * 1_000
-        start_us = holding.won_us + max(settle_us, SOLO_START_US)
+        start_us = holding.won_us + settle_us + SOLO_START_US
         if resolution.settled or now_us >= start_us:
             holding.started = True
             holding.reported_us = now_us
