@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote
 
 import httpx2
 
@@ -83,9 +82,11 @@ def find_node(options: argparse.Namespace) -> NodeAddress:
         raise CommandError(Exit.REFUSED, str(error)) from error
 
 
-def segment(text: str) -> str:
-    """What a person typed as one segment of a path, whatever is in it."""
-    return quote(text, safe="") or "-"
+def id_segment(text: str) -> str:
+    """An id, or how one begins, as one segment of a path. Raises `CommandError`."""
+    if not text or set(text.lower()) - set("0123456789abcdef"):
+        raise CommandError(Exit.NOT_FOUND, f"{text!r} is no id: give at least 4 hex digits of one")
+    return text.lower()
 
 
 def error_of(status: int, content: bytes) -> CommandError:

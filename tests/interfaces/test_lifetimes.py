@@ -4,12 +4,15 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.interfaces.terminal import LIMIT_S, Desk, Started, two_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture

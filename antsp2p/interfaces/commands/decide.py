@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antsp2p.interfaces.client import Client, segment
+from antsp2p.interfaces.client import Client, id_segment
 from antsp2p.interfaces.exit_codes import Exit
 from antsp2p.interfaces.printing import say, say_json
 
@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     reason = getattr(options, "reason", "")
     with Client(options) as client:
         answer = client.call(
-            "POST", f"/v1/tasks/{segment(options.id)}/{options.command}",
+            "POST", f"/v1/tasks/{id_segment(options.id)}/{options.command}",
             params={"reason": reason} if reason else None,
         )
     if options.json:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from antsp2p.interfaces.client import Client, segment
+from antsp2p.interfaces.client import Client, id_segment
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import say, say_fields, say_json, say_table, short
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     if options.wait and not options.result:
         raise CommandError(Exit.USAGE, "--wait needs --result")
     with Client(options) as client:
-        task = client.get(f"/v1/tasks/{segment(options.id)}")
+        task = client.get(f"/v1/tasks/{id_segment(options.id)}")
         if options.result:
             return _result(client, options, task)
     if options.json:

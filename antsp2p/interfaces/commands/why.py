@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antsp2p.interfaces.client import Client, segment
+from antsp2p.interfaces.client import Client, id_segment
 from antsp2p.interfaces.commands.peers import score_text
 from antsp2p.interfaces.exit_codes import Exit
 from antsp2p.interfaces.printing import say, say_json, say_table, short
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """List the scores of a node and the records behind them."""
     with Client(options) as client:
-        answer = client.get(f"/v1/peers/{segment(options.id)}/why")
+        answer = client.get(f"/v1/peers/{id_segment(options.id)}/why")
     if options.json:
         say_json(answer)
         return Exit.OK
