@@ -368,7 +368,8 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
             {"name": item.name, "slots": item.slots, "description": item.description}
             for item in announced
         ],
-        "free_slots": None if beat is None else beat.free_slots,
+        # Until its first beat, a node is as free as it announced itself.
+        "free_slots": sum(item.slots for item in announced) if beat is None else beat.free_slots,
         "score_ppm": score.value_ppm,
         "accepted": score.accepted,
         "failed": score.failed,
