@@ -1,7 +1,8 @@
 """One author's records at this node: the run from the first to the head, and what waits above it.
 
 Law: only storage and its invariants. What is put here was found valid before; two records that are
-adjacent here are linked; every stretch ends in a signed record.
+adjacent here are linked. A stretch ends in a signed record, unless it was restored and its
+signature has spoiled meanwhile.
 """
 from __future__ import annotations
 
@@ -16,28 +17,28 @@ if TYPE_CHECKING:
 _UNCHECKED, _GOOD, _BAD = 0, 1, 2
 
 Strand = Callable[[int], "Record | None"]
-"""seq -> record: valid records, linked where adjacent, each stretch under a signed top."""
+"""seq -> record: valid records, linked where adjacent."""
 
 
 def strand_of(records: Sequence[Record]) -> Strand:
-    """The strand of consecutive records, at least one, of which the last is signed."""
+    """The strand of consecutive records, at least one."""
     first = records[0].seq
     return lambda seq: records[seq - first] if 0 <= seq - first < len(records) else None
 
 
-def ids_at(strands: Sequence[Strand], seq: int) -> dict[bytes, tuple[Strand, int]]:
-    """Every id that `strands` show at `seq`, with a strand and its lowest seq that shows it.
+def ids_at(strands: Sequence[Strand], seq: int) -> dict[bytes, list[tuple[Strand, int]]]:
+    """Every id that `strands` show at `seq`, with each strand and its lowest seq that shows it.
 
     An id is shown by its own record at `seq`, or by the `prev` of one at `seq + 1`; the former come
     first.
     """
-    ids: dict[bytes, tuple[Strand, int]] = {}
+    ids: dict[bytes, list[tuple[Strand, int]]] = {}
     for strand in strands:
         if (record := strand(seq)) is not None:
-            ids.setdefault(record.id, (strand, seq))
+            ids.setdefault(record.id, []).append((strand, seq))
     for strand in strands:
         if (record := strand(seq + 1)) is not None:
-            ids.setdefault(record.prev, (strand, seq + 1))
+            ids.setdefault(record.prev, []).append((strand, seq + 1))
     return ids
 
 

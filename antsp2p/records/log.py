@@ -11,7 +11,7 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.records.author_log import AuthorLog, Strand, ids_at, strand_of
+from antsp2p.records.author_log import AuthorLog, Strand, ids_at
 from antsp2p.records.fork import (
     MAX_UNSIGNED,
     ForkProof,
@@ -153,7 +153,11 @@ class LogSet:
         if covered is None:
             return Insertion(refused="signature")
         offered, signed = covered
-        proof, removed = self._convict_lower(author, log, [offered])
+        seq = self._fork_seq(log, [offered])
+        proof = self._prove(author, log, seq, [offered]) if seq else None
+        if seq and proof is None:
+            return Insertion(refused="chain", sibling=log.run[-1].id if log.run else None)
+        removed = self._cut_at(log, proof, [offered]) if proof is not None else ()
         part = offered[: len(run)]
         if log.proof is not None:
             part = part[: max(0, log.proof.seq - first)]
@@ -181,11 +185,16 @@ class LogSet:
             if len(self._logs) >= MAX_AUTHORS:
                 return Insertion(refused="authors-full")
             log = AuthorLog()
-        if not self._fork_seq(log, branches):
+        seq = self._fork_seq(log, branches)
+        if not seq:
             return Insertion(sibling=log.sibling())
         if not verify_proof(proof, self._network, self._verify):
             return Insertion(refused="signature")
-        lower, removed = self._convict_lower(author, log, branches)
+        lower = self._prove(author, log, seq, branches)
+        if lower is None and log.proof is not None and log.proof.seq <= proof.seq:
+            return Insertion(sibling=log.sibling())
+        lower = lower or proof
+        removed = self._cut_at(log, lower, branches)
         self._settle(author, log)
         return Insertion(
             removed=removed, convicted=lower, missing=_gap(author, log), sibling=log.sibling()
@@ -258,23 +267,27 @@ class LogSet:
             top = found
         return offered, signed
 
-    def _above(self, log: AuthorLog, record: Record) -> tuple[Record, ...]:
-        """Known records on top of `record` up to a signed one; empty if none names it."""
-        for strand in log.strands():
+    def _above(
+        self, log: AuthorLog, record: Record, branches: Sequence[Sequence[Record]] = ()
+    ) -> tuple[Record, ...]:
+        """Known records on top of `record` up to a signed one; empty if there are none."""
+        for strand in log.strands(branches):
             child = strand(record.seq + 1)
             if child is not None and child.prev == record.id:
-                return self._branch(log, strand, child.seq)
+                branch = self._branch(log, strand, child.seq)
+                if branch:
+                    return branch
         return ()
 
     def _branch(self, log: AuthorLog, strand: Strand, seq: int) -> tuple[Record, ...]:
-        """The strand's records from `seq` up to the first signed one."""
+        """The strand's records from `seq` up to the first signed one; empty if none is."""
         branch: list[Record] = []
         while (record := strand(seq)) is not None:
             branch.append(record)
             if self._is_signed(log, record):
                 return tuple(branch)
             seq += 1
-        raise AssertionError("a strand ends in a signed record")
+        return ()
 
     def _is_signed(self, log: AuthorLog, record: Record) -> bool:
         return log.is_signed(record, self._verify)
@@ -295,39 +308,44 @@ class LogSet:
             if len(ids) > 1:
                 if log.proof is None or seq < log.proof.seq:
                     return seq
-                shown = sum(lowest == seq for _, lowest in ids.values())
+                shown = sum(places[0][1] == seq for places in ids.values())
                 return seq if min(2, shown) > 2 - len(log.proof.unknown) else 0
         return 0
 
-    def _convict_lower(
-        self, author: bytes, log: AuthorLog, branches: Sequence[Sequence[Record]]
-    ) -> tuple[ForkProof | None, tuple[Record, ...]]:
-        """Take up the fork that the valid branches show, if it is news: (proof, removed)."""
-        seq = self._fork_seq(log, branches)
-        if not seq:
-            return None, ()
-        one, other = list(ids_at(log.strands(branches), seq).values())[:2]
-        proof = make_proof(author, seq, self._branch(log, *one), self._branch(log, *other))
-        cover: tuple[Record, ...] = ()
-        below = log.known(seq - 1)
+    def _prove(
+        self, author: bytes, log: AuthorLog, seq: int, branches: Sequence[Sequence[Record]]
+    ) -> ForkProof | None:
+        """The proof of the fork at `seq`; None while nothing signed covers one of its sides."""
+        sides: list[tuple[Record, ...]] = []
+        for shown in ids_at(log.strands(branches), seq).values():
+            found = (self._branch(log, strand, lowest) for strand, lowest in shown)
+            side = next(filter(None, found), ())
+            if side:
+                sides.append(side)
+        return make_proof(author, seq, sides[0], sides[1]) if len(sides) > 1 else None
+
+    def _cut_at(
+        self, log: AuthorLog, proof: ForkProof, branches: Sequence[Sequence[Record]]
+    ) -> tuple[Record, ...]:
+        """Take up a new proof; returns what is no longer in the set."""
+        below, cover = log.known(proof.seq - 1), tuple[Record, ...]()
         if below is not None and not self._is_signed(log, below):
-            cover = self._branch(log, log.strand, seq)
+            cover = self._above(log, below, branches)
         for record in log.kept():
             self._by_id.pop(record.id, None)
-        removed = self._cut(log, seq)
-        log.cut_waiting(seq)
+        removed = self._cut(log, proof.seq)
+        log.cut_waiting(proof.seq)
         log.proof, log.cover = proof, cover
         self._by_id.update((record.id, record) for record in log.kept())
-        return proof, removed
+        return removed
 
     def _keep_cover(self, log: AuthorLog, offered: Sequence[Record]) -> None:
         """Keep what covers the record just below the fork, if it has just come unsigned."""
         if log.proof is None or log.cover:
             return
-        seq = log.proof.seq
-        below, strand = log.known(seq - 1), strand_of(offered)
-        if below is not None and not self._is_signed(log, below) and strand(seq) is not None:
-            log.cover = self._branch(log, strand, seq)
+        below = log.known(log.proof.seq - 1)
+        if below is not None and not self._is_signed(log, below):
+            log.cover = self._above(log, below, [offered])
             self._by_id.update((record.id, record) for record in log.cover)
 
     # --- the run and what waits above it ---------------------------------------------------------

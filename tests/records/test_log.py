@@ -456,3 +456,46 @@ def test_nothing_is_taken_back_above_the_head() -> None:
     assert logs.truncate_own(AUTHOR, 4) == ()
     assert logs.truncate_own(AUTHOR, 0) == X[:3]
     assert logs.leaf(AUTHOR) is None
+
+
+# --- from the node's own store -------------------------------------------------------------------
+
+
+def test_a_stored_log_is_taken_back_without_a_check() -> None:
+    verify = CountingVerify()
+    logs = LogSet(NETWORK, verify)
+    assert all(logs.restore(record) for record in X)
+    assert verify.calls == 0
+    other = log_set()
+    other.insert(X)
+    assert logs.root() == other.root()
+    assert logs.get(X[4].id) is X[4]
+
+
+def test_only_the_next_record_of_a_log_is_taken_back() -> None:
+    logs = log_set()
+    assert not logs.restore(X[1])
+    assert not logs.restore(extend([], 1, network=b"\1" * 16)[0])
+    assert logs.restore(X[0])
+    assert not logs.restore(X[0])
+    assert not logs.restore(X[2])
+    assert not logs.restore(extend(chain(1, mark=1), 1)[1])
+    assert list(logs.records()) == [X[0]]
+
+
+def test_restored_authors_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_AUTHORS", 1)
+    logs = log_set()
+    assert logs.restore(X[0])
+    assert not logs.restore(chain(1, name="eve")[0])
+    assert logs.restore(X[1])
+
+
+def test_a_restored_signature_is_checked_before_it_is_served() -> None:
+    logs = log_set()
+    for record in (*X[:3], *map(spoiled, X[3:5])):
+        logs.restore(record)
+    assert logs.servable(AUTHOR, 2, 5, 10_000) == X[1:3]
+    assert logs.servable(AUTHOR, 4, 5, 10_000) == ()
+    assert logs.insert(X[5:6]).added == X[5:6]
+    assert [record.seq for record in logs.servable(AUTHOR, 4, 5, 10_000)] == [4, 5, 6]

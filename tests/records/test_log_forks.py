@@ -411,3 +411,44 @@ def test_a_better_signature_frees_what_covered_the_record() -> None:
     logs.insert([Y[3]])
     logs.insert([X[2]])
     assert logs.servable(AUTHOR, 1, 3, 10_000) == X[:3]
+
+
+# --- what was restored ---------------------------------------------------------------------------
+
+
+def test_a_restored_log_and_its_proof_give_the_same_set_again() -> None:
+    logs = log_set()
+    logs.insert([X[0], spoiled(X[1]), spoiled(X[2]), spoiled(X[3]), X[4]])
+    logs.insert(Y[:4])
+    again = log_set()
+    assert all(again.restore(record) for record in logs.records())
+    for proof in logs.proofs():
+        assert again.convict(proof).convicted is not None
+    assert again.root() == logs.root()
+    assert handed_on(again).root() == logs.root()
+
+
+def test_a_restored_record_that_nothing_covers_is_fetched_before_it_proves_anything() -> None:
+    logs = log_set()
+    for record in (*X[:3], spoiled(X[3])):
+        logs.restore(record)
+    assert logs.insert([Y[3]]) == Insertion(refused="chain", sibling=X[3].id)
+    assert logs.proof(AUTHOR) is None
+    assert logs.insert([X[3]]).duplicates == 1
+    outcome = logs.insert([Y[3]])
+    assert outcome.convicted is not None
+    assert outcome.convicted.id == LOWEST.id
+
+
+def test_a_proof_holds_even_if_the_restored_log_cannot_be_compared_with_it() -> None:
+    logs = log_set()
+    z = extend(X[:1], 2, mark=2)
+    for record in (z[0], spoiled(z[1]), spoiled(z[2])):
+        logs.restore(record)
+    outcome = logs.convict(LOWEST)
+    assert outcome.convicted is LOWEST
+    assert logs.insert([X[2]]).refused == "chain"
+    assert logs.convict(LOWEST) == Insertion()
+    logs.insert([z[2]])
+    assert logs.insert([X[2]]).convicted is not None
+    assert logs.leaf(AUTHOR) == Leaf(AUTHOR, 1, X[0].id, 2)
