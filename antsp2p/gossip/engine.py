@@ -355,7 +355,10 @@ class Gossip:
                 for author in authors:
                     self._proofs.offer(link, author, now_us)
             case Peers(peers):
-                self._view.named(link.author, link.address[0], peers, now_us)
+                if self._sharing.may_name(link, len(peers), now_us):
+                    self._view.named(link.author, link.address[0], peers, now_us)
+                else:
+                    self.drops["peers-rate"] += 1
             case _:
                 self.drops["frame-misplaced"] += 1
 

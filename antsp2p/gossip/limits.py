@@ -84,6 +84,9 @@ class Limits:
     """Named by a person, never forgotten; more than anybody types."""
     named_per_source: int = 48
     """Addresses that one peer may make this node remember: one liar cannot fill the table."""
+    named_per_s: int = 8
+    named_burst: int = 64
+    """Addresses read from one link: a mesh that forms at once names each newcomer once."""
     dial_us: int = 1 * SECOND_US
     """How long a hello counts as under way."""
     pending_dials: int = 8

@@ -49,6 +49,8 @@ class _Pursuit:
     asks: list[_Ask] = field(default_factory=list)
     holes: list[_Hole] = field(default_factory=list)
     attempts: int = 0
+    idle_at: int | None = None
+    """The link in whose queue it waits for room."""
 
 
 class Pursuits:
@@ -72,7 +74,8 @@ class Pursuits:
         self._pursuits: dict[bytes, _Pursuit] = {}
         self._caused: Counter[int] = Counter()
         self._asked: Counter[int] = Counter()
-        self._idle: dict[bytes, None] = {}
+        self._idle: dict[int, dict[bytes, None]] = {}
+        """Link id -> authors to ask of it when it has room, first come, first served."""
         self._wants: dict[int, list[tuple[bytes, _Ask]]] = {}
         self._number = 0
         # Wants whose answer has brought news so far, as (link id, number).
@@ -89,8 +92,11 @@ class Pursuits:
         if self._links.pop(link.id, None) is None:
             return
         self._wants.pop(link.id, None)
+        waiting = self._idle.pop(link.id, {})
         for pursuit in list(self._pursuits.values()):
             pursuit.sources.pop(link.id, None)
+            if pursuit.author in waiting:
+                pursuit.idle_at = None
             if not pursuit.sources:
                 self._end(pursuit)
                 continue
@@ -100,6 +106,8 @@ class Pursuits:
                 self._drop_ask(pursuit, ask)
             for ask in lost:
                 self._ask(pursuit, self._source(pursuit, 0, ask.first), ask.first, ask.last, now_us)
+            if not pursuit.asks and not pursuit.holes:
+                self._ask_top(pursuit, None, now_us)
         self._caused.pop(link.id, None)
 
     # --- wanting -----------------------------------------------------------------------------
@@ -221,13 +229,12 @@ class Pursuits:
 
     def flush(self, now_us: int) -> None:
         """Send the questions of this turn."""
-        for author in list(self._idle):
-            if not self._has_room():
-                break
-            pursuit = self._pursuits.get(author)
-            del self._idle[author]
-            if pursuit is not None and not pursuit.asks:
-                self._ask_top(pursuit, None, now_us)
+        for link_id, waiting in list(self._idle.items()):
+            while waiting and self._has_room(link_id):
+                pursuit = self._pursuits[next(iter(waiting))]
+                self._leave_queue(pursuit)
+                if not pursuit.asks:
+                    self._ask_top(pursuit, self._links[link_id], now_us)
         for link_id, asks in sorted(self._wants.items()):
             for start in range(0, len(asks), MAX_WANT_RANGES):
                 self._send(link_id, asks[start : start + MAX_WANT_RANGES])
@@ -248,7 +255,7 @@ class Pursuits:
             "pursuits": len(self._pursuits),
             "asks": sum(len(pursuit.asks) for pursuit in pursuits),
             "holes": max((len(pursuit.holes) for pursuit in pursuits), default=0),
-            "idle": len(self._idle),
+            "idle": sum(len(waiting) for waiting in self._idle.values()),
             "brought": len(self._brought),
         }
 
@@ -269,7 +276,7 @@ class Pursuits:
         for ask in list(pursuit.asks):
             self._drop_ask(pursuit, ask)
         del self._pursuits[pursuit.author]
-        self._idle.pop(pursuit.author, None)
+        self._leave_queue(pursuit)
         if self._caused[pursuit.cause] > 1:
             self._caused[pursuit.cause] -= 1
         else:
@@ -291,7 +298,8 @@ class Pursuits:
 
     def _ask_top(self, pursuit: _Pursuit, link: Link | None, now_us: int) -> None:
         """Ask for what is above all that is held or under way."""
-        link = link or self._source(pursuit, 0, self._have(pursuit.author) + 1)
+        if link is None or link.id not in pursuit.sources:
+            link = self._source(pursuit, 0, self._have(pursuit.author) + 1)
         if link is None:
             return
         covered = max((part.last for part in _parts(pursuit)), default=0)
@@ -324,10 +332,18 @@ class Pursuits:
         able = sorted(link for link, upto in pursuit.sources.items() if upto >= seq)
         if not able:
             return None
+        able = [link for link in able if self._has_room(link)] or able
         return self._links[next((link for link in able if link > after), able[0])]
 
-    def _has_room(self) -> bool:
-        return any(self._asked[link] < self._limits.asks_per_link for link in self._links)
+    def _has_room(self, link: int) -> bool:
+        return self._asked[link] < self._limits.asks_per_link
+
+    def _leave_queue(self, pursuit: _Pursuit) -> None:
+        if pursuit.idle_at is not None:
+            del self._idle[pursuit.idle_at][pursuit.author]
+            if not self._idle[pursuit.idle_at]:
+                del self._idle[pursuit.idle_at]
+            pursuit.idle_at = None
 
     def _ask(
         self, pursuit: _Pursuit, link: Link | None, first: int, last: int, now_us: int
@@ -337,12 +353,10 @@ class Pursuits:
             last = min(last, have + self._limits.ahead_records)
         if first > last or link is None:
             return
-        if (
-            self._asked[link.id] >= self._limits.asks_per_link
-            or len(pursuit.asks) >= self._limits.asks_per_pursuit
-        ):
-            if not pursuit.asks:
-                self._idle[pursuit.author] = None
+        if not self._has_room(link.id) or len(pursuit.asks) >= self._limits.asks_per_pursuit:
+            if not pursuit.asks and pursuit.idle_at is None:
+                self._idle.setdefault(link.id, {})[pursuit.author] = None
+                pursuit.idle_at = link.id
             return
         # The wait doubles with every round over all advertisers, not with every one of them.
         rounds = pursuit.attempts // max(1, len(pursuit.sources))

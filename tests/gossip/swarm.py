@@ -47,6 +47,7 @@ class Peer:
         self.swarm = swarm
         self.index = index
         self.address = address
+        self.address_v6: Address | None = None
         self.author = identity(index).author
         self.logs = LogSet(NETWORK, cached_verify)
         self.own_seq = 0
@@ -117,6 +118,12 @@ class Swarm:
         self.arm(peer)
         return peer
 
+    def add_v6(self, peer: Peer) -> Address:
+        """A second address; what goes to an IPv6 address leaves from there."""
+        peer.address_v6 = (f"2001:db8::{peer.index + 1:x}", 7_000)
+        self.by_address[peer.address_v6] = peer
+        return peer.address_v6
+
     def remove(self, peer: Peer) -> None:
         self.peers.remove(peer)
         del self.by_address[peer.address]
@@ -166,7 +173,8 @@ class Swarm:
         if target is None or self.cut(source, target):
             return
         copies = 1 + (self.rng.random() < self.duplication)
-        sender = source.address
+        is_v6 = ":" in address[0] and source.address_v6 is not None
+        sender = source.address_v6 if is_v6 and source.address_v6 else source.address
         for _ in range(copies):
             if self.rng.random() >= self.loss:
                 arrival_us = self.now_us + self.rng.randrange(*self.delay_us)
@@ -185,7 +193,7 @@ class Swarm:
             self.now_us, _, action = heapq.heappop(self._queue)
             action()
             steps += 1
-            if until is not None and steps % len(self.peers) == 0 and until():
+            if until is not None and steps % (1 + len(self.peers) // 2 if len(self.peers) > 9 else 1) == 0 and until():
                 return True
         self.now_us = end_us
         return until is not None and until()

@@ -1,0 +1,318 @@
+"""What strangers and bad peers send: counted drops, bounded tables, no amplification."""
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.engine import Gossip, LinkDown, Send
+from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MAX_PROOF_PARTS
+from antsp2p.gossip.wire import (
+    NO_TOKEN,
+    Advert,
+    Adverts,
+    BeatFrame,
+    Confirm,
+    Digest,
+    Entry,
+    Frame,
+    Hello,
+    Line,
+    PeerAddress,
+    Peers,
+    Ping,
+    ProofPart,
+    Range,
+    Records,
+    Want,
+    WantIds,
+    WantProofs,
+    Welcome,
+    encode_frame,
+    hello_datagram,
+    join_frames,
+    split_frames,
+    split_header,
+)
+from antsp2p.records.log import LogSet
+from tests.gossip.swarm import NETWORK, SECOND, Peer, Swarm, cached_verify, identity, record
+
+if TYPE_CHECKING:
+    from antsp2p.gossip.wire import Address
+
+BOUNDS = {
+    "links": 40, "dials": 256, "banned": 256, "known": 256, "own": 16, "pursuits": 1_024,
+    "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
+    "assemblies": 4, "proof-parts": MAX_PROOF_PARTS, "proof-marks": 256, "peer-heads": 4_096,
+    "suspected": 256, "rounds": 40, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
+    "blame": 40,
+}
+
+
+def check_sizes(gossip: Gossip) -> None:
+    sizes = gossip.sizes()
+    assert sizes.keys() == BOUNDS.keys()
+    for name, size in sizes.items():
+        assert size <= BOUNDS[name], name
+
+
+def alone(seed: int = 1) -> Gossip:
+    return Gossip(
+        logs=LogSet(NETWORK, cached_verify), network=NETWORK, me=identity(0).author,
+        instance=b"i" * 8, rng=random.Random(seed), now_us=0, verify=cached_verify,
+    )
+
+
+class Attacker:
+    """Speaks the protocol by hand, under any author key and from any address."""
+
+    def __init__(self, gossip: Gossip, index: int, address: Address, now_us: int = 0) -> None:
+        self.gossip = gossip
+        self.author = identity(index).author
+        self.address = address
+        self.nonce = index.to_bytes(4, "big") + b"nonc"
+        hello = hello_datagram(NETWORK, Hello(self.author, b"a" * 8, self.nonce, 0, b""))
+        sends = [
+            output for output in gossip.receive(address, hello, now_us)
+            if isinstance(output, Send)
+        ]
+        frames, _ = split_frames(sends[0].data)
+        welcome = frames[0]
+        assert isinstance(welcome, Welcome)
+        self.token = welcome.cookie
+        self.said = self.say(now_us, Confirm(self.author, b"a" * 8, self.nonce, 0, bytes(32)))
+
+    def say(self, now_us: int, *frames: Frame) -> list[Frame]:
+        """Send frames; the frames that come back to this address."""
+        data = join_frames(NETWORK, self.token, [encode_frame(frame) for frame in frames])
+        answers: list[Frame] = []
+        for output in self.gossip.receive(self.address, data, now_us):
+            if isinstance(output, Send) and output.address == self.address:
+                answers.extend(split_frames(output.data)[0])
+        return answers
+
+
+def test_nothing_grows_under_random_and_mutated_datagrams() -> None:
+    captured: list[tuple[Address, bytes]] = []
+
+    def capture(peer: Peer, address: Address, data: bytes) -> None:
+        if address == swarm.peers[0].address:
+            captured.append((peer.address, data))
+
+    swarm = Swarm(4, seed=1, loss=0.1)
+    swarm.on_send = capture
+    swarm.connect()
+    for peer in swarm.peers:
+        peer.publish(20)
+    swarm.run(10 * SECOND)
+    target = swarm.peers[0]
+    rng = random.Random(5)
+    before = sum(target.gossip.drops.values())
+    for number in range(20_000):
+        source, original = rng.choice(captured)
+        data = bytearray(original)
+        kind = rng.randrange(4)
+        if kind == 0:
+            data = bytearray(rng.randbytes(rng.randrange(0, 1_300)))
+        elif kind == 1:
+            data = data[: rng.randrange(len(data) + 1)]
+        else:
+            for _ in range(rng.randrange(1, 4)):
+                data[rng.randrange(28 * (kind == 3), len(data))] = rng.randrange(256)
+        stranger = (f"198.51.{rng.randrange(256)}.{rng.randrange(256)}", rng.randrange(1, 65_536))
+        address = source if number % 4 else stranger
+        target.gossip.receive(address, bytes(data), swarm.now_us + number)
+        if number % 500 == 0:
+            check_sizes(target.gossip)
+            target.gossip.wake(swarm.now_us + number)
+    check_sizes(target.gossip)
+    assert sum(target.gossip.drops.values()) - before > 10_000
+    assert len(target.gossip.drops) > 15, "many kinds of damage were told apart"
+
+
+def frames_at_random(rng: random.Random) -> Frame:
+    """A frame that is well formed and means harm."""
+    author = identity(rng.randrange(3, 900)).author
+    seq = rng.choice([1, 2, 700, 2**53 - 1])
+    fake = rng.randbytes(32)
+    match rng.randrange(10):
+        case 0:
+            return Adverts((Advert(author, seq, rng.randbytes(8)),))
+        case 1:
+            return Want(rng.randrange(2**40), (Range(author, 1, seq),))
+        case 2:
+            return WantIds((fake,))
+        case 3:
+            return WantProofs((author,))
+        case 4:
+            host = rng.randbytes(rng.choice([4, 16]))
+            return Peers(tuple(PeerAddress(author, host, port) for port in range(1, 10)))
+        case 5:
+            return ProofPart(author, fake, rng.randrange(100), 120, rng.randbytes(50))
+        case 6:
+            return Digest(b"", b"", (Line(author, seq, fake, rng.choice([0, 1, seq])),))
+        case 7:
+            forged = bytearray(record(rng.randrange(3, 9), 1).wire)
+            forged[-1] ^= rng.randrange(2)
+            return Records(rng.randrange(3), rng.randrange(2), (Entry(seq, bytes(forged)),))
+        case 8:
+            return BeatFrame(rng.randbytes(60))
+        case _:
+            return Ping(seq, rng.randbytes(16), seq)
+
+
+def test_nothing_grows_under_well_formed_harm_from_many_linked_peers() -> None:
+    gossip = alone()
+    rng = random.Random(6)
+    now_us = 0
+    sent_to_strangers = 0
+    for attacker_number in range(60):
+        now_us += 50_000
+        hello = hello_datagram(
+            NETWORK, Hello(identity(attacker_number + 1).author, b"a" * 8, b"12345678", 9, b"")
+        )
+        gossip.receive(("192.0.2.1", 1 + attacker_number), hello, now_us)
+        if len(gossip.links()) >= 16:
+            break
+        attacker = Attacker(
+            gossip, attacker_number + 1, ("192.0.2.1", 1 + attacker_number), now_us
+        )
+        for _ in range(400):
+            now_us += 500
+            attacker.say(now_us, *(frames_at_random(rng) for _ in range(3)))
+            for output in gossip.wake(now_us):
+                if isinstance(output, Send) and not output.address[0].startswith("192.0.2"):
+                    sent_to_strangers += len(output.data)
+        check_sizes(gossip)
+    check_sizes(gossip)
+    named_bytes_per_s = DEFAULT_LIMITS.named_dials_per_s * HELLO_BYTES
+    assert sent_to_strangers <= named_bytes_per_s * (now_us / SECOND + 2)
+
+
+def test_an_unproven_address_gets_no_more_than_it_sent() -> None:
+    gossip = alone()
+    rng = random.Random(7)
+    received: Counter[Address] = Counter()
+    sent: Counter[Address] = Counter()
+    for number in range(3_000):
+        address = ("203.0.113.9", 1 + number % 50)
+        author = identity(1 + number % 20).author
+        nonce = rng.randbytes(8)
+        good = hello_datagram(NETWORK, Hello(author, b"a" * 8, nonce, number % 9, b""))
+        short = join_frames(NETWORK, NO_TOKEN, [encode_frame(Hello(author, nonce, nonce, 0, b""))])
+        other = join_frames(NETWORK, nonce, [encode_frame(Ping(1, bytes(16), 0))])
+        data = rng.choice([good, short, other, rng.randbytes(40)])
+        received[address] += len(data)
+        for output in gossip.receive(address, data, number * 1_000):
+            if isinstance(output, Send):
+                sent[output.address] += len(output.data)
+        for output in gossip.wake(number * 1_000):
+            if isinstance(output, Send):
+                sent[output.address] += len(output.data)
+        assert all(sent[place] <= received[place] for place in sent)
+    assert not gossip.links()
+    assert gossip.drops["hello-short"] > 0
+    assert gossip.drops["unlinked"] > 0
+
+
+def test_a_cookie_is_good_for_its_own_address_only() -> None:
+    gossip = alone()
+    attacker = Attacker(gossip, 1, ("192.0.2.1", 5))
+    assert len(gossip.links()) == 1
+    data = join_frames(
+        NETWORK, attacker.token,
+        [encode_frame(Confirm(attacker.author, b"a" * 8, attacker.nonce, 0, bytes(32)))],
+    )
+    gossip.receive(("192.0.2.2", 5), data, 0)
+    assert len(gossip.links()) == 1
+    assert gossip.drops["cookie"] == 1
+
+
+def test_two_resets_do_not_echo() -> None:
+    gossip = alone()
+    ping = join_frames(NETWORK, b"t" * 8, [encode_frame(Ping(1, bytes(16), 0))])
+    answers = [out for out in gossip.receive(("192.0.2.1", 5), ping, 0) if isinstance(out, Send)]
+    assert len(answers) == 1
+    assert len(answers[0].data) < len(ping)
+    assert split_header(answers[0].data, NETWORK) == b"t" * 8
+    assert not any(
+        isinstance(out, Send) for out in gossip.receive(("192.0.2.1", 6), answers[0].data, 0)
+    )
+
+
+def test_version_and_network_are_told_apart() -> None:
+    gossip = alone()
+    good = hello_datagram(NETWORK, Hello(identity(1).author, b"a" * 8, b"12345678", 0, b""))
+    newer = bytearray(good)
+    newer[1] = 2
+    gossip.receive(("192.0.2.1", 5), bytes(newer), 0)
+    gossip.receive(("192.0.2.1", 5), good.replace(NETWORK, b"m" * 16), 0)
+    assert (gossip.drops["version"], gossip.drops["network"]) == (1, 1)
+
+
+def test_wrong_signatures_cut_the_link_and_are_forgiven_slowly() -> None:
+    gossip = alone()
+    attacker = Attacker(gossip, 1, ("192.0.2.1", 5))
+    for seq in range(DEFAULT_LIMITS.bad_signatures + 1):
+        forged = bytearray(record(2, 1, salt=seq, branch_at=1).wire)
+        forged[-1] ^= 1
+        assert gossip.links()
+        attacker.say(1_000 * seq, Records(0, 0, (Entry(0, bytes(forged)),)))
+    assert not gossip.links()
+    hello = hello_datagram(NETWORK, Hello(attacker.author, b"a" * 8, b"87654321", 0, b""))
+    assert gossip.receive(attacker.address, hello, SECOND) == []
+    assert gossip.drops["banned"] == 1
+    assert gossip.receive(attacker.address, hello, 70 * SECOND)
+
+
+def test_a_link_to_oneself_is_recognised() -> None:
+    swarm = Swarm(1)
+    peer = swarm.peers[0]
+    peer.hint(peer)
+    swarm.run(30 * SECOND)
+    assert peer.linked() == set()
+    assert peer.gossip.drops["self"] == 1
+    assert swarm.counts["datagrams"] == 1, "it is never dialled again"
+
+
+def test_two_addresses_of_one_peer_make_one_link() -> None:
+    for seed in range(20):
+        swarm = Swarm(2, seed=seed, loss=0.3 * (seed % 2))
+        first, second = swarm.peers
+        first_v6, second_v6 = swarm.add_v6(first), swarm.add_v6(second)
+        first.perform(first.gossip.hint(second_v6, swarm.now_us, True))
+        first.hint(second)
+        second.hint(first)
+        second.perform(second.gossip.hint(first_v6, swarm.now_us, True))
+        swarm.run(20 * SECOND)
+        (one,), (other,) = first.gossip.links(), second.gossip.links()
+        assert (":" in one.address[0]) == (":" in other.address[0]), "both keep the same one"
+        first.publish()
+        assert swarm.run(10 * SECOND, swarm.agree)
+        assert not any(isinstance(output, LinkDown) for output in first.outputs) or swarm.loss
+
+
+def test_wants_beyond_the_rate_are_not_served() -> None:
+    gossip = alone()
+    logs = gossip._visible.logs
+    for seq in range(1, 200):
+        logs.insert([record(3, seq)])
+    attacker = Attacker(gossip, 1, ("192.0.2.1", 5))
+    want = Want(1, (Range(identity(3).author, 1, 199),))
+    served = 0
+    for number in range(300):
+        for frame in attacker.say(1_000 + number, want, want):
+            served += len(encode_frame(frame))
+    assert served <= DEFAULT_LIMITS.serve_burst_bytes * 1.1
+    assert gossip.drops["serve-rate"] > 0
+
+
+def test_a_silent_link_goes_down() -> None:
+    gossip = alone()
+    Attacker(gossip, 1, ("192.0.2.1", 5))
+    downs = []
+    now_us = 0
+    while now_us < 20 * SECOND:
+        now_us = gossip.wake_at or now_us + SECOND
+        downs += [out for out in gossip.wake(now_us) if isinstance(out, LinkDown)]
+    assert [down.reason for down in downs] == ["timeout"]
