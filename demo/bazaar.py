@@ -161,8 +161,8 @@ class Bazaar:
             for number, stall in enumerate(self.honest):
                 for craft in self._crafts_of(number):
                     nursery.start_soon(self._serve, stall, craft)
-            nursery.start_soon(self._serve_badly, self.idle, "text.sha256", "sleep", "3600")
-            nursery.start_soon(self._serve_badly, self.boast, "text.topwords", "echo", "forty-two")
+            nursery.start_soon(self._serve_badly, self.idle, "text.sha256", ["sleep", "3600"])
+            nursery.start_soon(self._serve_badly, self.boast, "text.topwords", ["echo", "42"])
         async with trio.open_nursery() as nursery:
             for poster in self.posters:
                 nursery.start_soon(self._until_known, poster)
@@ -178,8 +178,9 @@ class Bazaar:
     async def _serve(self, stall: Stall, craft: Craft) -> None:
         await stall.serve(craft.name, craft.description, craft.command())
 
-    async def _serve_badly(self, stall: Stall, capability: str, *command: str) -> None:
-        await stall.serve(capability, BY_NAME[capability].description, command)
+    async def _serve_badly(self, stall: Stall, capability: str, command: list[str]) -> None:
+        # Those who do not mean it promise more than others.
+        await stall.serve(capability, BY_NAME[capability].description, command, slots=3)
 
     def _expected(self) -> set[tuple[str, str]]:
         known = {

@@ -40,7 +40,7 @@ class Conflict:
     capability: str
     claims: int
     records_rule: str
-    """The rule by which the records alone decided."""
+    """The rule by which the records alone decided; "too late" where the award came first."""
     settled_by: str
     """The rule that stood when the epoch was over."""
 
@@ -129,7 +129,7 @@ class Report:
             by_records = [x["rule"] for x in lines if x["rule"] in ("before", "tie-break")]
             self.conflicts.append(Conflict(
                 task["task"], task["capability"], count,
-                by_records[-1] if by_records else "only-claim",
+                by_records[-1] if by_records else "too late",
                 lines[-1]["rule"] if lines else "end",
             ))
 
@@ -312,8 +312,8 @@ def _conflict_lines(report: Report) -> list[Text]:
     said = Counter(conflict.records_rule for conflict in report.conflicts)
     settled = Counter(conflict.settled_by for conflict in report.conflicts)
     return [Text(
-        f"Conflicts      {len(report.conflicts)} times two claimed one task; the records said "
-        f"{_counts(said)}; settled by {_counts(settled)}"
+        f"Conflicts      {len(report.conflicts)} times more than one claimed a task; by the claims "
+        f"alone: {_counts(said)}; in the end: {_counts(settled)}"
     )]
 
 

@@ -59,7 +59,7 @@ class Host:
         self.run("nft", "-f", "-", stdin=(
             "table inet loss {\n chain arriving {\n"
             "  type filter hook input priority 0;\n"
-            f"  meta l4proto udp numgen random mod 100 < {percent} drop\n"
+            f"  meta l4proto udp numgen random mod 100 <= {percent - 1} drop\n"
             " }\n}\n"
         ))
 

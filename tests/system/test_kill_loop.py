@@ -21,13 +21,13 @@ SEED: Final = 20
 LEASE_MS: Final = 1_000
 ATTEMPTS: Final = 1_000
 """A task may lose its worker as often as the loop likes."""
-FEEDERS: Final = 3
+FEEDERS: Final = 2
 """Tasks under way at once for each poster."""
-MAX_NOTICES: Final = 12
+MAX_NOTICES: Final = 8
 """The next kill comes after 0 to this many notices: at any moment of a task's life."""
 END_S: Final = 60.0
 """For the tasks that are still under way after the last kill."""
-WORK: Final = ("sh", "-c", "sleep 0.15; cat")
+WORK: Final = ("sh", "-c", "sleep 0.5; cat")
 """Long enough to be killed in the middle."""
 
 
@@ -117,7 +117,7 @@ async def open_town(machine: Machine) -> Town:
     for place in places:
         place.neighbours = [other for other in places if other is not place]
     for place in places[2:4]:
-        await machine.work(place.node, "text.echo", *WORK, slots=3)
+        await machine.work(place.node, "text.echo", *WORK, slots=2)
     for place in places[:2]:
         await place.node.until_providers("text.echo", 2)
     return Town(places)
