@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that steer a terminal, reorder a line, or show nothing at all."""
+MAX_CELL: Final = 46
+"""Columns of a table's cell, except the last: the longest address with its port."""
+MIN_LAST_CELL: Final = 12
+GAP: Final = 3
+"""Columns between two cells."""
 SHORT_ID: Final = 12
 """Hex digits of an id in a table: 48 bits, enough to name one record among millions."""
 
@@ -105,13 +110,25 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
-    for place, name in enumerate(columns):
-        last = place == len(columns) - 1
-        table.add_column(Text(name), no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+    console = Console(highlight=False, markup=False, emoji=False)
+    widths = [
+        min(max(map(len, column)), MAX_CELL) for column in zip(columns, *rows, strict=True)
+    ]
+    # The last column gives way first; only a very narrow terminal squeezes the others too.
+    left = console.width - sum(widths[:-1]) - GAP * (len(widths) - 1)
+    fits = left >= MIN_LAST_CELL
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="")
+    for name, width in zip(columns[:-1], widths[:-1], strict=True):
+        table.add_column(
+            Text(name), no_wrap=True, overflow="ellipsis", max_width=MAX_CELL,
+            min_width=width if fits else None,
+        )
+    table.add_column(
+        Text(columns[-1]), no_wrap=True, overflow="ellipsis", max_width=left if fits else None
+    )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    console.print(table)
 
 
 def say_fields(fields: Mapping[str, object]) -> None:

@@ -157,14 +157,21 @@ def task_views(
     node: Node, now_us: int, *, state: str = "", mine: bool = False, limit: int
 ) -> list[View]:
     """The newest `limit` tasks that fit, newest first."""
-    fitting: list[View] = []
-    for task in node.tasks.task_ids():
-        view = task_view(node, task, now_us)
-        if view is None or (state and view["state"] != state) or (mine and not view["mine"]):
-            continue
-        fitting.append(view)
-    fitting.sort(key=lambda view: (view["posted_ms_ago"], view["task"]))
-    return fitting[:limit]
+
+    def fits(task: bytes) -> bool:
+        resolution, offered = node.tasks.resolve(task), node.tasks.offer(task)
+        return (
+            resolution is not None and offered is not None
+            and (not state or resolution.state == state)
+            and (not mine or offered[0].author == node.author)
+        )
+
+    # Only what is shown is made into a view: there may be very many tasks, and the node waits.
+    fitting = (
+        (node.gossip.age_ms(task, now_us), task) for task in node.tasks.task_ids() if fits(task)
+    )
+    found = (task_view(node, task, now_us) for _, task in nsmallest(limit, fitting))
+    return [view for view in found if view is not None]
 
 
 def task_counts(node: Node) -> dict[str, int]:

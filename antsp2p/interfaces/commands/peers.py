@@ -1,15 +1,17 @@
 """`antsp2p peers`: the other nodes."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.interfaces.client import Client
 from antsp2p.interfaces.exit_codes import Exit
-from antsp2p.interfaces.printing import say_json, say_table, short
+from antsp2p.interfaces.printing import one_line, say_json, say_table, short
 
 if TYPE_CHECKING:
     import argparse
 
+MAX_NICKNAME: Final = 16
+"""Characters shown; who wants the whole of it asks for JSON."""
 _COLUMNS = ("node", "link", "rtt", "score", "free", "address", "name", "can")
 
 
@@ -38,6 +40,6 @@ def _row(peer: Any) -> tuple[str, ...]:
         short(peer["author"]), "up" if peer["linked"] else "-",
         "-" if rtt_ms is None else f"{rtt_ms:.1f}ms",
         "convicted" if peer["convicted"] else score_text(peer),
-        "-" if free is None else str(free), peer["address"] or "-", peer["nickname"] or "-",
-        can or "-",
+        "-" if free is None else str(free), peer["address"] or "-",
+        one_line(peer["nickname"], MAX_NICKNAME) or "-", can or "-",
     )

@@ -30,10 +30,15 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def attempt(task: Any) -> int:
+    """Which attempt a task is at; the epoch after the last attempt is none."""
+    return min(int(task["epoch"]) + 1, int(task["attempts"]))
+
+
 def _row(task: Any) -> tuple[str, ...]:
     provisional = "" if task["settled"] or not task["holder"] else " (provisional)"
     return (
         short(task["task"]), format_duration(task["posted_ms_ago"]), task["state"],
-        f"{task['epoch'] + 1}/{task['attempts']}", short(task["holder"]),
+        f"{attempt(task)}/{task['attempts']}", short(task["holder"]),
         task["rule"] + provisional, task["capability"],
     )
