@@ -102,10 +102,6 @@ class Feeds:
             self._agents.pop(agent, None)
             send.close()
 
-    def agents(self) -> tuple[str, ...]:
-        """The agents that are attached now."""
-        return tuple(self._agents)
-
     def bring(self, work: Work) -> bool:
         """Bring a start or a stop to its agent; False where the agent has gone or does not read."""
         send = self._agents.get(work.agent)

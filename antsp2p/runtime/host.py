@@ -11,7 +11,7 @@ import secrets
 import signal
 import time
 from collections import Counter, deque
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, overload
@@ -177,6 +177,9 @@ class Host:
         """
         if self._closed:
             raise CommandRefused("the node is stopping")
+        return await self._ask(kind, fields)
+
+    async def _ask(self, kind: type[Command], fields: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._loop.store_full:
             raise CommandRefused(self._loop.store_full)
         if len(self._waiting) >= limits.PENDING_COMMANDS:
@@ -349,6 +352,9 @@ class Host:
         if self._nursery is not None:
             self._nursery.start_soon(task, *arguments)
 
+    def _received(self, address: Address, data: bytes) -> None:
+        self._loop.offer(DatagramReceived(address, data))
+
     def _hint(self, address: Address, keep: bool = False) -> None:
         self._loop.offer(PeerHint(address, keep))
 
@@ -358,11 +364,7 @@ class Host:
         """Set everything going in `nursery`."""
         self._nursery = nursery
         nursery.start_soon(self._loop.run)
-        nursery.start_soon(
-            self._udp.receive, lambda address, data: self._loop.offer(
-                DatagramReceived(address, data)
-            )
-        )
+        nursery.start_soon(self._udp.receive, self._received)
         nursery.start_soon(self._server.serve, [item.tcp for item in self._bound])
         for address in self._boot.history.addresses:
             self._hint(address)
@@ -383,17 +385,33 @@ class Host:
         await self._stop.wait()
 
     async def end(self) -> None:
-        """Release what is held and say goodbye; the loop must have ended before."""
+        """Release what is held, let peers fetch it, and say goodbye.
+
+        What `start` had set going must have ended: the block may have been cancelled, and the
+        last words need a loop that is not.
+        """
         self._nursery = None
         self._closed = True
-        if not await self._loop.finish(
-            WithdrawAgent(next(self._requests), agent, "the node is stopping")
-            for agent in self._feeds.agents()
-        ):
+        if not await self._loop.finish():
             return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._loop.run)
+            nursery.start_soon(self._udp.receive, self._received)
+            await self._withdraw_all()
+            nursery.cancel_scope.cancel()
+        await self._loop.finish()
         for output in self.node.gossip.leave(self.now_us()):
             if isinstance(output, Send):
                 self._udp.send(output.address, output.data)
+
+    async def _withdraw_all(self) -> None:
+        agents = tuple(self.node.claimant.agents)
+        for agent in agents:
+            with suppress(CommandRefused):
+                await self._ask(WithdrawAgent, {"agent": agent, "reason": "the node is stopping"})
+        if agents and self.node.gossip.links():
+            # Peers hear of new records first, and ask for them then.
+            await trio.sleep(limits.SHUTDOWN_LINGER_MS / 1_000)
 
     def close(self) -> None:
         """Let nobody wait any more."""

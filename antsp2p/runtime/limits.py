@@ -96,3 +96,5 @@ BLOB_FETCHES_WAITING: Final = 256
 
 SHUTDOWN_MS: Final = 3_000
 """Claims are released and peers are told within this time; then the process ends anyway."""
+SHUTDOWN_LINGER_MS: Final = 250
+"""Peers on a local network have asked for the last records by then; others learn them later."""

@@ -155,11 +155,10 @@ class Loop:
             own_seq = _last_own_seq(saved)
             pending = [] if own_seq is None else self._handle(Committed(own_seq))
 
-    async def finish(self, last: Iterable[Event]) -> bool:
-        """When the loop runs no more: serve what is left, then `last`, if the disk has room."""
+    async def finish(self) -> bool:
+        """When `run` has ended: serve what is left, if the loop is whole and the disk has room."""
         if self._broken or not await self._try_save():
             return False
-        self._kept += last
         while self._kept or self._sender.statistics().current_buffer_used:
             await self._turn([])
         return True
