@@ -18,13 +18,14 @@ from antsp2p.coordination.body import (
     Claim,
     Offer,
     Reopen,
+    ReopenReason,
     Result,
     Verdict,
     body_map,
     content_hash,
     parse_body,
 )
-from antsp2p.coordination.tasks import TaskFold
+from antsp2p.coordination.tasks import Resolution, TaskFold
 from antsp2p.records.record import NO_PREV, Record
 
 if TYPE_CHECKING:
@@ -292,3 +293,41 @@ def fold_of(records: Iterable[Record], convicted: Iterable[bytes] = ()) -> TaskF
     for author in convicted:
         fold.convict(author)
     return fold
+
+
+def resolved(fold: TaskFold, task: bytes) -> Resolution:
+    """The resolution of a task whose offer is there."""
+    resolution = fold.resolve(task)
+    assert resolution is not None
+    return resolution
+
+
+class Race:
+    """One offer, and claimants who see what they are made to see."""
+
+    def __init__(self, **terms: Any) -> None:
+        self.requester = Log(key_of("requester"))
+        self.offer = self.requester.say(an_offer(**terms))
+        self.records = [self.offer]
+        self.logs: dict[str, Log] = {}
+
+    def log(self, name: str) -> Log:
+        return self.logs.setdefault(name, Log(key_of(name)))
+
+    def claim(self, name: str, *refs: Record, epoch: int = 0) -> Record:
+        return self.says(name, Claim(self.offer.id, epoch), *refs)
+
+    def says(self, name: str, body: Body, *refs: Record) -> Record:
+        log = self.requester if name == "requester" else self.log(name)
+        record = log.say(body, [ref.id for ref in refs])
+        self.records.append(record)
+        return record
+
+    def award(self, claim: Record) -> Record:
+        return self.says("requester", Award(self.offer.id, claim.id))
+
+    def lapse(self, name: str, claim: Record, *refs: Record, epoch: int = 0) -> Record:
+        return self.says(name, Reopen(self.offer.id, epoch, claim.id, ReopenReason.LAPSED), *refs)
+
+    def resolve(self) -> Resolution:
+        return resolved(fold_of(self.records), self.offer.id)
