@@ -172,6 +172,10 @@ class Links:
     def at(self, address: Address) -> Link | None:
         return self._by_address.get(address)
 
+    def holds(self, link: Link) -> bool:
+        """Whether the link is still up."""
+        return self._by_address.get(link.address) is link
+
     def of(self, author: bytes) -> Sequence[Link]:
         """The links to `author`, oldest first."""
         return self._by_author.get(author, ())

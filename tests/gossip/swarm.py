@@ -189,11 +189,12 @@ class Swarm:
         """Run for `duration_us`, or until `until`; whether it came true."""
         end_us = self.now_us + duration_us
         steps = 0
+        every = len(self.peers) // 2 if len(self.peers) > 9 else 1
         while self._queue and self._queue[0][0] <= end_us:
             self.now_us, _, action = heapq.heappop(self._queue)
             action()
             steps += 1
-            if until is not None and steps % (1 + len(self.peers) // 2 if len(self.peers) > 9 else 1) == 0 and until():
+            if until is not None and steps % every == 0 and until():
                 return True
         self.now_us = end_us
         return until is not None and until()

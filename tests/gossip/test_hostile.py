@@ -294,7 +294,7 @@ def test_two_addresses_of_one_peer_make_one_link() -> None:
 
 def test_wants_beyond_the_rate_are_not_served() -> None:
     gossip = alone()
-    logs = gossip._visible.logs
+    logs = gossip._parts.visible.logs
     for seq in range(1, 200):
         logs.insert([record(3, seq)])
     attacker = Attacker(gossip, 1, ("192.0.2.1", 5))

@@ -1,0 +1,151 @@
+"""The parts of the gossip engine and what each is given.
+
+Law: this is the only place that knows all parts. Each part is given the few calls that it needs,
+so that one can be replaced without touching the rest.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.ages import Ages
+from antsp2p.gossip.beats import Beats
+from antsp2p.gossip.blame import Blame
+from antsp2p.gossip.intake import Intake
+from antsp2p.gossip.link import Link, Links
+from antsp2p.gossip.liveness import Liveness
+from antsp2p.gossip.outbox import Outbox
+from antsp2p.gossip.proofs import Proofs
+from antsp2p.gossip.pursuit import Pursuits
+from antsp2p.gossip.reconcile import Reconcile
+from antsp2p.gossip.serve import Server
+from antsp2p.gossip.sharing import Sharing
+from antsp2p.gossip.spread import Spread
+from antsp2p.gossip.view import View
+from antsp2p.gossip.visible import Visible
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+    from random import Random
+
+    from antsp2p.gossip.limits import Limits
+    from antsp2p.gossip.wire import PeerAddress
+    from antsp2p.records.keys import Verify
+    from antsp2p.records.log import LogSet
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What the parts ask of the engine."""
+
+    room: Callable[[int], tuple[PeerAddress, ...] | None]
+    """(links of a caller) -> addresses to name instead of a welcome, or None."""
+    ping: Callable[[Link, int, int], None]
+    share: Callable[[Link], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One of each."""
+
+    visible: Visible
+    ages: Ages
+    outbox: Outbox
+    view: View
+    links: Links
+    liveness: Liveness
+    sharing: Sharing
+    pursuits: Pursuits
+    server: Server
+    proofs: Proofs
+    spread: Spread
+    reconcile: Reconcile
+    beats: Beats
+    intake: Intake
+    blame: Blame
+
+    def opened(self, link: Link, now_us: int) -> None:
+        """A link is up."""
+        self.pursuits.opened(link)
+        self.server.opened(link, now_us)
+        self.proofs.opened(link)
+        self.spread.opened(link)
+        self.reconcile.opened(link)
+        self.blame.opened(link, now_us)
+        self.liveness.opened(link, now_us)
+        self.beats.opened(link, now_us)
+        self.sharing.opened(link, now_us)
+
+    def closed(self, link: Link, now_us: int) -> None:
+        """A link is out of the table: forget all that was kept for it."""
+        self.pursuits.closed(link, now_us)
+        self.server.closed(link)
+        self.proofs.closed(link)
+        self.spread.closed(link)
+        self.reconcile.closed(link)
+        self.blame.closed(link)
+        self.liveness.closed(link)
+        self.beats.closed(link)
+        self.sharing.closed(link)
+        self.outbox.closed(link)
+
+    def sizes(self) -> dict[str, int]:
+        """Sizes of all tables, to be checked against their bounds."""
+        sized = (
+            self.links, self.view, self.pursuits, self.server, self.proofs, self.spread,
+            self.reconcile, self.beats, self.ages, self.blame,
+        )
+        return {name: size for part in sized for name, size in part.sizes().items()}
+
+
+def build_parts(
+    *,
+    logs: LogSet,
+    network: bytes,
+    me: bytes,
+    instance: bytes,
+    rng: Random,
+    now_us: int,
+    verify: Verify,
+    limits: Limits,
+    drops: Counter[str],
+    sent: Counter[str],
+    calls: Calls,
+) -> Parts:
+    """All parts, each with the calls that it needs."""
+    visible, ages, outbox = Visible(logs, me), Ages(limits.ages_waiting), Outbox(sent)
+    liveness = Liveness(limits=limits, ping=calls.ping)
+    pursuits = Pursuits(
+        limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us, post=outbox.post
+    )
+    server = Server(
+        visible=visible, verify=verify, limits=limits, drops=drops, age_ms=ages.age_ms,
+        post=outbox.post,
+    )
+    proofs = Proofs(
+        visible=visible, limits=limits, drops=drops, may_send=server.may_send, post=outbox.post
+    )
+    spread = Spread(
+        visible=visible, pursuits=pursuits, limits=limits, offer_proof=proofs.offer,
+        post=outbox.post,
+    )
+    return Parts(
+        visible=visible, ages=ages, outbox=outbox, liveness=liveness, pursuits=pursuits,
+        server=server, proofs=proofs, spread=spread,
+        view=View(me=me, rng=rng, now_us=now_us, limits=limits, drops=drops),
+        links=Links(
+            network=network, me=me, instance=instance, rng=rng, now_us=now_us, limits=limits,
+            drops=drops, holding=visible.holding, room=calls.room,
+        ),
+        sharing=Sharing(limits=limits, share=calls.share),
+        reconcile=Reconcile(
+            visible=visible, spread=spread, proofs=proofs, limits=limits, post=outbox.post
+        ),
+        beats=Beats(
+            visible=visible, network=network, verify=verify, limits=limits, drops=drops,
+            post=outbox.post,
+        ),
+        intake=Intake(visible=visible, verify=verify, ages=ages, drops=drops),
+        blame=Blame(limits),
+    )

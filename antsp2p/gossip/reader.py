@@ -1,0 +1,188 @@
+"""Reading frames: what each one makes a node do.
+
+Law: one frame, one rule; each rule is a call to the part that owns it. Only what a linked peer
+sent comes here. What a record means is not known here.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from antsp2p.gossip.outputs import (
+    BeatLearned,
+    HeadReported,
+    Learned,
+    Output,
+    OwnDisplaced,
+)
+from antsp2p.gossip.wire import (
+    Adverts,
+    BeatFrame,
+    Digest,
+    Frame,
+    Peers,
+    Ping,
+    Pong,
+    ProofPart,
+    Records,
+    Want,
+    WantIds,
+    WantProofs,
+)
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Sequence
+
+    from antsp2p.gossip.link import Link
+    from antsp2p.gossip.parts import Parts
+    from antsp2p.records.log import Insertion
+
+_TOO_EARLY: Final = frozenset({"too-far", "waiting-full"})
+
+
+class Reader:
+    """`tell` takes outputs; `bad_signature(link, now_us)` is told of each offence."""
+
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        drops: Counter[str],
+        tell: Callable[[Output], None],
+        bad_signature: Callable[[Link, int], None],
+    ) -> None:
+        self._parts = parts
+        self._drops = drops
+        self._tell = tell
+        self._bad_signature = bad_signature
+        self._heads: dict[int, tuple[int, bytes]] = {}
+        """Link id -> what the peer last said it holds of our log."""
+
+    def opened(self, link: Link, seq: int, head: bytes, now_us: int) -> None:
+        """The peer holds our log up to `seq`; if that is more than we have, fetch it."""
+        self._heads[link.id] = (seq, head)
+        self._tell(HeadReported(link.author, seq, head))
+        self._parts.spread.follow(link, self._parts.visible.me, seq, now_us)
+
+    def closed(self, link: Link) -> None:
+        self._heads.pop(link.id, None)
+
+    def read(self, link: Link, frames: Sequence[Frame], now_us: int) -> None:
+        """The frames of one datagram, in order."""
+        wants: list[Want] = []
+        ids: list[bytes] = []
+        asked = ponged = False
+        for frame in frames:
+            match frame:
+                case Want():
+                    wants.append(frame)
+                    asked = True
+                case WantIds(wanted_ids):
+                    ids.extend(wanted_ids)
+                    asked = True
+                case Ping(counter, root, _):
+                    self._hear_root(link, root, now_us)
+                    if not ponged:
+                        self._pong(link, counter, now_us)
+                    ponged = True
+                case _:
+                    self._read_frame(link, frame, now_us)
+            if not self._parts.links.holds(link):
+                return
+        if asked:
+            self._parts.liveness.active(link, now_us)
+            for author in self._parts.server.answer(link, wants, ids, now_us):
+                self._parts.proofs.offer(link, author, now_us)
+
+    def _read_frame(self, link: Link, frame: Frame, now_us: int) -> None:
+        match frame:
+            case Pong(counter, root, _):
+                self._parts.liveness.answered(link, counter, now_us)
+                self._hear_root(link, root, now_us)
+            case Adverts(adverts):
+                self._parts.liveness.active(link, now_us)
+                self._parts.spread.told(link, adverts, now_us)
+            case Records():
+                self._parts.liveness.active(link, now_us)
+                self._take(link, frame, now_us)
+            case Digest():
+                self._compare(link, frame, now_us)
+            case BeatFrame(wire):
+                self._parts.liveness.active(link, now_us)
+                beat, is_bad = self._parts.beats.receive(link, wire, now_us)
+                if beat is not None:
+                    self._tell(BeatLearned(beat))
+                if is_bad:
+                    self._bad_signature(link, now_us)
+            case ProofPart():
+                insertion = self._parts.proofs.receive(link, frame)
+                if insertion is not None:
+                    self._parts.intake.settle(insertion, now_us)
+                    self._learn(link, insertion, 0, now_us)
+            case WantProofs(authors):
+                for author in authors:
+                    self._parts.proofs.offer(link, author, now_us)
+            case Peers(peers):
+                if self._parts.sharing.may_name(link, len(peers), now_us):
+                    self._parts.view.named(link.author, link.address[0], peers, now_us)
+                else:
+                    self._drops["peers-rate"] += 1
+            case _:
+                self._drops["frame-misplaced"] += 1
+
+    def _take(self, link: Link, frame: Records, now_us: int) -> None:
+        is_news = False
+        for taken in self._parts.intake.take(frame.entries, now_us):
+            run, insertion = taken.run, taken.insertion
+            if taken.displaced:
+                self._parts.ages.forget(taken.displaced)
+                self._tell(OwnDisplaced(taken.displaced))
+            author, first, last = run[0].author, run[0].seq, run[-1].seq
+            if not insertion.refused:
+                self._parts.spread.shown(link, author, last)
+            self._learn(link, insertion, taken.age_ms, now_us)
+            if not self._parts.links.holds(link):
+                return
+            if insertion.refused in _TOO_EARLY:
+                self._parts.pursuits.refused(link, author, first, last, now_us)
+                continue
+            is_new = not insertion.refused and insertion.duplicates < len(run)
+            self._parts.pursuits.arrived(link, author, first, last, is_new, now_us)
+            is_news = is_news or is_new
+        if frame.number:
+            self._parts.pursuits.answered(link, frame.number, is_news, bool(frame.last), now_us)
+
+    def _learn(self, link: Link, insertion: Insertion, age_ms: int, now_us: int) -> None:
+        """Tell what an insertion changed, pass it on, and ask for what it lacks."""
+        if insertion.added or insertion.removed or insertion.convicted:
+            self._tell(Learned(insertion, age_ms, link.author))
+        if insertion.added:
+            self._parts.spread.news(insertion.added, link)
+        if insertion.convicted is not None:
+            self.convicted(insertion.convicted.author, link, now_us)
+        missing = insertion.missing
+        if missing is not None:
+            self._parts.pursuits.fill(link, missing.author, missing.first, missing.last, now_us)
+        if insertion.sibling is not None:
+            self._parts.proofs.ask_sibling(link, insertion.sibling, now_us)
+        if insertion.refused == "signature":
+            self._bad_signature(link, now_us)
+
+    def convicted(self, author: bytes, source: Link | None, now_us: int) -> None:
+        """There is a new proof against `author`: tell all but `source`."""
+        self._parts.pursuits.cut(author)
+        self._parts.proofs.spread(author, source, now_us)
+
+    def _compare(self, link: Link, page: Digest, now_us: int) -> None:
+        told = self._parts.reconcile.compare(link, page, now_us)
+        if told is not None and self._heads.get(link.id) != (told.seq, told.head):
+            self._heads[link.id] = (told.seq, told.head)
+            self._tell(HeadReported(link.author, told.seq, told.head))
+
+    def _pong(self, link: Link, counter: int, now_us: int) -> None:
+        root = self._parts.reconcile.root(now_us)
+        self._parts.outbox.post(link, Pong(counter, root, self._parts.visible.seq(link.author)))
+
+    def _hear_root(self, link: Link, root: bytes, now_us: int) -> None:
+        if self._parts.reconcile.heard(link, root, now_us):
+            self._parts.liveness.active(link, now_us)
