@@ -298,15 +298,16 @@ class Checkers:
         self.lost_claims = LostClaims(world, workload)
 
     def is_at_rest(self) -> bool:
-        """Whether every posted task has ended and every node has the same records."""
+        """Whether every posted task has ended and every node has the same records, none held."""
         world = self._world
         nodes = [machine.node for machine in world.machines]
         first = nodes[0]
         if first is None:
             return False
         root = first.logs.root()
-        if any(node is None or node.logs.root() != root for node in nodes):
-            return False
+        for node in nodes:
+            if node is None or not node.is_confirmed or node.logs.root() != root:
+                return False
         return all(self._has_ended(first, posting.task) for posting in self._live_postings())
 
     def _live_postings(self) -> list[Posting]:
@@ -323,6 +324,8 @@ class Checkers:
         for machine in world.machines:
             if machine.node is None:
                 raise world.violation("liveness", "the node is down", machine)
+            if not machine.node.is_confirmed:
+                raise world.violation("liveness", "no peer confirms the node's head", machine)
             self.tasks.look_at_all(machine)
         for posting in self._live_postings():
             poster = world.machines[posting.machine]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 if TYPE_CHECKING:
     from random import Random
 
-    from antsp2p.simulation.machine import Machine
+    from antsp2p.simulation.machine import Disk, Machine
     from antsp2p.simulation.world import World
 
 MILLISECOND_US = 1_000
@@ -200,6 +200,36 @@ class Wipe:
     def _strike(self, victim: Machine, down_us: int) -> None:
         if victim.node is not None:
             victim.wipe()
+            victim.world.after(down_us, victim.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Now and then a home is put back from a backup made `backup_ms` before.
+
+    Others have seen what the backup lacks; the node must learn that before it signs anything. It
+    cannot where nobody who knows is reachable, so this one is in no profile with partitions.
+    """
+
+    every_ms: int
+    backup_ms: int
+    down_ms: tuple[int, int]
+    name: ClassVar[str] = "restore"
+
+    def arm(self, world: World, rng: Random, end_us: int) -> None:
+        for time_us in _arrivals(rng, self.every_ms, end_us):
+            down_us = _duration_us(rng, self.down_ms)
+            world.after(time_us, self._back_up, rng.choice(world.machines), down_us)
+
+    def _back_up(self, victim: Machine, down_us: int) -> None:
+        backup_us = self.backup_ms * MILLISECOND_US
+        victim.world.after(
+            backup_us, self._strike, victim, victim.life, victim.disk.copy(), down_us
+        )
+
+    def _strike(self, victim: Machine, life: int, backup: Disk, down_us: int) -> None:
+        if victim.node is not None and victim.life == life:
+            victim.restore(backup)
             victim.world.after(down_us, victim.start)
 
 

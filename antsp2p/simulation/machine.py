@@ -93,6 +93,13 @@ class Disk:
                 case SaveAddress(author=author, address=address):
                     self.addresses[author] = address
 
+    def copy(self) -> Disk:
+        """A backup of everything on it."""
+        return Disk(
+            self.boot, {author: dict(log) for author, log in self.logs.items()},
+            dict(self.proofs), dict(self.addresses), dict(self.blobs),
+        )
+
     def history(self, now_us: int) -> list[StoredRecord]:
         """All records, authors sorted, ascending by seq, each with its age by now."""
         return [
@@ -202,6 +209,11 @@ class Machine:
         self.identity, self.disk = self._new_identity(), Disk()
         for observer in self.world.observers:
             observer.wiped(self, lost)
+
+    def restore(self, backup: Disk) -> None:
+        """Crash, and put the backup in the place of the disk: the same key with an older store."""
+        self.crash()
+        self.disk = backup.copy()
 
     def stall(self) -> None:
         """Stop the node's process; what arrives waits, as far as a socket holds it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from antsp2p.coordination.body import RecordType
-from antsp2p.simulation.faults import Crash, Fault, Isolation, Partition
+from antsp2p.simulation.faults import Crash, Fault, Isolation, Partition, Restore
 from antsp2p.simulation.report import Simulation, SimulationOptions, build
 from antsp2p.simulation.workload import PRETENDING
 
@@ -24,6 +24,7 @@ def run(options: SimulationOptions, *faults: Fault) -> tuple[Simulation, dict[st
     return simulation, simulation.run()
 
 
+@pytest.mark.timeout(900)
 def test_fifty_capable_nodes_share_five_hundred_tasks_with_hardly_a_conflict() -> None:
     _, report = run(LARGE)
     assert report["tasks_done"] == 500
@@ -73,6 +74,11 @@ def test_bad_agents_delay_tasks_and_stop_none() -> None:
 def test_wrong_results_are_rejected_until_an_honest_one_comes() -> None:
     _, report = run(replace(SMALL, wrong=2, review=True, tasks=20, attempts=50))
     assert report["tasks_done"] == 20
+
+
+def test_agents_that_all_fail_now_and_then_get_everything_done() -> None:
+    _, report = run(replace(SMALL, nodes=3, flaky=3, attempts=50))
+    assert report["tasks_done"] == 40
 
 
 def test_a_pretender_holds_a_task_until_its_time_is_over() -> None:
@@ -140,10 +146,18 @@ def test_who_comes_back_after_a_minute_lapses_nobodys_lease(
 @pytest.mark.parametrize("seed", range(2))
 def test_fifty_crashes_lose_nothing_and_fork_nobody(seed: int) -> None:
     options = replace(SMALL, seed=seed, tasks_per_s=2.0, faults_ms=25_000)
-    simulation, report = run(options, Crash(400, (20, 1_500)))
-    assert sum(machine.disk.boot - 1 for machine in simulation.world.machines) >= 40
+    simulation, report = run(options, Crash(250, (20, 1_000)))
+    assert sum(machine.disk.boot - 1 for machine in simulation.world.machines) >= 50
     assert report["tasks_done"] == 40
     assert report["coverage"] == 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_home_put_back_from_a_backup_forks_nobody(seed: int) -> None:
+    options = replace(SMALL, seed=seed, tasks_per_s=4.0, faults_ms=12_000)
+    simulation, report = run(options, Restore(1_500, 1_000, (20, 1_000)))
+    assert sum(machine.disk.boot - 1 for machine in simulation.world.machines) >= 3
+    assert report["tasks_done"] == 40
 
 
 @pytest.mark.slow
