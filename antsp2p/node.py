@@ -53,8 +53,8 @@ from antsp2p.gossip.engine import (
     Send,
 )
 from antsp2p.own_log import OwnLog
+from antsp2p.pulse import Pulse
 from antsp2p.records import keys
-from antsp2p.records.beat import MAX_BEAT_CLAIMS, Beat, beat_counter, sign_beat
 from antsp2p.records.log import ForkProof, Insertion, LogSet
 from antsp2p.records.record import NO_PREV, Record
 
@@ -62,12 +62,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
+    from antsp2p.records.beat import Beat
+
 STALL_US: Final = 1_000_000
 """A deadline served later than this means that our own loop stood still."""
-BEAT_CHANGE_US: Final = 1_000_000
-"""A change of slots or claims is told within this; a burst of changes is one beat."""
-BEATS_PER_LEASE: Final = 3
-"""Two beats may be lost before a lease runs out."""
 MAX_BEATS: Final = 10_000
 """Latest beats kept, one an author; the gossip bounds authors likewise."""
 MAX_DRAFTS_PER_LOOK: Final = 8
@@ -111,8 +109,6 @@ class Node:
         self.nickname = nickname
         self.drops: Counter[str] = Counter()
         self.beats: dict[bytes, Beat] = {}
-        self._identity = identity
-        self._boot = boot
         self.logs = LogSet(network, verify)
         self.tasks = TaskFold()
         self.capabilities = CapabilityFold()
@@ -138,10 +134,7 @@ class Node:
         self._durable_seq = self._published_seq = 0
         self._now_us = now_us
         self._expected_us: int | None = None
-        self._beat_count = 0
-        self._beat_at: int | None = None
-        self._beat_sent: tuple[int, tuple[int, ...]] = (0, ())
-        self._beat_sent_us = now_us - BEAT_CHANGE_US
+        self._pulse = Pulse(identity, network, boot, now_us)
         self._restore(history, proofs, now_us)
         self._wake_at = self._earliest()
 
@@ -163,7 +156,7 @@ class Node:
     def _earliest(self) -> int | None:
         deadlines = (
             self.gossip.wake_at, self.requester.wake_at, self.claimant.wake_at,
-            self._own.confirm_at, self._beat_at, self._commands.wake_at,
+            self._own.confirm_at, self._pulse.wake_at, self._commands.wake_at,
         )
         return min((due for due in deadlines if due is not None), default=None)
 
@@ -491,35 +484,14 @@ class Node:
     def _beat(self) -> None:
         if not self._own.confirmed or self._own.is_convicted:
             return
-        now_us = self._now_us
-        holdings = self.claimant.renewable(now_us)
+        head = self.logs.at(self.author, self._published_seq)
         agents = self.claimant.agents.values()
-        slots = sum(agent.slots for agent in agents)
-        free = sum(agent.slots - agent.held for agent in agents)
-        # A beat names only what may be sent already, never a record that is not yet durable.
-        sent = self._published_seq
-        named = sorted(
-            (h.claim.seq, h.progress) for h in holdings if h.claim.seq <= sent
-        )[:MAX_BEAT_CLAIMS]
-        state = (free, tuple(seq for seq, _ in named))
-        self._beat_at = self._beat_due(state, holdings)
-        if self._beat_at is None or now_us < self._beat_at:
-            return
-        head = self.logs.at(self.author, sent)
-        self._beat_count += 1
-        beat = sign_beat(
-            self._identity, network=self.network,
-            counter=beat_counter(self._boot, self._beat_count), head_seq=sent,
-            head=NO_PREV if head is None else head.id,
-            free_slots=free, load=1_000 * (slots - free) // slots if slots else 0, claims=named,
+        beat = self._pulse.beat(
+            self.claimant.renewable(self._now_us),
+            slots=sum(agent.slots for agent in agents),
+            free_slots=sum(agent.slots - agent.held for agent in agents),
+            head_seq=self._published_seq, head=NO_PREV if head is None else head.id,
+            now_us=self._now_us,
         )
-        self._beat_sent, self._beat_sent_us = state, now_us
-        self._beat_at = self._beat_due(state, holdings)
-        self._take(self.gossip.publish_beat(beat, now_us))
-
-    def _beat_due(self, state: tuple[int, tuple[int, ...]], holdings: list[Holding]) -> int | None:
-        if holdings:
-            lease_us = min(holding.lease_us for holding in holdings)
-            return self._beat_sent_us + min(lease_us // BEATS_PER_LEASE, BEAT_CHANGE_US) \
-                if state != self._beat_sent else self._beat_sent_us + lease_us // BEATS_PER_LEASE
-        return self._beat_sent_us + BEAT_CHANGE_US if state != self._beat_sent else None
+        if beat is not None:
+            self._take(self.gossip.publish_beat(beat, self._now_us))
