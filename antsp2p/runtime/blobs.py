@@ -422,7 +422,7 @@ class BlobFetcher:
         self._turn = trio.Semaphore(limits.BLOB_FETCHES)
 
     async def fetch(self, blob: BlobRef, sources: Sequence[Address]) -> bytes:
-        """The content, kept in the store. Raises `BlobError` or `BlobUnavailable`."""
+        """The content, kept in the store. Raises `BlobUnavailable`, also where it has no room."""
         content = await trio.to_thread.run_sync(self._store.get, blob.hash)
         if content is not None:
             return content
@@ -433,5 +433,8 @@ class BlobFetcher:
             if content is None:
                 content = await fetch_blob(self._network, blob, sources)
                 pinned = self._pinned() if self._store.needs_room(len(content)) else ()
-                await trio.to_thread.run_sync(self._store.put, content, pinned)
+                try:
+                    await trio.to_thread.run_sync(self._store.put, content, pinned)
+                except BlobError as error:
+                    raise BlobUnavailable(str(error)) from error
         return content

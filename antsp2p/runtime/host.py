@@ -41,7 +41,7 @@ from antsp2p.events import (
 from antsp2p.gossip.engine import Send
 from antsp2p.node import Node
 from antsp2p.runtime import limits
-from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobServer, BlobStore
+from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobServer, BlobStore, BlobUnavailable
 from antsp2p.runtime.boot import Boot, boot_home
 from antsp2p.runtime.discovery import Announced, Discovery
 from antsp2p.runtime.feeds import Feeds, Work
@@ -277,7 +277,7 @@ class Host:
     async def read(self, blob: BlobRef, sources: tuple[Address, ...] = ()) -> bytes:
         """The content of `blob`, from the blob store or from one of `sources`.
 
-        Raises `BlobError` (antsp2p.runtime.blobs).
+        Raises `BlobUnavailable` (antsp2p.runtime.blobs).
         """
         return await self._fetcher.fetch(blob, sources)
 
@@ -299,7 +299,7 @@ class Host:
     async def _fetch(self, wanted: FetchBlob) -> None:
         try:
             await self._fetcher.fetch(wanted.blob, wanted.sources)
-        except BlobError as error:
+        except BlobUnavailable as error:
             await self._loop.put(BlobMissing(wanted.blob, str(error)))
         else:
             await self._loop.put(BlobFetched(wanted.blob))
@@ -309,7 +309,7 @@ class Host:
         with scope:
             try:
                 await self._fetcher.fetch(blob, start.sources)
-            except BlobError as error:
+            except BlobUnavailable as error:
                 reason = f"no input: {error}"
                 await self._loop.put(ReleaseClaim(next(self._requests), start.claim, reason))
             else:

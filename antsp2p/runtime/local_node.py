@@ -26,7 +26,7 @@ from antsp2p.events import (
     ReportProgress,
     StartWork,
 )
-from antsp2p.runtime.blobs import BlobError
+from antsp2p.runtime.blobs import BlobUnavailable
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host
 from antsp2p.runtime.nursery import open_inner_nursery
@@ -118,7 +118,7 @@ class PostedTask:
             return result.output or b""
         try:
             return await self._host.read(result.blob, self._host.sources(record.author))
-        except BlobError as error:
+        except BlobUnavailable as error:
             raise TaskFailed(resolution.state, f"the output is not to be had: {error}") from error
 
     def _chosen(self, resolution: Resolution) -> tuple[Record, Result]:
@@ -310,7 +310,7 @@ class _Agent:
         claim, command = start.claim, self._host.command
         try:
             output = await self._handled(start)
-        except (Decline, BlobError) as error:
+        except (Decline, BlobUnavailable) as error:
             await command(ReleaseClaim, claim=claim, reason=_line(error))
             return
         except Exception as error:
@@ -356,7 +356,7 @@ def _line(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     text = " ".join(str(error).split())
-    if not isinstance(error, Decline | BlobError):
+    if not isinstance(error, Decline | BlobUnavailable):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return text[:MAX_TEXT_BYTES]
 

@@ -155,6 +155,15 @@ async def test_a_blob_is_fetched_and_kept(tmp_path: Path) -> None:
         assert not server.drops
 
 
+async def test_a_blob_without_room_is_unavailable(tmp_path: Path) -> None:
+    theirs = BlobStore(tmp_path / "theirs")
+    theirs.put(CONTENT)
+    ours = BlobStore(tmp_path / "ours", max_bytes=1_000)
+    async with serving(theirs) as (_, address):
+        with pytest.raises(BlobUnavailable, match="fill their 1000 bytes"):
+            await BlobFetcher(ours, NETWORK, tuple).fetch(BLOB, [address])
+
+
 async def test_the_largest_and_the_smallest_are_fetched(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     for content in (bytes(MAX_BLOB_BYTES), b""):
