@@ -68,6 +68,7 @@ class OwnLogs(Observer):
 
     def handled(self, machine: Machine, event: Event, effects: Sequence[Effect]) -> None:
         pending = self._pending[machine.index]
+        removed: dict[int, bytes] = {}
         if isinstance(event, Committed) and pending:
             pending[:] = [record for record in pending if record.seq > event.seq]
         for effect in effects:
@@ -77,15 +78,22 @@ class OwnLogs(Observer):
                         self._check_unsent(machine, data, pending)
                     self._note_shown(machine, data)
                 case AppendRecord(record=record, own=True):
+                    removed.pop(record.seq, None)
                     pending.append(record)
                     self._unsent.setdefault(record.author, {})[record.seq] = record
                 case AppendRecord(record=record):
+                    if record.author == machine.author:
+                        removed.pop(record.seq, None)
                     self._show(machine, record)
                 case RemoveRecords(author=author, first_seq=first_seq):
-                    self._check_removal(machine, author, first_seq, pending)
+                    self._remove(machine, author, first_seq, pending)
+                    removed |= self._shown_from(author, first_seq)
                 case SaveProof(proof=proof):
                     what = f"author {proof.author.hex()[:8]} is convicted"
                     raise self._world.violation("fork", what, machine)
+        if removed:
+            what = f"shown records {min(removed)} to {max(removed)} are removed"
+            raise self._world.violation("durable", what, machine)
 
     def _check_unsent(self, machine: Machine, data: bytes, pending: Sequence[Record]) -> None:
         for record in pending:
@@ -107,12 +115,19 @@ class OwnLogs(Observer):
             what = f"author {record.author.hex()[:8]} has two records at {record.seq}"
             raise self._world.violation("fork", what, machine)
 
-    def _check_removal(
+    def _shown_from(self, author: bytes, first_seq: int) -> dict[int, bytes]:
+        """What others may have seen from `first_seq` on; it has no gaps."""
+        shown: dict[int, bytes] = {}
+        while (record_id := self._shown.get((author, first_seq + len(shown)))) is not None:
+            shown[first_seq + len(shown)] = record_id
+        return shown
+
+    def _remove(
         self, machine: Machine, author: bytes, first_seq: int, pending: list[Record]
     ) -> None:
-        if author != machine.author or (author, first_seq) in self._shown:
-            what = f"author {author.hex()[:8]} loses shown records from {first_seq} on"
-            raise self._world.violation("fork", what, machine)
+        if author != machine.author:
+            what = f"author {author.hex()[:8]} loses its records from {first_seq} on"
+            raise self._world.violation("durable", what, machine)
         pending[:] = [record for record in pending if record.seq < first_seq]
         unsent = self._unsent.get(author, {})
         for seq in [seq for seq in unsent if seq >= first_seq]:

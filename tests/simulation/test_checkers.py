@@ -144,7 +144,7 @@ def take_back(broken: Broken, event: Event, effects: list[Effect]) -> Sequence[E
 
 
 def test_removing_records_that_others_have_seen() -> None:
-    assert "loses shown records from 1 on" in violation_of(world_with(take_back))
+    assert "durable: shown records 1 to" in violation_of(world_with(take_back))
 
 
 def convict(broken: Broken, event: Event, effects: list[Effect]) -> Sequence[Effect]:
