@@ -6,6 +6,8 @@ import signal
 import socket
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,7 @@ from antsp2p.events import (
 )
 from antsp2p.runtime import boot, host, limits
 from antsp2p.runtime.blobs import BlobUnavailable
+from antsp2p.runtime.discovery import Discovery, Interfaces
 from antsp2p.runtime.home import HomeError
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host, stop_on_signals
 from antsp2p.runtime.loop import Loop
@@ -391,6 +394,42 @@ async def test_the_tap_sees_the_events_in_order(tmp_path: Path) -> None:
     assert [now_us for now_us, _ in seen] == sorted(now_us for now_us, _ in seen)
     kinds = [type(event) for _, event in seen if not isinstance(event, Woke)]
     assert kinds[:2] == [PostTask, Committed]
+
+
+# --- a hostile world -----------------------------------------------------------------------------
+
+
+async def test_a_flood_of_nonsense_is_counted_and_the_user_is_served(tmp_path: Path) -> None:
+    dice = Random(7)
+    async with running(tmp_path) as node, trio.open_nursery() as nursery:
+        nursery.start_soon(echo, node)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(100):
+                for _ in range(50):
+                    stranger.sendto(dice.randbytes(dice.randrange(2_000)), node.address)
+                await trio.lowlevel.checkpoint()
+            assert await ended(node, await post(node, b"still here")) is State.ACCEPTED
+        drops = node.node.drops + node.node.gossip.drops + node.drops
+        assert drops.total() > 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_without_multicast_there_is_a_warning_and_a_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = partial(Discovery, find_interfaces=lambda: Interfaces((), (), ()))
+    monkeypatch.setattr(host, "Discovery", nowhere)
+    options = HostOptions(home=tmp_path / "home", listen=LOOPBACK)
+    with trio.fail_after(PATIENCE_S):
+        async with open_host(options) as node, trio.open_nursery() as nursery:
+            with node.subscribe() as notices:
+                async for notice in notices:
+                    if notice.kind == "warning":
+                        break
+            assert "no network interface is up" in node.warnings[0]
+            nursery.start_soon(echo, node)
+            assert await ended(node, await post(node)) is State.ACCEPTED
+            nursery.cancel_scope.cancel()
 
 
 # --- a full disk ---------------------------------------------------------------------------------
