@@ -465,6 +465,12 @@ class Node:
         pairs = self._own.confirm(self._now_us)
         if pairs:
             self._effects.append(RemoveRecords(self.author, first_held))
+            # Records that peers gave back may stand where the held ones stood in the store.
+            for seq in range(first_held, pairs[0][1].seq):
+                record = self.logs.at(self.author, seq)
+                assert record is not None
+                age_ms = self.gossip.age_ms(record.id, self._now_us)
+                self._effects.append(AppendRecord(record, age_ms, own=False))
             self._replace(pairs)
         self._publish()
 

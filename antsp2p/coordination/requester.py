@@ -235,14 +235,16 @@ class Requester:
         reason: ReopenReason, text: str,
     ) -> Draft:
         excluded: tuple[bytes, ...] = ()
-        if reason is not ReopenReason.LAPSED and self._has_others(offer.capability, holder.author):
+        may_exclude = reason is not ReopenReason.LAPSED
+        if may_exclude and self._has_others(task, offer.capability, holder.author):
             excluded = (holder.author,)
         self._leases.forget(holder.id)
         return Draft(Reopen(task, resolution.epoch, holder.id, reason, excluded, text))
 
-    def _has_others(self, capability: str, author: bytes) -> bool:
+    def _has_others(self, task: bytes, capability: str, author: bytes) -> bool:
         """Whether excluding `author` leaves anybody who could do the work."""
-        return any(other != author for other, _ in self._capabilities.providers(capability))
+        shut_out = self._tasks.excluded(task) | {author}
+        return any(other not in shut_out for other, _ in self._capabilities.providers(capability))
 
     # --- awards --------------------------------------------------------------------------------
 
