@@ -46,8 +46,8 @@ MAX_NODES: Final = len(HONEST_NAMES) + 3
 MAX_TASKS: Final = 5_000
 PROVIDERS: Final = 3
 """Honest stalls per craft, about: one may be killed, and there is still a choice."""
-WINDOW: Final = 4
-"""Tasks under way at once for each poster: enough to keep the agents busy."""
+WINDOW: Final = 2
+"""Tasks under way at once for each poster: more would only wait in a queue on two cores."""
 MAX_FILE_BYTES: Final = 200_000
 MAX_FILES: Final = 2_000
 SKIPPED: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "venv"})
@@ -421,7 +421,7 @@ def read_arguments() -> argparse.Namespace:
         "folder", nargs="?", type=Path, default=ROOT, metavar="FOLDER",
         help="the files to work on (default: this repository's sources and documents)",
     )
-    parser.add_argument("--tasks", type=int, default=300, metavar="N", help="how many (300)")
+    parser.add_argument("--tasks", type=int, default=240, metavar="N", help="how many (240)")
     parser.add_argument("--nodes", type=int, default=9, metavar="N", help="how many (9)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--keep", action="store_true", help="keep the nodes' homes afterwards")

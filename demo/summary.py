@@ -1,7 +1,6 @@
 """What came of the bazaar: gathered from the nodes, recomputed here, and written as tables."""
 from __future__ import annotations
 
-import itertools
 import shutil
 import statistics
 import sys
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH: Final = 120
 """Columns where the output is no terminal."""
-SHOWN_MOVES: Final = 10
 ROLES: Final = {
     "idle": "claims, and never delivers",
     "boast": "announces what it cannot do",
@@ -290,19 +288,17 @@ def _score(rating: dict[str, Any] | None) -> Text:
 
 
 def _moves(report: Report) -> Table:
-    table = _table("Tasks that moved", "task", "capability", "from", "to", "why")
-    first_of_each: dict[tuple[str, str], Move] = {}
+    table = _table("Tasks that moved", "from", "times", "why", "to", "for example",
+                   right=("times",))
+    groups: dict[tuple[str, str], list[Move]] = {}
     for move in report.moves:
-        first_of_each.setdefault((move.origin, move.why), move)
-    shown = list(itertools.islice(
-        dict.fromkeys((*first_of_each.values(), *report.moves)), SHOWN_MOVES))
-    for move in shown:
-        table.add_row(move.task[:8], move.capability, move.origin, move.heir, move.why)
-    rest = Counter(
-        (move.origin, move.why) for move in report.moves if move not in shown
-    )
-    for (origin, why), count in rest.most_common():
-        table.add_row(f"+{count} more", "", origin, "", why, style="dim")
+        groups.setdefault((move.origin, move.why), []).append(move)
+    for (origin, why), moves in sorted(groups.items(), key=lambda item: -len(item[1])):
+        heirs = Counter(move.heir for move in moves)
+        table.add_row(
+            origin, Text(str(len(moves)), "bold"), why, _counts(heirs),
+            Text(f"{moves[0].task[:8]} {moves[0].capability}", "dim"),
+        )
     return table
 
 
