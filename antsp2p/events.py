@@ -203,6 +203,14 @@ class SaveProof:
 
 
 @dataclass(frozen=True, slots=True)
+class SavePublished:
+    """Own records up to `seq` may have left this machine. Comes with an own `AppendRecord`, and is
+    saved in the same transaction; it may lag behind, never run ahead."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class SaveAddress:
     """A peer was reached at `address`: remember it for the next start."""
 
@@ -273,6 +281,6 @@ NOTICE_KINDS = (
 )
 
 Effect = (
-    SendDatagram | AppendRecord | RemoveRecords | SaveProof | SaveAddress | StartWork | StopWork
-    | FetchBlob | Answer | Notice
+    SendDatagram | AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
+    | StartWork | StopWork | FetchBlob | Answer | Notice
 )

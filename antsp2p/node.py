@@ -36,6 +36,7 @@ from antsp2p.events import (
     RemoveRecords,
     SaveAddress,
     SaveProof,
+    SavePublished,
     SendDatagram,
     StartWork,
     StopWork,
@@ -101,6 +102,7 @@ class Node:
         history: Iterable[StoredRecord] = (),
         proofs: Iterable[ForkProof] = (),
         fresh: bool = True,
+        published: int | None = None,
         nickname: str = "",
         verify: keys.Verify = keys.verify,
     ) -> None:
@@ -135,7 +137,8 @@ class Node:
         self._now_us = now_us
         self._expected_us: int | None = None
         self._pulse = Pulse(identity, network, boot, now_us)
-        self._restore(history, proofs, now_us)
+        self._saved_published = 0
+        self._restore(history, proofs, published, now_us)
         self._wake_at = self._earliest()
 
     @property
@@ -231,17 +234,25 @@ class Node:
     # --- history -------------------------------------------------------------------------------
 
     def _restore(
-        self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof], now_us: int
+        self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof],
+        published: int | None, now_us: int,
     ) -> None:
         for stored in history:
-            if self.logs.restore(stored.record):
-                self.gossip.restored(stored.record.id, stored.age_ms, now_us)
-                self._fold(stored.record)
-                if stored.record.author == self.author:
-                    self._adopt(stored.record, stored.age_ms)
+            record = stored.record
+            is_own = record.author == self.author
+            if is_own and published is not None and record.seq > published:
+                self._own.hold(record)
+            elif not self.logs.restore(record):
+                self.drops["history-gap"] += 1
+                continue
+            self.gossip.restored(record.id, stored.age_ms, now_us)
+            self._fold(record)
+            if is_own:
+                self._adopt(record, stored.age_ms)
         for proof in proofs:
             self._apply(self.logs.convict(proof), 0)
-        self._durable_seq = self._published_seq = self._own.base_seq
+        self._durable_seq, _ = self._own.head
+        self._published_seq = self._own.base_seq
         self._effects.clear()
         self._take(self.gossip.publish(self._published_seq, now_us))
         self._commands.restored(now_us)
@@ -269,6 +280,9 @@ class Node:
         record = self._own.sign(draft, self._now_us)
         self._fold(record)
         self._adopt(record, 0)
+        if self._saved_published != self._published_seq:
+            self._saved_published = self._published_seq
+            self._effects.append(SavePublished(self._published_seq))
         self._effects.append(AppendRecord(record, 0, own=True))
         return record
 
@@ -461,12 +475,12 @@ class Node:
     # --- the own head, the own beat ------------------------------------------------------------
 
     def _confirm(self) -> None:
-        first_held = self._own.held[0].seq if self._own.held else 0
         pairs = self._own.confirm(self._now_us)
         if pairs:
-            self._effects.append(RemoveRecords(self.author, first_held))
+            first_old = pairs[0][0].seq
+            self._effects.append(RemoveRecords(self.author, first_old))
             # Records that peers gave back may stand where the held ones stood in the store.
-            for seq in range(first_held, pairs[0][1].seq):
+            for seq in range(first_old, pairs[0][1].seq):
                 record = self.logs.at(self.author, seq)
                 assert record is not None
                 age_ms = self.gossip.age_ms(record.id, self._now_us)

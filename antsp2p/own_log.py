@@ -98,6 +98,10 @@ class OwnLog:
         else:
             self.held.append(record)
 
+    def hold(self, record: Record) -> None:
+        """Hold a record of the store that never left this machine, as far as is known."""
+        self.held.append(record)
+
     # --- confirmation --------------------------------------------------------------------------
 
     def head_reported(self, seq: int, head: bytes, now_us: int) -> str:
@@ -137,7 +141,9 @@ class OwnLog:
         assert not self.confirmed
         self.confirmed = True
         self.confirm_at = None
-        held, self.held = self.held, []
+        # What peers gave back unchanged needs no second place.
+        held = [record for record in self.held if self._logs.get(record.id) is None]
+        self.held = []
         head = self._logs.head(self.author)
         base_id = NO_PREV if head is None else head.id
         if not held or held[0].prev == base_id:

@@ -23,6 +23,7 @@ from antsp2p.events import (
     PeerHint,
     PostTask,
     ReleaseClaim,
+    SavePublished,
     SendDatagram,
     ServeCapability,
     StartWork,
@@ -40,11 +41,14 @@ NETWORK = b"n" * 16
 SECOND = 1_000_000
 
 
-def make_node(name: str, history: list[Record] | None = None, boot: int = 1) -> Node:
+def make_node(
+    name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None
+) -> Node:
     return Node(
         Identity.from_seed(name.encode().ljust(32)), NETWORK, boot=boot,
         instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
         history=[StoredRecord(record, 0) for record in history or []], fresh=not history,
+        published=published,
     )
 
 
@@ -283,6 +287,19 @@ def test_a_restart_keeps_the_history_and_releases_what_nobody_works_on() -> None
     assert [record.body[0] for record in reopened] == [task]
     assert not reborn.is_confirmed
     assert not any(isinstance(e, SendDatagram) for e in effects)
+
+
+def test_records_that_never_left_are_held_back_again_after_a_restart() -> None:
+    wire = Wire("alone")
+    for number in range(3):
+        wire.answer("alone", PostTask(number, "work", b"%d" % number))
+    marks = [e.seq for e in wire.effects["alone"] if isinstance(e, SavePublished)]
+    assert marks == [1, 2]  # It lags one batch behind.
+    reborn = make_node("alone", wire.disks["alone"], boot=2, published=marks[-1])
+    head = reborn.logs.head(reborn.author)
+    assert head is not None
+    assert head.seq == 2
+    assert len(reborn.tasks.task_ids()) == 3
 
 
 def test_a_log_of_events_replays_exactly() -> None:

@@ -1,12 +1,16 @@
 """The own log: held back until a peer confirms the head, signed anew on a higher one."""
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from antsp2p.coordination.body import Award, Claim, Offer, parse_body
 from antsp2p.coordination.draft import Draft
 from antsp2p.own_log import CONFIRM_GRACE_US, OwnLog
 from antsp2p.records.keys import Identity, verify
 from antsp2p.records.log import LogSet
-from antsp2p.records.record import Record
+
+if TYPE_CHECKING:
+    from antsp2p.records.record import Record
 
 NETWORK = b"n" * 16
 ME = Identity.from_seed(b"m" * 32)
@@ -63,7 +67,7 @@ def test_a_peer_that_holds_something_else_at_our_place_confirms_nothing() -> Non
 def test_a_higher_head_is_fetched_and_what_was_held_is_signed_anew_on_top() -> None:
     full = history(4)
     own, logs = own_log(fresh=False, history=full[:2])
-    held_offer = own.sign(Draft(OFFER), 0)
+    held_offer = own.sign(Draft(Offer("held", 1_000, 0, 1, input=b"")), 0)
     held_award = own.sign(Draft(Award(held_offer.id, b"c" * 32)), 0)
     held_after = own.sign(Draft(Offer(
         "a", 1_000, 0, 1, input=b"", after=(1, held_offer.seq))), 0)
@@ -81,6 +85,18 @@ def test_a_higher_head_is_fetched_and_what_was_held_is_signed_anew_on_top() -> N
     assert after_body.after == (1, 5)
     assert [logs.at(ME.author, seq) for seq in (5, 6, 7)] == [offer, award, after]
     assert logs.proof(ME.author) is None
+
+
+def test_held_records_that_peers_give_back_are_not_signed_twice() -> None:
+    full = history(3)
+    own, logs = own_log(fresh=False, history=full[:1])
+    own.hold(full[1])
+    own.hold(full[2])
+    own.head_reported(2, full[1].id, 0)
+    logs.insert(full[1:2])
+    own.recovered(0)
+    assert own.confirm(CONFIRM_GRACE_US) == []
+    assert [logs.at(ME.author, seq) for seq in (1, 2, 3)] == full
 
 
 def test_a_higher_head_that_nobody_can_show_does_not_count_for_ever() -> None:

@@ -123,7 +123,8 @@ class Host:
             boot.identity, boot.network, boot=boot.number, instance=secrets.token_bytes(8),
             rng=Random(secrets.randbits(256)), now_us=self.started_us,
             wall_ms=time.time_ns() // 1_000_000, history=boot.history.records,
-            proofs=boot.history.proofs, fresh=boot.fresh, nickname=options.nickname,
+            proofs=boot.history.proofs, fresh=boot.fresh,
+            published=boot.history.published, nickname=options.nickname,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""

@@ -20,6 +20,7 @@ from antsp2p.events import (
     RemoveRecords,
     SaveAddress,
     SaveProof,
+    SavePublished,
     Woke,
 )
 from antsp2p.runtime import limits
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from antsp2p.node import Node
     from antsp2p.runtime.store import Saved, Store
 
-_SAVED = (AppendRecord, RemoveRecords, SaveProof, SaveAddress)
+_SAVED = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAddress)
 
 
 class Loop:

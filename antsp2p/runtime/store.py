@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveProof
+from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveProof, SavePublished
 from antsp2p.node import StoredRecord
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
     from antsp2p.events import Address
 
-Saved = AppendRecord | RemoveRecords | SaveProof | SaveAddress
+Saved = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
 """The effects that a store carries out."""
 
 SCHEMA_VERSION: Final = 1
+_PUBLISHED: Final = "published"
 APPLICATION_ID: Final = 0x616E7473
 """Marks the file as ours (SQLite's `application_id`): "ants"."""
 
@@ -69,6 +70,8 @@ class History:
     proofs: tuple[ForkProof, ...]
     addresses: tuple[Address, ...]
     """The latest seen first."""
+    published: int
+    """The seq up to which own records may have left this machine."""
 
 
 def _wall_ms() -> int:
@@ -185,7 +188,12 @@ class Store:
                 tuple(self._records()),
                 tuple(self._proofs()),
                 tuple(self._addresses()),
+                self._published(),
             )
+
+    def _published(self) -> int:
+        found = self.fact(_PUBLISHED)
+        return found if isinstance(found, int) else 0
 
     def _records(self) -> Iterator[StoredRecord]:
         now_ms = self._wall_ms()
@@ -248,6 +256,8 @@ class Store:
                             "REPLACE INTO proofs VALUES(?, ?)",
                             (self._number(proof.author, new_numbers), encode_proof(proof)),
                         )
+                    case SavePublished(seq=seq):
+                        connection.execute("REPLACE INTO meta VALUES(?, ?)", (_PUBLISHED, seq))
                     case SaveAddress(author=author, address=(host, port)):
                         self._save_address(self._number(author, new_numbers), host, port, now_ms)
         self._numbers |= new_numbers

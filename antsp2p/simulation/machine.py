@@ -20,6 +20,7 @@ from antsp2p.events import (
     RemoveRecords,
     SaveAddress,
     SaveProof,
+    SavePublished,
     SendDatagram,
     Woke,
 )
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from antsp2p.records.record import Record
     from antsp2p.simulation.world import World
 
-Kept = AppendRecord | RemoveRecords | SaveProof | SaveAddress
-_KEPT: Final = (AppendRecord, RemoveRecords, SaveProof, SaveAddress)
+Kept = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
+_KEPT: Final = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAddress)
 PORT: Final = 4700
 PARTS_PER_MILLION: Final = 1_000_000
 
@@ -72,6 +73,7 @@ class Disk:
     """What survives a crash. Records are kept with their age and the time they were kept."""
 
     boot: int = 0
+    published: int = 0
     logs: dict[bytes, dict[int, tuple[Record, int, int]]] = field(default_factory=dict)
     proofs: dict[bytes, ForkProof] = field(default_factory=dict)
     addresses: dict[bytes, Address] = field(default_factory=dict)
@@ -90,13 +92,15 @@ class Disk:
                         del log[seq]
                 case SaveProof(proof=proof):
                     self.proofs[proof.author] = proof
+                case SavePublished(seq=seq):
+                    self.published = seq
                 case SaveAddress(author=author, address=address):
                     self.addresses[author] = address
 
     def copy(self) -> Disk:
         """A backup of everything on it."""
         return Disk(
-            self.boot, {author: dict(log) for author, log in self.logs.items()},
+            self.boot, self.published, {author: dict(log) for author, log in self.logs.items()},
             dict(self.proofs), dict(self.addresses), dict(self.blobs),
         )
 
@@ -125,7 +129,8 @@ def shipped_node(machine: Machine) -> Node:
         machine.identity, world.network_id, boot=machine.disk.boot, instance=rng.randbytes(8),
         rng=rng, history=machine.disk.history(world.now_us),
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
-        fresh=machine.disk.boot == 1, now_us=machine.local_us,
+        fresh=machine.disk.boot == 1, published=machine.disk.published,
+        now_us=machine.local_us,
         wall_ms=world.epoch_ms + world.now_us // 1_000, verify=world.verify,
         nickname=f"node-{machine.index}",
     )
