@@ -316,6 +316,23 @@ class TaskFold:
         contest = self._offered(task)
         return frozenset() if contest is None else resolver.excluded(contest, self._read(contest))
 
+    def is_stalled(self, task: bytes) -> bool:
+        """Whether the task stands without a holder until its requester reopens it.
+
+        So it is where the award names a record that is not here (a conviction may have taken it
+        away for good), and where a claim of the highest open epoch was released by an author
+        whose first reopen was spent before: nothing opened, and it cannot claim there again.
+        """
+        resolution, contest = self.resolve(task), self._evaluated(task)
+        if contest is None or resolution is None or resolution.holder is not None:
+            return False
+        if resolution.state in ENDS:
+            return False
+        reading = self._read(contest)
+        return resolution.rule is Rule.AWARD or any(
+            reading.claims[claim][1].epoch == reading.epoch for claim in reading.released
+        )
+
     def after_satisfied(self, task: bytes) -> bool:
         """Whether every task that the offer comes after has ended accepted."""
         contest = self._offered(task)

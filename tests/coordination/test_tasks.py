@@ -188,3 +188,33 @@ def test_a_void_record_changes_no_state() -> None:
     assert fold.add(race.log("b").write(Claim.type, {0: race.offer.id, 1: 0, 9: 0})) == ()
     assert fold.add(race.log("c").write(99, {}, [claim.id])) == ()
     assert resolved(fold, race.offer.id).holder == claim
+
+
+def test_a_second_release_by_the_only_worker_stalls_the_task_until_the_requester_reopens() -> None:
+    race = Race()
+    task = race.offer.id
+    first = race.claim("worker")
+    race.says("worker", Reopen(task, 0, first.id, ReopenReason.RELEASED))
+    assert not fold_of(race.records).is_stalled(task)
+    second = race.claim("worker", epoch=1)
+    assert not fold_of(race.records).is_stalled(task)
+    race.says("worker", Reopen(task, 1, second.id, ReopenReason.RELEASED))
+    race.claim("worker", epoch=1)
+    assert race.resolve().rule is Rule.NONE
+    assert fold_of(race.records).is_stalled(task)
+    race.says("requester", Reopen(task, 1, second.id, ReopenReason.RELEASED))
+    assert not fold_of(race.records).is_stalled(task)
+    third = race.claim("worker", race.records[-1], epoch=2)
+    assert race.resolve().holder == third
+
+
+def test_an_award_of_what_is_not_here_stalls_the_task() -> None:
+    race = Race()
+    claim = race.claim("worker")
+    race.award(claim)
+    fold = fold_of(race.records)
+    assert not fold.is_stalled(race.offer.id)
+    fold.remove(claim)
+    assert fold.is_stalled(race.offer.id)
+    fold.add(race.says("requester", Cancel(race.offer.id, 0)))
+    assert not fold.is_stalled(race.offer.id)
