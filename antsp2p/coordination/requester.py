@@ -141,6 +141,8 @@ class Requester:
             return again
         if resolution.epoch >= offer.attempts:
             return Draft(Cancel(task, CancelReason.EXHAUSTED, "all attempts are used up"))
+        if self._tasks.is_stalled(task):
+            return Draft(Reopen(task, resolution.epoch, text="nobody can hold or claim it"))
         return self._award(task, own, resolution, offer, now_us)
 
     # --- results -------------------------------------------------------------------------------

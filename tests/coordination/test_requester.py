@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from antsp2p.coordination.body import (
     Award,
     BlobRef,
@@ -17,8 +19,10 @@ from antsp2p.coordination.lease import SECOND_LOOK_US, Leases
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.requester import Requester
 from antsp2p.coordination.tasks import State
-from antsp2p.records.record import Record
 from tests.coordination.scribe import Scribe
+
+if TYPE_CHECKING:
+    from antsp2p.records.record import Record
 
 MS = 1_000
 SECOND = 1_000_000
@@ -224,6 +228,20 @@ def test_a_released_task_is_not_given_back() -> None:
     assert desk.step(task, 0) == []
     other = desk.scribe.claim("b", task)
     assert desk.bodies(task, 0) == [Award(task, other.id)]
+
+
+def test_a_task_that_nobody_could_claim_any_more_is_opened_again() -> None:
+    desk = Desk()
+    desk.scribe.announce("only")
+    task = desk.post(attempts=5)
+    for _ in range(2):  # The second release is not its author's first reopen: it opens nothing.
+        claim = desk.scribe.claim("only", task)
+        desk.step(task, 0)
+        desk.scribe.lapse("only", task, claim)
+    (reopen,) = desk.bodies(task, 0)
+    assert isinstance(reopen, Reopen)
+    again = desk.scribe.claim("only", task)
+    assert desk.bodies(task, 0) == [Award(task, again.id)]
 
 
 def test_the_time_of_a_task_ends_it_and_the_time_of_an_attempt_moves_it() -> None:
