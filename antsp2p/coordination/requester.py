@@ -141,7 +141,7 @@ class Requester:
             return again
         if resolution.epoch >= offer.attempts:
             return Draft(Cancel(task, CancelReason.EXHAUSTED, "all attempts are used up"))
-        if self._tasks.is_stalled(task):
+        if not self._tasks.candidates(task) and self._tasks.is_stalled(task):
             return Draft(Reopen(task, resolution.epoch, text="nobody can hold or claim it"))
         return self._award(task, own, resolution, offer, now_us)
 
