@@ -96,6 +96,7 @@ class Gossip:
         )
         self._out: list[Output] = []
         self._expected_us: int | None = None
+        self._last_us = now_us
         self._wake_us = self._earliest()
 
     # --- events ------------------------------------------------------------------------------
@@ -232,11 +233,13 @@ class Gossip:
     def _begin(self, now_us: int) -> None:
         """Find a gap in the own loop, for which no peer is to blame."""
         if self._expected_us is not None:
-            gap_us = now_us - self._expected_us
+            # Counted once: what waited in the socket comes after it, still before the next wake.
+            gap_us = now_us - max(self._expected_us, self._last_us)
             if gap_us > self._limits.stall_us:
                 self._parts.liveness.extend(gap_us)
                 self._parts.pursuits.extend(gap_us)
                 self._parts.view.extend(gap_us)
+        self._last_us = now_us
         self._out = []
 
     def _tell(self, output: Output) -> None:
