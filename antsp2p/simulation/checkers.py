@@ -60,9 +60,18 @@ class OwnLogs(Observer):
         unsent = self._unsent.setdefault(machine.author, {})
         for seq in [seq for seq in unsent if seq not in kept]:
             del unsent[seq]
+        self.compare_disk(machine)
+
+    def compare_disk(self, machine: Machine) -> None:
+        """Whether the node has all that its disk has; own records that it holds back come later."""
+        node = machine.node
+        assert node is not None
         for author, log in machine.disk.logs.items():
+            holds_back = author == machine.author and not node.is_confirmed
             for seq, (record, _, _) in log.items():
-                held = machine.node.logs.at(author, seq)
+                if holds_back and seq > machine.disk.published:
+                    continue
+                held = node.logs.at(author, seq)
                 if held is None or held.id != record.id:
                     raise self._world.violation("durable", f"record {seq} is lost", machine)
 
@@ -162,8 +171,15 @@ class Tasks(Observer):
         self.look_at_all(machine)
 
     def look_at_all(self, machine: Machine) -> None:
-        """Look at every task of a node, not only at those that the last step touched."""
+        """Look at every task of a node, not only at those that the last step touched.
+
+        After a restart a node folds in own records that it holds back until a peer has confirmed
+        its head. Nobody else knows of them, and they may yet be signed anew: until then what the
+        node believes binds nobody, and its folds are not those of its record set.
+        """
         assert machine.node is not None
+        if not machine.node.is_confirmed:
+            return
         for task in machine.node.tasks.task_ids():
             self._look(machine, machine.node, task)
 
@@ -182,6 +198,8 @@ class Tasks(Observer):
             return
         node = machine.node
         assert node is not None
+        if not node.is_confirmed:
+            return
         for task in touched:
             self._look(machine, node, task)
         root = node.logs.root()
@@ -217,15 +235,9 @@ class Tasks(Observer):
             raise self._world.violation("accepted", what, machine)
 
     def compare(self, machine: Machine) -> None:
-        """Compare this node's folds with those of whoever had the same root before.
-
-        After a restart a node folds in own records that it holds back until a peer has confirmed
-        its head; they are not in its root, so until then there is nothing to compare.
-        """
+        """Compare this node's folds with those of whoever had the same root before."""
         node = machine.node
         assert node is not None
-        if not node.is_confirmed:
-            return
         root = node.logs.root()
         mine = (node.tasks.snapshot(), node.capabilities.snapshot())
         known = self._folds.get(root)
@@ -341,6 +353,7 @@ class Checkers:
                 raise world.violation("liveness", "the node is down", machine)
             if not machine.node.is_confirmed:
                 raise world.violation("liveness", "no peer confirms the node's head", machine)
+            self.own_logs.compare_disk(machine)
             self.tasks.look_at_all(machine)
         for posting in self._live_postings():
             poster = world.machines[posting.machine]
