@@ -6,10 +6,14 @@ convicted by what never left.
 """
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antsp2p.records.encoding import Malformed
+from antsp2p.gossip.limits import MAX_PARTS, PART_BYTES
+from antsp2p.gossip.wire import Entry
+from antsp2p.records.encoding import Malformed, decode
+from antsp2p.records.fork import MAX_UNSIGNED
 from antsp2p.records.record import Record, parse_record
 
 if TYPE_CHECKING:
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
     from antsp2p.gossip.ages import Ages
     from antsp2p.gossip.visible import Visible
-    from antsp2p.gossip.wire import Entry
+    from antsp2p.gossip.wire import Part
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import Insertion
 
@@ -54,6 +58,19 @@ class Intake:
             except Malformed as malformed:
                 self._drops["record-" + malformed.reason] += 1
         return [self._insert(run, now_us) for run in _runs(parsed)]
+
+    def entries(self, part: Part, content: bytes) -> tuple[Entry, ...]:
+        """The records of a whole run that came in parts; none where it is not what it says."""
+        try:
+            if hashlib.sha256(content).digest() != part.id:
+                raise Malformed("id")
+            wires = decode(content, MAX_PARTS * PART_BYTES)
+            if type(wires) is not list or any(type(wire) is not bytes for wire in wires):
+                raise Malformed("array")
+        except Malformed as malformed:
+            self._drops["run-" + malformed.reason] += 1
+            return ()
+        return tuple(Entry(part.age_ms, wire) for wire in wires[: MAX_UNSIGNED + 1])
 
     def _insert(self, aged: Sequence[tuple[Record, int]], now_us: int) -> Taken:
         run = tuple(record for record, _ in aged)

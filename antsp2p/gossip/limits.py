@@ -16,13 +16,13 @@ MAX_FRAME_BYTES: Final = 1_060
 """A record of 1,000 bytes in its frame; what is left holds the header and a CONFIRM."""
 HELLO_BYTES: Final = 512
 """An unproven address gets at most as much as it sent; the answers to a hello fit in this."""
-PROOF_PART_BYTES: Final = 900
-"""One part of a fork proof; with its frame it stays below MAX_FRAME_BYTES."""
-MAX_PROOF_PARTS: Final = 150
+PART_BYTES: Final = 900
+"""One part of what is too large for a frame; with its own fields it stays below the limit."""
+MAX_PARTS: Final = 150
 """135,000 bytes: more than the largest proof (130,406), which only a hostile author makes."""
-MAX_PAGE_LEAVES: Final = 12
-"""Digest lines of at most 79 bytes in one frame."""
-MAX_ADVERTS: Final = 20
+MAX_PAGE_LEAVES: Final = 11
+"""Digest lines of at most 87 bytes in one frame."""
+MAX_ADVERTS: Final = 19
 """Adverts of at most 53 bytes in one frame."""
 MAX_WANT_RANGES: Final = 19
 """Ranges of at most 53 bytes in one frame."""
@@ -160,8 +160,8 @@ class Limits:
     """The most recent ones, told to a new link."""
     beat_fresh_us: int = 60 * SECOND_US
     """An older beat tells a new link nothing: no lease that it renews still counts on it."""
-    proof_assemblies: int = 4
-    """Proofs put together per link at once."""
+    assemblies: int = 4
+    """Proofs and long runs put together per link at once; at worst 540 kB."""
     proof_retry_us: int = 1 * SECOND_US
     """A proof is sent or asked for on one link at most this often."""
     proof_marks: int = 256

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.ages import Ages
+from antsp2p.gossip.assembly import Assemblies
 from antsp2p.gossip.beats import Beats
 from antsp2p.gossip.blame import Blame
 from antsp2p.gossip.intake import Intake
@@ -51,6 +52,7 @@ class Parts:
 
     visible: Visible
     ages: Ages
+    assemblies: Assemblies
     outbox: Outbox
     view: View
     links: Links
@@ -69,6 +71,7 @@ class Parts:
         """A link is up."""
         self.pursuits.opened(link)
         self.server.opened(link, now_us)
+        self.assemblies.opened(link)
         self.proofs.opened(link)
         self.spread.opened(link)
         self.reconcile.opened(link)
@@ -81,6 +84,7 @@ class Parts:
         """A link is out of the table: forget all that was kept for it."""
         self.pursuits.closed(link, now_us)
         self.server.closed(link)
+        self.assemblies.closed(link)
         self.proofs.closed(link)
         self.spread.closed(link)
         self.reconcile.closed(link)
@@ -94,7 +98,7 @@ class Parts:
         """Sizes of all tables, to be checked against their bounds."""
         sized = (
             self.links, self.view, self.pursuits, self.server, self.proofs, self.spread,
-            self.reconcile, self.beats, self.ages, self.blame,
+            self.reconcile, self.beats, self.ages, self.assemblies, self.blame,
         )
         return {name: size for part in sized for name, size in part.sizes().items()}
 
@@ -147,5 +151,6 @@ def build_parts(
             post=outbox.post,
         ),
         intake=Intake(visible=visible, verify=verify, ages=ages, drops=drops),
+        assemblies=Assemblies(limits),
         blame=Blame(limits),
     )

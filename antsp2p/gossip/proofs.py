@@ -1,15 +1,15 @@
-"""Fork proofs in parts: sent first, put together within bounds, checked by the logs.
+"""Fork proofs on their way: told at once, asked for where the digest shows one.
 
-Law: a proof is told at once to every link, and to any peer that still shows what it forbids. Who
-sent a bad part spoils nobody's proof but its own.
+Law: a proof is told at once to every link, and to any peer that still shows what it forbids. It is
+checked by the logs and by nothing else.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.limits import PROOF_PART_BYTES, Limits
-from antsp2p.gossip.wire import Frame, ProofPart, WantIds, WantProofs
+from antsp2p.gossip.assembly import split
+from antsp2p.gossip.wire import PROOF, Frame, Part, WantIds, WantProofs
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
 
@@ -17,22 +17,15 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
+    from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.link import Link
     from antsp2p.gossip.visible import Visible
     from antsp2p.records.log import Insertion
 
 
 @dataclass(slots=True, eq=False)
-class _Assembly:
-    count: int
-    parts: dict[int, bytes] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
 class _Peer:
     link: Link
-    assemblies: dict[bytes, _Assembly] = field(default_factory=dict)
-    """Proof id -> parts so far, the oldest begun first."""
     marks: dict[tuple[str, bytes], int] = field(default_factory=dict)
     """(sent, asked or sibling; author or record id) -> when it may be done again."""
 
@@ -75,13 +68,9 @@ class Proofs:
         if proof is None or not self._mark(link, "sent", author, now_us):
             return
         wire = encode_proof(proof)
-        parts = [
-            wire[start : start + PROOF_PART_BYTES]
-            for start in range(0, len(wire), PROOF_PART_BYTES)
-        ]
         if self._may_send(link, len(wire), now_us):
-            for index, part in enumerate(parts):
-                self._post(link, ProofPart(author, proof.id, index, len(parts), part))
+            for part in split(PROOF, author, proof.id, 0, wire):
+                self._post(link, part)
 
     def ask(self, link: Link, author: bytes, now_us: int) -> None:
         """The peer has a proof against `author` that is not here."""
@@ -93,33 +82,23 @@ class Proofs:
         if self._mark(link, "sibling", record_id, now_us):
             self._post(link, WantIds((record_id,)))
 
-    def receive(self, link: Link, part: ProofPart) -> Insertion | None:
-        """One part; what the whole proof changed, once it is whole."""
-        peer = self._peers[link.id]
+    def is_known(self, part: Part) -> bool:
+        """Whether the part is of a proof that is here and tells all there is to know."""
         known = self._visible.logs.proof(part.author)
-        if known is not None and (known.id == part.proof and known.is_lowest):
-            return None
-        assembly = peer.assemblies.get(part.proof)
-        if assembly is None or assembly.count != part.count:
-            peer.assemblies.pop(part.proof, None)
-            while len(peer.assemblies) >= self._limits.proof_assemblies:
-                del peer.assemblies[next(iter(peer.assemblies))]
-            assembly = peer.assemblies[part.proof] = _Assembly(part.count)
-        assembly.parts[part.index] = part.data
-        if len(assembly.parts) < part.count:
-            return None
-        del peer.assemblies[part.proof]
-        wire = b"".join(assembly.parts[index] for index in range(part.count))
+        return known is not None and known.id == part.id and known.is_lowest
+
+    def receive(self, part: Part, wire: bytes) -> Insertion | None:
+        """A whole proof, of which `part` came last; what it changed."""
         proof = self._parse(wire, part)
         return None if proof is None else self._visible.logs.convict(proof)
 
-    def _parse(self, wire: bytes, part: ProofPart) -> ForkProof | None:
+    def _parse(self, wire: bytes, part: Part) -> ForkProof | None:
         try:
             proof = parse_proof(wire)
         except Malformed as malformed:
             self._drops["proof-" + malformed.reason] += 1
             return None
-        if proof.id != part.proof or proof.author != part.author:
+        if proof.id != part.id or proof.author != part.author:
             self._drops["proof-id"] += 1
             return None
         return proof
@@ -139,10 +118,6 @@ class Proofs:
         """Table sizes, to be checked against their bounds."""
         peers = self._peers.values()
         return {
-            "assemblies": max((len(peer.assemblies) for peer in peers), default=0),
-            "proof-parts": max(
-                (len(a.parts) for peer in peers for a in peer.assemblies.values()), default=0
-            ),
             "proof-marks": max((len(peer.marks) for peer in peers), default=0),
         }
 

@@ -15,14 +15,16 @@ from antsp2p.gossip.outputs import (
     OwnDisplaced,
 )
 from antsp2p.gossip.wire import (
+    PROOF,
+    RUN,
     Adverts,
     BeatFrame,
     Digest,
     Frame,
+    Part,
     Peers,
     Ping,
     Pong,
-    ProofPart,
     Records,
     Want,
     WantIds,
@@ -114,11 +116,8 @@ class Reader:
                     self._tell(BeatLearned(beat))
                 if is_bad:
                     self._bad_signature(link, now_us)
-            case ProofPart():
-                insertion = self._parts.proofs.receive(link, frame)
-                if insertion is not None:
-                    self._parts.intake.settle(insertion, now_us)
-                    self._learn(link, insertion, 0, now_us)
+            case Part():
+                self._read_part(link, frame, now_us)
             case WantProofs(authors):
                 for author in authors:
                     self._parts.proofs.offer(link, author, now_us)
@@ -129,6 +128,21 @@ class Reader:
                     self._drops["peers-rate"] += 1
             case _:
                 self._drops["frame-misplaced"] += 1
+
+    def _read_part(self, link: Link, part: Part, now_us: int) -> None:
+        parts = self._parts
+        if part.kind == PROOF and parts.proofs.is_known(part):
+            return
+        whole = parts.assemblies.add(link, part)
+        if whole is None:
+            return
+        if part.kind == RUN:
+            self._take(link, Records(0, 0, parts.intake.entries(part, whole)), now_us)
+            return
+        insertion = parts.proofs.receive(part, whole)
+        if insertion is not None:
+            parts.intake.settle(insertion, now_us)
+            self._learn(link, insertion, 0, now_us)
 
     def _take(self, link: Link, frame: Records, now_us: int) -> None:
         is_news = False

@@ -5,11 +5,14 @@ signature is good. What the asker does with it is not known here.
 """
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.gossip.assembly import split
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.limits import MAX_ENTRIES, MAX_FRAME_BYTES, Limits
-from antsp2p.gossip.wire import Entry, Frame, Range, Records, Want
+from antsp2p.gossip.wire import RUN, Entry, Frame, Range, Records, Want
+from antsp2p.records.encoding import encode
 from antsp2p.records.fork import MAX_UNSIGNED
 from antsp2p.records.record import MAX_RECORD_BYTES, Record
 
@@ -123,22 +126,19 @@ class Server:
     def _serve_stretch(
         self, link: Link, batch: _Batch, run: Sequence[Record], now_us: int
     ) -> bool:
-        """A run too large for one frame, of which only the top is signed: from the top down.
+        """A run too large for one frame, of which only the top is signed: in parts.
 
-        Each frame is then covered by the one before it.
+        Frames of their own would come in any order, and each looks forged without those above.
         """
-        chunks: list[list[Record]] = [[]]
-        for record in reversed(run):
-            if chunks[-1] and (
-                len(chunks[-1]) >= MAX_ENTRIES
-                or _cost([*chunks[-1], record]) > MAX_FRAME_BYTES - _FRAME_OVERHEAD
-            ):
-                chunks.append([])
-            chunks[-1].insert(0, record)
-        return all(
-            self._add(link, batch, chunk, now_us) and self._send(link, batch, 0, now_us)
-            for chunk in chunks
-        )
+        content = encode([record.wire for record in run])
+        if not self.may_send(link, len(content), now_us):
+            return False
+        age_ms = self._age_ms(run[-1].id, now_us)
+        id_ = hashlib.sha256(content).digest()
+        for part in split(RUN, run[0].author, id_, age_ms, content):
+            self._post(link, part)
+        batch.total += len(content)
+        return True
 
     def _add(
         self, link: Link, batch: _Batch, run: Sequence[Record], now_us: int

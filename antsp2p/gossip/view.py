@@ -158,6 +158,9 @@ class View:
     def plan(self, linked: Linked, now_us: int) -> list[Address]:
         """The addresses to send a hello to now, and `wake_us` anew."""
         limits = self._limits
+        for known in list(self._known.values()):
+            if self._is_spent(known, now_us):
+                del self._known[known.address]
         free = [
             known for known in self._known.values()
             if known.address not in linked.addresses
@@ -226,9 +229,6 @@ class View:
         return known.failures > 0 and now_us - known.dialled_us < self._limits.dial_us
 
     def _set_wake(self, free: list[Known], wants_more: bool, now_us: int) -> None:
-        for known in free:
-            if self._is_spent(known, now_us):
-                self._known.pop(known.address, None)
         times = [self._heal_us] if self._known else []
         for known in free:
             if known.origin is Origin.KEPT or wants_more:

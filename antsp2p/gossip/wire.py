@@ -21,11 +21,11 @@ from antsp2p.gossip.limits import (
     MAX_ENTRIES,
     MAX_FRAMES,
     MAX_PAGE_LEAVES,
+    MAX_PARTS,
     MAX_PEERS,
-    MAX_PROOF_PARTS,
     MAX_WANT_IDS,
     MAX_WANT_RANGES,
-    PROOF_PART_BYTES,
+    PART_BYTES,
 )
 from antsp2p.records.beat import MAX_BEAT_BYTES
 from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
@@ -43,6 +43,7 @@ ROOT_BYTES: Final = 16
 SHORT_ID_BYTES: Final = 8
 NO_HEAD: Final = bytes(ID_BYTES)
 MAX_AGE_MS: Final = MAX_UINT53
+PROOF, RUN = 0, 1
 _HEADER_BYTES: Final = 3 + NETWORK_BYTES + 1 + TOKEN_BYTES
 
 
@@ -194,9 +195,15 @@ class BeatFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class ProofPart:
+class Part:
+    """A part of something too large for a frame. `id`: of the proof, or the run's SHA-256."""
+
+    kind: int
+    """PROOF, or RUN: an array of one author's consecutive records, the last one signed."""
     author: bytes
-    proof: bytes
+    id: bytes
+    age_ms: int
+    """Of the run's last record; 0 for a proof."""
     index: int
     count: int
     data: bytes
@@ -213,7 +220,7 @@ class Digest:
 
 Frame = (
     Hello | Welcome | Confirm | Busy | Gone | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
-    | WantProofs | Records | BeatFrame | ProofPart | Digest
+    | WantProofs | Records | BeatFrame | Part | Digest
 )
 
 # --- fields --------------------------------------------------------------------------------------
@@ -320,9 +327,9 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[_Read, ...]]]] = {
         _SEQ, _BIT, _items(Entry, (_uint(MAX_AGE_MS), _bytes(1, MAX_RECORD_BYTES)), 0, MAX_ENTRIES),
     )),
     14: (BeatFrame, (_bytes(1, MAX_BEAT_BYTES),)),
-    15: (ProofPart, (
-        _author, _ID, _uint(MAX_PROOF_PARTS - 1), _uint(MAX_PROOF_PARTS, 1),
-        _bytes(1, PROOF_PART_BYTES),
+    15: (Part, (
+        _uint(RUN), _author, _ID, _uint(MAX_AGE_MS), _uint(MAX_PARTS - 1), _uint(MAX_PARTS, 1),
+        _bytes(1, PART_BYTES),
     )),
     16: (Digest, (
         _bound, _bound, _items(Line, (_author, _SEQ, _ID, _SEQ), 0, MAX_PAGE_LEAVES),
@@ -373,7 +380,7 @@ def _check_whole(frame: Frame) -> None:
         case Want(ranges=ranges):
             if any(asked.first > asked.last for asked in ranges):
                 raise Malformed("frame-range")
-        case ProofPart(index=index, count=count):
+        case Part(index=index, count=count):
             if index >= count:
                 raise Malformed("frame-part")
         case Digest(after, upto, lines):

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.engine import Gossip, LinkDown, Send
-from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MAX_PROOF_PARTS
+from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MAX_PARTS
 from antsp2p.gossip.wire import (
     NO_TOKEN,
     Advert,
@@ -18,10 +18,10 @@ from antsp2p.gossip.wire import (
     Frame,
     Hello,
     Line,
+    Part,
     PeerAddress,
     Peers,
     Ping,
-    ProofPart,
     Range,
     Records,
     Want,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 BOUNDS = {
     "links": 40, "dials": 256, "banned": 256, "known": 256, "own": 16, "pursuits": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
-    "assemblies": 4, "proof-parts": MAX_PROOF_PARTS, "proof-marks": 256, "peer-heads": 4_096,
+    "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
     "suspected": 256, "rounds": 40, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
     "blame": 40,
 }
@@ -148,7 +148,8 @@ def frames_at_random(rng: random.Random) -> Frame:
             host = rng.randbytes(rng.choice([4, 16]))
             return Peers(tuple(PeerAddress(author, host, port) for port in range(1, 10)))
         case 5:
-            return ProofPart(author, fake, rng.randrange(100), 120, rng.randbytes(50))
+            index, data = rng.randrange(100), rng.randbytes(50)
+            return Part(rng.randrange(2), author, fake, 0, index, 120, data)
         case 6:
             return Digest(b"", b"", (Line(author, seq, fake, rng.choice([0, 1, seq])),))
         case 7:

@@ -1,0 +1,131 @@
+"""The view: whom to dial, how often, and how much a payload can make it do."""
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import pairwise
+
+from antsp2p.gossip.limits import DEFAULT_LIMITS
+from antsp2p.gossip.view import Linked, View
+from antsp2p.gossip.wire import PeerAddress, pack_host
+from tests.gossip.swarm import SECOND, identity
+
+ME = identity(0).author
+NOBODY = Linked((), ())
+SOMEBODY = Linked((("192.0.2.99", 9),), (identity(99).author,))
+
+
+def make_view() -> View:
+    return View(
+        me=ME, rng=random.Random(1), now_us=0, limits=DEFAULT_LIMITS, drops=Counter()
+    )
+
+
+def dials(view: View, linked: Linked, until_us: int) -> list[tuple[int, tuple[str, int]]]:
+    """(when, address) of all hellos up to `until_us`, nobody answering."""
+    found = []
+    now_us = view.wake_us
+    while now_us <= until_us:
+        found += [(now_us, address) for address in view.plan(linked, now_us)]
+        assert view.wake_us > now_us
+        now_us = view.wake_us
+    return found
+
+
+def peer(index: int, host: str = "") -> PeerAddress:
+    host = host or f"198.51.{index // 250}.{index % 250 + 1}"
+    return PeerAddress(identity(1 + index % 50).author, pack_host(host), 7_000)
+
+
+def test_a_kept_address_is_dialled_for_ever_at_most_10_s_apart() -> None:
+    view = make_view()
+    view.hint(("192.0.2.1", 7), 0, True)
+    times = [when for when, _ in dials(view, SOMEBODY, 600 * SECOND)]
+    pauses = [later - sooner for sooner, later in pairwise(times)]
+    assert pauses[0] < SECOND
+    assert max(pauses) <= 12.5 * SECOND
+    assert len(times) >= 55
+
+
+def test_a_node_without_links_tries_harder() -> None:
+    view = make_view()
+    view.hint(("192.0.2.1", 7), 0, True)
+    times = [when for when, _ in dials(view, NOBODY, 60 * SECOND)]
+    assert max(later - sooner for sooner, later in pairwise(times)) <= 2.5 * SECOND
+
+
+def test_a_hint_that_never_answers_is_forgotten() -> None:
+    view = make_view()
+    view.hint(("192.0.2.1", 7), 0, False)
+    dials(view, SOMEBODY, 3_600 * SECOND)
+    assert view.sizes()["known"] == 0
+
+
+def test_an_address_that_only_a_payload_names_gets_few_hellos() -> None:
+    view = make_view()
+    view.named(b"liar", "192.0.2.9", [peer(1)], 0)
+    assert len(dials(view, SOMEBODY, 3_600 * SECOND)) == DEFAULT_LIMITS.named_dials
+    assert view.sizes()["known"] == 0
+
+
+def test_what_payloads_name_is_dialled_at_a_bounded_rate() -> None:
+    view = make_view()
+    for liar in range(20):
+        view.named(bytes((liar,)), "192.0.2.9", [peer(20 * liar + n) for n in range(20)], 0)
+    assert view.sizes()["known"] <= DEFAULT_LIMITS.known_addresses
+    times = [when for when, _ in dials(view, SOMEBODY, 20 * SECOND)]
+    for start_us in range(0, 20 * SECOND, SECOND):
+        within = [when for when in times if start_us <= when < start_us + SECOND]
+        assert len(within) <= 2 * DEFAULT_LIMITS.named_dials_per_s
+
+
+def test_one_liar_cannot_fill_the_table_nor_push_out_what_is_proven() -> None:
+    view = make_view()
+    view.hint(("192.0.2.1", 7), 0, True)
+    view.reached(("192.0.2.2", 7), identity(60).author, 0)
+    view.named(b"liar", "192.0.2.9", [peer(n) for n in range(300)], 0)
+    assert view.sizes()["known"] == 2 + DEFAULT_LIMITS.named_per_source
+    for liar in range(30):
+        view.named(bytes((liar,)), "192.0.2.9", [peer(20 * liar + n) for n in range(20)], 1)
+    assert view.sizes()["known"] == DEFAULT_LIMITS.known_addresses
+    assert view.knows(("192.0.2.1", 7))
+    assert view.knows(("192.0.2.2", 7))
+
+
+def test_own_and_local_addresses_are_not_taken_from_strangers() -> None:
+    view = make_view()
+    view.own(("192.0.2.1", 7_000))
+    view.named(b"p", "192.0.2.9", [
+        peer(1, "192.0.2.1"), peer(2, "127.0.0.1"), peer(3, "224.0.0.1"),
+        PeerAddress(ME, pack_host("192.0.2.77"), 7_000),
+    ], 0)
+    assert view.sizes()["known"] == 0
+    view.named(b"p", "127.0.0.1", [peer(2, "127.0.0.1")], 0)
+    assert view.sizes()["known"] == 1
+
+
+def test_loopback_is_told_to_this_machine_only() -> None:
+    view = make_view()
+    linked = [(identity(1).author, ("127.0.0.1", 7)), (identity(2).author, ("192.0.2.2", 7))]
+    assert len(view.sample(linked, "127.0.0.1", b"", 16)) == 2
+    assert [peer.author for peer in view.sample(linked, "192.0.2.9", b"", 16)] == [
+        identity(2).author
+    ]
+
+
+def test_enough_links_stop_dialling_except_to_heal() -> None:
+    view = make_view()
+    authors = [identity(index).author for index in range(8)]
+    linked = Linked([(f"192.0.2.{index}", 7) for index in range(8)], authors)
+    for index in range(20):
+        view.reached((f"203.0.113.{index}", 7), identity(100 + index).author, 0)
+    count = len(dials(view, linked, 100 * SECOND))
+    assert 7 <= count <= 14
+
+
+def test_addresses_where_a_node_answered_come_first() -> None:
+    view = make_view()
+    author = identity(1).author
+    view.named(b"p", "192.0.2.9", [PeerAddress(author, pack_host("192.0.2.5"), 7)], 0)
+    view.reached(("192.0.2.6", 7), author, 0)
+    assert view.addresses_of(author) == [("192.0.2.6", 7), ("192.0.2.5", 7)]

@@ -1,0 +1,197 @@
+"""Frames and datagrams: one encoding each, strict, and never larger than they may be."""
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from antsp2p.gossip import wire
+from antsp2p.gossip.limits import (
+    HELLO_BYTES,
+    MAX_ADVERTS,
+    MAX_DATAGRAM_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_PAGE_LEAVES,
+    MAX_PARTS,
+    MAX_PEERS,
+    MAX_WANT_IDS,
+    MAX_WANT_RANGES,
+    PART_BYTES,
+)
+from antsp2p.gossip.wire import (
+    NO_TOKEN,
+    Advert,
+    Adverts,
+    BeatFrame,
+    Busy,
+    Bye,
+    Confirm,
+    Digest,
+    Entry,
+    Frame,
+    Gone,
+    Hello,
+    Line,
+    Part,
+    PeerAddress,
+    Peers,
+    Ping,
+    Pong,
+    Range,
+    Records,
+    Want,
+    WantIds,
+    WantProofs,
+    Welcome,
+    encode_frame,
+    hello_datagram,
+    join_frames,
+    pack,
+    split_frames,
+    split_header,
+)
+from antsp2p.records.encoding import MAX_UINT53, Malformed, encode
+from antsp2p.records.fork import MAX_PROOF_BYTES
+
+NETWORK = b"n" * 16
+TOKEN = b"t" * 8
+AUTHORS = [bytes((index,)) * 32 for index in range(2, 60)]
+ID = b"\xff" * 32
+TOP = MAX_UINT53
+
+LARGEST: list[Frame] = [
+    Welcome(AUTHORS[0], TOKEN, TOKEN, TOP, ID, b"r" * 16),
+    Confirm(AUTHORS[0], TOKEN, TOKEN, TOP, ID),
+    Busy(tuple(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[:8])),
+    Gone(),
+    Bye(255),
+    Ping(TOP, b"r" * 16, TOP),
+    Pong(TOP, b"r" * 16, TOP),
+    Peers(tuple(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[:MAX_PEERS])),
+    Adverts(tuple(Advert(author, TOP, b"s" * 8) for author in AUTHORS[:MAX_ADVERTS])),
+    Want(TOP, tuple(Range(author, TOP, TOP) for author in AUTHORS[:MAX_WANT_RANGES])),
+    WantIds((ID,) * MAX_WANT_IDS),
+    WantProofs(tuple(AUTHORS[:MAX_WANT_IDS])),
+    Records(TOP, 1, (Entry(TOP, b"w" * 1_000),)),
+    BeatFrame(b"b" * 1_000),
+    Part(1, AUTHORS[0], ID, TOP, MAX_PARTS - 1, MAX_PARTS, b"p" * PART_BYTES),
+    Digest(
+        bytes(32), b"\xfe" * 32,
+        tuple(Line(author, TOP, ID, TOP) for author in AUTHORS[:MAX_PAGE_LEAVES]),
+    ),
+]
+
+
+@pytest.mark.parametrize("frame", LARGEST, ids=wire.frame_name)
+def test_the_largest_frame_of_each_type_fits_and_comes_back(frame: Frame) -> None:
+    encoded = encode_frame(frame)
+    assert len(encoded) <= MAX_FRAME_BYTES
+    confirm = encode_frame(Confirm(AUTHORS[0], TOKEN, TOKEN, TOP, ID))
+    (data,) = pack(NETWORK, TOKEN, confirm, [encoded])
+    assert len(data) <= MAX_DATAGRAM_BYTES
+    assert split_header(data, NETWORK) == TOKEN
+    assert split_frames(data)[0][-1] == frame
+
+
+def test_answers_to_a_hello_are_smaller_than_it() -> None:
+    hello = hello_datagram(NETWORK, Hello(AUTHORS[0], TOKEN, TOKEN, 255, b""))
+    assert len(hello) == HELLO_BYTES
+    assert len(hello_datagram(NETWORK, Hello(AUTHORS[0], TOKEN, TOKEN, 0, b""))) == HELLO_BYTES
+    for frame in LARGEST[0], LARGEST[2], LARGEST[3]:
+        assert len(join_frames(NETWORK, TOKEN, [encode_frame(frame)])) <= HELLO_BYTES
+
+
+def test_the_largest_proof_fits_its_parts() -> None:
+    assert MAX_PARTS * PART_BYTES >= MAX_PROOF_BYTES
+
+
+@pytest.mark.parametrize("frame", LARGEST, ids=wire.frame_name)
+def test_every_mutated_byte_gives_frames_or_malformed(frame: Frame) -> None:
+    data = join_frames(NETWORK, TOKEN, [encode_frame(frame)])
+    rng = random.Random(1)
+    for place in range(len(data)):
+        mutated = bytearray(data)
+        mutated[place] ^= 1 << rng.randrange(8)
+        try:
+            split_header(bytes(mutated), NETWORK)
+            frames, _ = split_frames(bytes(mutated))
+        except Malformed:
+            continue
+        for other in frames:
+            assert wire.parse_frame(_decoded(other)) == other
+
+
+def _decoded(frame: Frame) -> object:
+    import cbor2
+
+    return cbor2.loads(encode_frame(frame))
+
+
+REFUSED: list[tuple[str, object]] = [
+    ("not an array", 5),
+    ("empty", []),
+    ("type is not an integer", ["x"]),
+    ("too few fields", [6, 1, b"r" * 16]),
+    ("too many fields", [4, 1]),
+    ("a negative number", [6, -1, b"r" * 16, 0]),
+    ("a short root", [6, 1, b"r" * 15, 0]),
+    ("a bool for a number", [6, True, b"r" * 16, 0]),
+    ("no advert", [9, []]),
+    ("seq 0", [9, [[AUTHORS[0], 0, b"s" * 8]]]),
+    ("a small-order key", [9, [[bytes(32), 1, b"s" * 8]]]),
+    ("too many adverts", [9, [[author, 1, b"s" * 8] for author in AUTHORS[: MAX_ADVERTS + 1]]]),
+    ("a range upside down", [10, 1, [[AUTHORS[0], 2, 1]]]),
+    ("a host of 5 bytes", [8, [[AUTHORS[0], b"12345", 1]]]),
+    ("port 0", [8, [[AUTHORS[0], b"1234", 0]]]),
+    ("a part beyond the count", [15, 0, AUTHORS[0], ID, 0, 2, 2, b"p"]),
+    ("lines out of order", [16, b"", b"", [[AUTHORS[1], 1, ID, 0], [AUTHORS[0], 1, ID, 0]]]),
+    ("a line below the range", [16, AUTHORS[0], b"", [[AUTHORS[0], 1, ID, 0]]]),
+    ("a line above the range", [16, b"", AUTHORS[0], [[AUTHORS[1], 1, ID, 0]]]),
+    ("an empty range", [16, AUTHORS[0], AUTHORS[0], []]),
+]
+
+
+@pytest.mark.parametrize("value", [value for _, value in REFUSED], ids=[why for why, _ in REFUSED])
+def test_a_frame_outside_its_schema_refuses_the_datagram(value: object) -> None:
+    with pytest.raises(Malformed):
+        wire.parse_frame(value)
+    data = join_frames(NETWORK, TOKEN, [encode_frame(Gone()), encode(value)])
+    with pytest.raises(Malformed):
+        split_frames(data)
+
+
+def test_a_frame_of_an_unknown_type_is_skipped() -> None:
+    data = join_frames(NETWORK, TOKEN, [encode([99, {1: b"x"}]), encode_frame(Bye(0))])
+    assert split_frames(data) == ([Bye(0)], 1)
+
+
+def test_refusals_of_a_header_are_told_apart() -> None:
+    good = join_frames(NETWORK, NO_TOKEN, [encode_frame(Gone())])
+    reasons = []
+    for data in (
+        b"", good[:28], good + bytes(1_200), b"\x00" + good[1:], good[:1] + b"\x02" + good[2:],
+        good[:3] + b"m" + good[4:], good[:19] + b"\x49" + good[20:],
+    ):
+        with pytest.raises(Malformed) as caught:
+            split_header(data, NETWORK)
+        reasons.append(caught.value.reason)
+    assert reasons == ["size", "size", "size", "datagram", "version", "network", "datagram"]
+
+
+def test_packing_keeps_order_and_sizes() -> None:
+    frames = [encode_frame(BeatFrame(bytes((1 + size,)) * (20 * size + 1))) for size in range(30)]
+    packed = pack(NETWORK, TOKEN, b"", frames)
+    assert all(len(data) <= MAX_DATAGRAM_BYTES for data in packed)
+    unpacked = [frame for data in packed for frame in split_frames(data)[0]]
+    assert [encode_frame(frame) for frame in unpacked] == frames
+    assert len(packed) < len(frames) / 2
+
+
+def test_only_addresses_that_mean_something_elsewhere_travel() -> None:
+    assert wire.unpack_host(wire.pack_host("192.0.2.7")) == "192.0.2.7"
+    assert wire.unpack_host(wire.pack_host("2001:db8::7")) == "2001:db8::7"
+    assert wire.unpack_host(wire.pack_host("::ffff:192.0.2.7")) == "192.0.2.7"
+    for nowhere in ("224.0.0.251", "0.0.0.0", "255.255.255.255", "fe80::1", "ff02::fb", "::"):
+        assert wire.unpack_host(wire.pack_host(nowhere)) == ""
+    for host in ("fe80::1%eth0", "example", ""):
+        assert wire.pack_host(host) == b""
