@@ -292,8 +292,13 @@ class Bazaar:
             moved_s = time.monotonic() - killed_s
             self.screen.say(f"its lease ran out: {heir.name} has taken {job.task[:8]} over")
             await victim.open([poster])
-            kept = before <= await victim.records()
-            if not kept:
+
+            async def is_whole() -> bool:
+                return before <= await victim.records()
+
+            with trio.move_on_after(AGREE_S) as limit:
+                await victim.until(is_whole)
+            if limit.cancelled_caught:
                 raise Trouble(f"{victim.name} has lost records")
             self.screen.say(
                 f"{victim.name} is back on the same home with all of its {len(before)} records"
@@ -301,7 +306,7 @@ class Bazaar:
         self.scenes["killed"] = {
             "node": victim.name, "task": job.task, "moved_to": heir.name,
             "moved_after_s": round(moved_s, 2), "records_before": len(before),
-            "records_kept": kept,
+            "records_kept": True,
         }
 
     async def _do_slowly(self, job: Job) -> None:

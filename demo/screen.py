@@ -50,7 +50,7 @@ class Screen:
         self._done += 1
         if self._bar:
             self._bar.advance(self._bar.task_ids[0])
-        elif self._done % max(1, self._total // PLAIN_STEPS) == 0:
+        elif self._done == self._total or self._done % -(-self._total // PLAIN_STEPS) == 0:
             self.say(f"{self._done} of {self._total} tasks done")
 
     def end(self) -> None:
