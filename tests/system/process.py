@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import httpx2
 import trio
 
 from antsp2p.interfaces.client import BASE_URL, NodeAddress, find_node
+from antsp2p.records.record import parse_record
 from tests.system.event_source import EventSource, open_events
 
 if TYPE_CHECKING:
@@ -384,3 +386,13 @@ async def read_ready_line(process: trio.Process, errors: Path) -> dict[str, Any]
 def error_text(path: Path) -> str:
     """What a process has written on standard error."""
     return path.read_text("utf-8", "replace")
+
+
+def stored(home: Path) -> set[str]:
+    """The ids of the records in the store of a node that does not run."""
+    connection = sqlite3.connect(home / "store.db")
+    try:
+        rows = connection.execute("SELECT wire FROM records").fetchall()
+    finally:
+        connection.close()
+    return {parse_record(wire).id.hex() for (wire,) in rows}

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import sys
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,12 +11,10 @@ import httpx2
 import pytest
 import trio
 
-from antsp2p.records.record import parse_record
-from tests.system.process import WAIT_S, Machine, NodeProcess
+from tests.system.process import WAIT_S, Machine, NodeProcess, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 KILLS: Final = 50
 SEED: Final = 20
@@ -85,16 +82,6 @@ class Place:
             except (httpx2.TransportError, RuntimeError):
                 if node is self.node and self.up.is_set():
                     raise
-
-
-def stored(home: Path) -> set[str]:
-    """The ids of the records in the store of a node that does not run."""
-    connection = sqlite3.connect(home / "store.db")
-    try:
-        rows = connection.execute("SELECT wire FROM records").fetchall()
-    finally:
-        connection.close()
-    return {parse_record(wire).id.hex() for (wire,) in rows}
 
 
 @dataclass(eq=False)
