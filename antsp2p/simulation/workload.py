@@ -21,6 +21,7 @@ from antsp2p.events import (
     Effect,
     FetchBlob,
     FinishClaim,
+    Notice,
     PostTask,
     ReleaseClaim,
     ReportProgress,
@@ -131,7 +132,6 @@ class Workload(Observer):
         self.world = world
         self.terms = terms or TaskTerms()
         self.postings: list[Posting] = []
-        self.by_task: dict[bytes, Posting] = {}
         self.runs: dict[tuple[int, bytes], Run] = {}
         """(machine, claim) -> the run under way."""
         self.duplicate_runs = 0
@@ -224,12 +224,19 @@ class Workload(Observer):
             return
         posting.task = answer.value["task"]
         posting.answered_us = self.world.now_us
-        self.by_task[posting.task] = posting
         if not _is_on_disk(machine, posting.task):
             what = "a task was answered before it was durable"
             raise self.world.violation("answers", what, machine)
         if self.terms.review:
             self.world.after(REVIEW_US, self._review, posting)
+
+    def _ask_again(self, machine: Machine) -> None:
+        """A log put back from a backup may sign its latest offers anew, under other ids: posting
+        with the same key tells the present one."""
+        for posting in self.postings:
+            if posting.author == machine.author and posting.task:
+                posting.task = b""
+                self.world.after(CALL_US, self._post, posting)
 
     def _review(self, posting: Posting) -> None:
         machine = self.world.machines[posting.machine]
@@ -292,6 +299,8 @@ class Workload(Observer):
                     self.counts["stopped"] += 1
             case Answer():
                 self._answer(machine, effect)
+            case Notice(kind="warning"):
+                self._ask_again(machine)
             case FetchBlob(blob=blob, sources=sources):
                 self.world.after(FETCH_US, self._fetch, machine, machine.generation, blob, sources)
 
