@@ -117,7 +117,8 @@ class Node:
         self.ledger = Ledger(self.author)
         self._leases = Leases(now_us)
         self.requester = Requester(
-            self.author, self.tasks, self.capabilities, self.ledger, self._leases
+            self.author, self.tasks, self.capabilities, self.ledger, self._leases,
+            self._is_reachable,
         )
         self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
         self.gossip = Gossip(
@@ -439,6 +440,10 @@ class Node:
         for link in self.gossip.links():
             addresses[link.address] = None
         return tuple(addresses)[:MAX_BLOB_SOURCES]
+
+    def _is_reachable(self, author: bytes) -> bool:
+        return author == self.author or any(
+            link.author == author for link in self.gossip.links())
 
     def _fetch_results(self, task: bytes) -> None:
         for blob, worker in self.requester.blobs_wanted(task):

@@ -24,6 +24,8 @@ from antsp2p.coordination.body import (
 from antsp2p.coordination.draft import Draft
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antsp2p.coordination.capability import CapabilityFold
     from antsp2p.coordination.lease import Leases
     from antsp2p.coordination.reputation import Ledger
@@ -32,6 +34,19 @@ if TYPE_CHECKING:
 
 MAX_ARRIVALS: Final = 64
 """Candidates of one epoch whose order of arrival is remembered; later ones rank behind them."""
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """The content of one result: under way, here, or why it is not to be had from its worker."""
+
+    blob: BlobRef
+    is_here: bool = False
+    missing_because: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        return not self.is_here and not self.missing_because
 
 
 @dataclass(slots=True)
@@ -44,8 +59,8 @@ class _Own:
     """Claims that held by our award while this node runs -> when that attempt began."""
     lapses_answered: dict[bytes, int] = field(default_factory=dict)
     """Awarded claim -> how many lapses by others were answered by awarding it again."""
-    blobs: dict[bytes, str | None] = field(default_factory=dict)
-    """Content of a result by hash -> None while it is fetched, "" when it is here, else why not."""
+    fetches: dict[bytes, _Fetch] = field(default_factory=dict)
+    """By the id of the result whose content is a blob."""
 
 
 class Requester:
@@ -53,9 +68,10 @@ class Requester:
 
     def __init__(
         self, me: bytes, tasks: TaskFold, capabilities: CapabilityFold, ledger: Ledger,
-        leases: Leases,
+        leases: Leases, is_reachable: Callable[[bytes], bool],
     ) -> None:
         self._me = me
+        self._is_reachable = is_reachable
         self._tasks = tasks
         self._capabilities = capabilities
         self._ledger = ledger
@@ -91,22 +107,28 @@ class Requester:
     def blob_done(self, blob: BlobRef, missing_because: str) -> list[bytes]:
         """The content of a result is here, or `missing_because` nobody gave it. Returns the tasks
         that waited for it."""
-        waiting = [task for task, own in self._own.items() if blob.hash in own.blobs]
-        for task in waiting:
-            self._own[task].blobs[blob.hash] = missing_because
-        return waiting
+        waiting: list[bytes] = []
+        for task, own in self._own.items():
+            for fetch in own.fetches.values():
+                if fetch.blob.hash == blob.hash and fetch.is_under_way:
+                    fetch.is_here = not missing_because
+                    fetch.missing_because = missing_because
+                    waiting.append(task)
+        return list(dict.fromkeys(waiting))
 
     def blobs_wanted(self, task: bytes) -> list[tuple[BlobRef, bytes]]:
-        """(blob, worker) of results to fetch before a verdict; each is named once."""
+        """(blob, worker) of results to fetch before a verdict; each result is named once. Another
+        worker's result with the same content is another chance to get it."""
         own = self._own.get(task)
         wanted: list[tuple[BlobRef, bytes]] = []
         if own is None:
             return wanted
         for record, result in self._own_results(task):
             blob = result.blob
-            if blob is not None and result.outcome == Outcome.DONE and blob.hash not in own.blobs:
-                own.blobs[blob.hash] = None
-                wanted.append((blob, record.author))
+            if blob is None or result.outcome != Outcome.DONE or record.id in own.fetches:
+                continue
+            own.fetches[record.id] = _Fetch(blob)
+            wanted.append((blob, record.author))
         return wanted
 
     def next_draft(self, task: bytes, now_us: int) -> Draft | None:
@@ -162,8 +184,9 @@ class Requester:
     def _judged(self, task: bytes) -> frozenset[bytes]:
         return frozenset(body.claim for _, body in self._tasks.verdicts(task))
 
-    def _is_here(self, task: bytes, result: Result) -> bool:
-        return result.blob is None or self._own[task].blobs.get(result.blob.hash) == ""
+    def _is_here(self, task: bytes, record: Record, result: Result) -> bool:
+        fetch = self._own[task].fetches.get(record.id)
+        return result.blob is None or (fetch is not None and fetch.is_here)
 
     def reviewable(self, task: bytes) -> tuple[Record, Result] | None:
         """The finished result that a verdict may be given on, the latest first."""
@@ -176,7 +199,7 @@ class Requester:
     def verdict(self, task: bytes, accept: bool, reason: str) -> Draft | None:
         """The verdict on the reviewable result, or None where there is none."""
         found = self.reviewable(task) if task in self._own else None
-        if found is None or (accept and not self._is_here(task, found[1])):
+        if found is None or (accept and not self._is_here(task, *found)):
             return None
         record, result = found
         return Draft(Verdict(task, result.claim, record.id, accept, result.hash, reason))
@@ -192,9 +215,10 @@ class Requester:
         self, task: bytes, own: _Own, holder: Record, resolution: Resolution, offer: Offer,
         now_us: int,
     ) -> Draft | None:
-        for _, result in self._own_results(task):
+        for record, result in self._own_results(task):
             if result.claim == holder.id:
-                return self._after_result(task, holder, resolution, result, offer)
+                self._leases.forget(holder.id)
+                return self._after_result(task, holder, resolution, (record, result), offer)
         attempt_us = offer.timeout_ms * 1_000 // offer.attempts
         began_us = own.awarded.setdefault(holder.id, now_us)
         if attempt_us:
@@ -214,9 +238,10 @@ class Requester:
         return None
 
     def _after_result(
-        self, task: bytes, holder: Record, resolution: Resolution, result: Result, offer: Offer
+        self, task: bytes, holder: Record, resolution: Resolution,
+        given: tuple[Record, Result], offer: Offer,
     ) -> Draft | None:
-        self._leases.forget(holder.id)
+        record, result = given
         if result.outcome == Outcome.FAILED:
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.FAILED, "the work failed"
@@ -225,7 +250,8 @@ class Requester:
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.REJECTED, "the result was rejected"
             )
-        if result.blob is not None and self._own[task].blobs.get(result.blob.hash):
+        fetch = self._own[task].fetches.get(record.id)
+        if fetch is not None and fetch.missing_because:
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.UNAVAILABLE,
                 "the result could not be fetched",
@@ -244,9 +270,13 @@ class Requester:
         return Draft(Reopen(task, resolution.epoch, holder.id, reason, excluded, text))
 
     def _has_others(self, task: bytes, capability: str, author: bytes) -> bool:
-        """Whether excluding `author` leaves anybody who could do the work."""
+        """Whether excluding `author` leaves anybody within reach who could do the work. One that
+        only announced itself once may be gone for good."""
         shut_out = self._tasks.excluded(task) | {author}
-        return any(other not in shut_out for other, _ in self._capabilities.providers(capability))
+        return any(
+            other not in shut_out and self._is_reachable(other)
+            for other, _ in self._capabilities.providers(capability)
+        )
 
     # --- awards --------------------------------------------------------------------------------
 

@@ -35,9 +35,11 @@ class Desk:
         self.scribe = Scribe()
         me = self.scribe.author("requester")
         self.ledger = Ledger(me)
+        self.unreachable: list[bytes] = []
         self.leases = Leases(0)
         self.requester = Requester(
-            me, self.scribe.tasks, self.scribe.capabilities, self.ledger, self.leases
+            me, self.scribe.tasks, self.scribe.capabilities, self.ledger, self.leases,
+            lambda author: author not in self.unreachable,
         )
 
     def post(self, **options: object) -> bytes:
@@ -46,7 +48,7 @@ class Desk:
         return offer.id
 
     def step(self, task: bytes, now_us: int) -> list[Record]:
-        written = []
+        written: list[Record] = []
         for _ in range(10):
             self.ledger.update(task, self.scribe.tasks)
             draft = self.requester.next_draft(task, now_us)
@@ -57,7 +59,7 @@ class Desk:
 
     def bodies(self, task: bytes, now_us: int) -> list[object]:
         before = self.step(task, now_us)
-        pairs = {
+        pairs: dict[bytes, object] = {
             record.id: body
             for group in (
                 self.scribe.tasks.awards(task), self.scribe.tasks.reopens(task),
@@ -296,6 +298,36 @@ def test_a_blob_result_is_fetched_before_it_is_accepted() -> None:
     assert desk.requester.blobs_wanted(task) == []
     assert desk.requester.blob_done(blob, "") == [task]
     desk.step(task, 0)
+    assert desk.state(task) is State.ACCEPTED
+
+
+def test_nobody_is_excluded_for_the_sake_of_one_who_is_gone() -> None:
+    desk = Desk()
+    desk.scribe.announce("a")
+    desk.scribe.announce("gone")
+    desk.unreachable.append(desk.scribe.author("gone"))
+    task = desk.post()
+    claim = desk.scribe.claim("a", task)
+    desk.step(task, 0)
+    desk.scribe.result("a", task, claim, Outcome.FAILED)
+    (reopen,) = desk.bodies(task, 0)
+    assert isinstance(reopen, Reopen)
+    assert reopen.excluded == ()
+
+
+def test_another_worker_with_the_same_content_is_another_chance_to_get_it() -> None:
+    desk = Desk()
+    desk.scribe.announce("a")
+    desk.scribe.announce("b")
+    task = desk.post()
+    blob = BlobRef(b"h" * 32, 1_000_000)
+    for name, missing in (("a", "no source"), ("b", "")):
+        claim = desk.scribe.claim(name, task)
+        desk.step(task, 0)
+        desk.scribe.write(name, Result(task, claim.id, Outcome.DONE, blob=blob))
+        assert desk.requester.blobs_wanted(task) == [(blob, claim.author)]
+        assert desk.requester.blob_done(blob, missing) == [task]
+        desk.step(task, 0)
     assert desk.state(task) is State.ACCEPTED
 
 
