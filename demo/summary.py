@@ -236,9 +236,9 @@ def _table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def _deeds(report: Report) -> Table:
-    table = _table("Who did what", "node", "done", "of it", "rejected", "lost", right=(
+    table = _table("Who did what", "node", "done", "rejected", "lost", "", right=(
         "done", "rejected", "lost"))
-    table.add_column("", style="dim")
+    table.add_column("done for")
     for stall in report.stalls:
         did = report.did.get(stall.name, Counter())
         rejected, lost = report.rejected[stall.name], report.lost[stall.name]
@@ -246,9 +246,10 @@ def _deeds(report: Report) -> Table:
             f"{count} {name.partition('.')[2]}" for name, count in sorted(did.items())
         )
         table.add_row(
-            stall.name, Text(str(did.total()), "bold"), of_it or "·",
+            stall.name, Text(str(did.total()), "bold"),
             Text(str(rejected or "·"), "red" if rejected else ""),
-            Text(str(lost or "·"), "yellow" if lost else ""), _note(report, stall.name),
+            Text(str(lost or "·"), "yellow" if lost else ""),
+            Text(_note(report, stall.name), "dim"), of_it or "·",
         )
     return table
 
