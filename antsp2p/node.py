@@ -407,9 +407,12 @@ class Node:
         change = self.claimant.update(task, self._now_us)
         if isinstance(change, Start):
             self._start(change.holding)
-        elif change is not None and change.holding.started:
+        elif change is not None:
             holding = change.holding
-            self._effects.append(StopWork(holding.agent, holding.claim.id, change.reason))
+            if holding.started:
+                self._effects.append(StopWork(holding.agent, holding.claim.id, change.reason))
+            # If the claim still holds, it is abandoned now, and the next look gives it back.
+            self._touched[task] = None
 
     def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
         """Give an own claim back; None where the claim is not there."""

@@ -191,9 +191,7 @@ class Claimant:
         """Holdings to name in a beat: those that hold and whose agent is alive."""
         return [
             holding for holding in self.holdings.values()
-            if holding.won_us is not None
-            and now_us - holding.reported_us
-            <= max(SILENT_LEASES * holding.lease_us, MIN_SILENCE_US)
+            if holding.won_us is not None and now_us < _silent_us(holding)
         ]
 
     def is_abandoned(self, task: bytes) -> bytes | None:
@@ -231,10 +229,15 @@ class Claimant:
         self._agenda.set_earliest(task, holding.claimed_us + STANDBY_US)
         return None
 
-    def _holds(self, holding: Holding, resolution: Resolution, now_us: int) -> Start | None:
+    def _holds(
+        self, holding: Holding, resolution: Resolution, now_us: int
+    ) -> Start | Stop | None:
         if holding.won_us is None:
             holding.won_us = now_us
         if holding.started:
+            if now_us >= _silent_us(holding):
+                return self._stop(holding, "the agent is silent")
+            self._agenda.set_earliest(holding.task, _silent_us(holding))
             return None
         offered = self._tasks.offer(holding.task)
         settle_us = 0 if offered is None else offered[1].settle_ms * 1_000
@@ -242,6 +245,7 @@ class Claimant:
         if resolution.settled or now_us >= start_us:
             holding.started = True
             holding.reported_us = now_us
+            self._agenda.set_earliest(holding.task, _silent_us(holding))
             return Start(holding)
         self._agenda.set_earliest(holding.task, start_us)
         return None
@@ -435,3 +439,8 @@ class Claimant:
 
     def _reopened(self, task: bytes) -> bool:
         return any(record.author == self._me for record, _ in self._tasks.reopens(task))
+
+
+def _silent_us(holding: Holding) -> int:
+    """From when on the agent counts as dead, unless it reports before."""
+    return holding.reported_us + max(SILENT_LEASES * holding.lease_us, MIN_SILENCE_US)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from antsp2p.coordination.body import Cancel, Claim, Reopen, ReopenReason
 from antsp2p.coordination.claimant import (
+    MIN_SILENCE_US,
     RANK_SLOT_US,
     SOLO_START_US,
     STANDBY_US,
@@ -229,6 +230,21 @@ def test_an_agent_that_reports_nothing_is_not_renewed() -> None:
     assert bench.claimant.renewable(60 * SECOND) == []
     assert bench.claimant.reported(holding.claim.id, 500, 60 * SECOND)
     assert bench.claimant.renewable(61 * SECOND) == [holding]
+
+
+def test_a_silent_agent_is_stopped_and_its_claim_abandoned() -> None:
+    bench = Bench()
+    task = bench.scribe.offer().id
+    holding = bench.take(task)
+    bench.scribe.award(task, holding.claim)
+    bench.look(task, 0)
+    silent_us = MIN_SILENCE_US
+    assert bench.claimant.wake_at is not None
+    assert bench.look(task, silent_us - 1) is None
+    bench.claimant.reported(holding.claim.id, 0, silent_us - 1)
+    assert bench.look(task, silent_us) is None
+    assert bench.look(task, 2 * silent_us - 1) == Stop(holding, "the agent is silent")
+    assert bench.claimant.is_abandoned(task) == holding.claim.id
 
 
 def test_what_an_agent_held_is_known_when_it_goes() -> None:
