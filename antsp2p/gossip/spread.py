@@ -101,6 +101,8 @@ class Spread:
     def flush(self) -> None:
         """Send the adverts of this turn."""
         for peer in self._peers.values():
+            if not peer.pending:
+                continue
             adverts = [
                 advert for advert in peer.pending.values()
                 if self._visible.seq(advert.author) >= advert.seq
