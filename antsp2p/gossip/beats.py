@@ -68,8 +68,11 @@ class Beats:
         self._keep(beat, now_us)
         self._flood(beat, None)
 
-    def receive(self, link: Link, wire: bytes, now_us: int) -> tuple[Beat | None, bool]:
-        """The beat if it is news, and whether a wrong signature was found."""
+    def receive(
+        self, link: Link, wire: bytes, now_us: int, *, is_mesh: bool
+    ) -> tuple[Beat | None, bool]:
+        """The beat if it is news, and whether a wrong signature was found. In a full mesh, what its
+        author told us it has told everybody."""
         try:
             beat = parse_beat(wire)
         except Malformed as malformed:
@@ -86,7 +89,8 @@ class Beats:
             self._drops["beat-signature"] += 1
             return None, True
         self._keep(beat, now_us)
-        self._flood(beat, link)
+        if not is_mesh or beat.author != link.author:
+            self._flood(beat, link)
         return beat, False
 
     def _refusal(self, beat: Beat) -> str:

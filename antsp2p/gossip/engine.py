@@ -41,6 +41,8 @@ from antsp2p.gossip.wire import (
     PeerAddress,
     Peers,
     Ping,
+    Range,
+    Want,
     encode_frame,
     frame_name,
     pack_host,
@@ -91,7 +93,7 @@ class Gossip:
             calls=Calls(room=self._busy_peers, ping=self._ping, share=self._share),
         )
         self._reader = Reader(
-            parts=self._parts, drops=self.drops, tell=self._tell,
+            parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
             bad_signature=self._bad_signature,
         )
         self._out: list[Output] = []
@@ -152,6 +154,7 @@ class Gossip:
             self._close(link, "timeout", now_us)
         self._parts.reconcile.due(now_us)
         self._parts.sharing.due(now_us)
+        self._parts.spread.due(now_us)
         if self._parts.view.wake_us <= now_us:
             self._dial(now_us)
         return self._end(now_us)
@@ -188,7 +191,7 @@ class Gossip:
         parts = self._parts
         times = (
             parts.pursuits.wake_us, parts.liveness.wake_us, parts.reconcile.wake_us,
-            parts.sharing.wake_us, parts.view.wake_us,
+            parts.sharing.wake_us, parts.view.wake_us, parts.spread.wake_us,
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -266,10 +269,15 @@ class Gossip:
         records = [record for record in fresh if record is not None]
         for record in records:
             self._parts.ages.hold(record.id, now_us)
-        if records:
+        links = self._parts.links.all()
+        if 0 < len(records) <= self._limits.pushed_records:
+            news = Want(0, (Range(self._me, first, upto_seq),))
+            for link in links:
+                self._parts.server.answer(link, (news,), (), now_us)
+        elif records:
             self._parts.spread.news(records, None)
-            for link in self._parts.links.all():
-                self._parts.liveness.active(link, now_us)
+        for link in links if records else ():
+            self._parts.liveness.active(link, now_us)
 
     # --- links -------------------------------------------------------------------------------
 

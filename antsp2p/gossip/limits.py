@@ -144,6 +144,18 @@ class Limits:
     ages_waiting: int = 4_096
     """Ages of records that wait above a gap."""
 
+    pushed_records: int = 4
+    """Own new records that go to all links as they are, instead of an advert: about one datagram.
+    It saves the way there and back where news begins; more at once is a burst for the pull."""
+    relay_hold_us: int = 50 * MILLISECOND_US
+    """In a full mesh the author itself has told everybody: a relay waits half to one and a half of
+    this, so that it repairs losses and adds no load."""
+    relays_heard: int = 2
+    """Relays of others after which the own one is left out (Trickle, RFC 6206)."""
+    mesh_check_us: int = 1 * SECOND_US
+    outsider_failures: int = 3
+    """Hellos in vain after which a known address no longer counts as a node outside the mesh."""
+
     # Serving.
     serve_window_bytes: int = 32 * 1024
     """Answer to one datagram of wants; the asker then asks on. It fits a socket's buffer."""

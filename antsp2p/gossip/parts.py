@@ -132,7 +132,7 @@ def build_parts(
     )
     spread = Spread(
         visible=visible, pursuits=pursuits, limits=limits, offer_proof=proofs.offer,
-        post=outbox.post,
+        post=outbox.post, rng=rng,
     )
     return Parts(
         visible=visible, ages=ages, outbox=outbox, liveness=liveness, pursuits=pursuits,

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
+    from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.link import Link
     from antsp2p.gossip.parts import Parts
     from antsp2p.records.log import Insertion
+    from antsp2p.records.record import Record
 
 _TOO_EARLY: Final = frozenset({"too-far", "waiting-full"})
 
@@ -49,11 +51,15 @@ class Reader:
         self,
         *,
         parts: Parts,
+        limits: Limits,
         drops: Counter[str],
         tell: Callable[[Output], None],
         bad_signature: Callable[[Link, int], None],
     ) -> None:
         self._parts = parts
+        self._limits = limits
+        self._is_mesh = False
+        self._mesh_until_us = -1
         self._drops = drops
         self._tell = tell
         self._bad_signature = bad_signature
@@ -111,7 +117,8 @@ class Reader:
                 self._compare(link, frame, now_us)
             case BeatFrame(wire):
                 self._parts.liveness.active(link, now_us)
-                beat, is_bad = self._parts.beats.receive(link, wire, now_us)
+                beat, is_bad = self._parts.beats.receive(
+                    link, wire, now_us, is_mesh=self.is_mesh(now_us))
                 if beat is not None:
                     self._tell(BeatLearned(beat))
                 if is_bad:
@@ -170,7 +177,9 @@ class Reader:
         """Tell what an insertion changed, pass it on, and ask for what it lacks."""
         if insertion.added or insertion.removed or insertion.convicted:
             self._tell(Learned(insertion, age_ms, link.author))
-        if insertion.added:
+        if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
+            self._parts.spread.hold(insertion.added, now_us)
+        elif insertion.added:
             self._parts.spread.news(insertion.added, link)
         if insertion.convicted is not None:
             self.convicted(insertion.convicted.author, link, now_us)
@@ -181,6 +190,20 @@ class Reader:
             self._parts.proofs.ask_sibling(link, insertion.sibling, now_us)
         if insertion.refused == "signature":
             self._bad_signature(link, now_us)
+
+    def _is_told_by_its_author(
+        self, added: tuple[Record, ...], link: Link, now_us: int
+    ) -> bool:
+        """Whether `added` came straight from its author, who is linked to everybody as we are."""
+        return added[0].author == link.author and self.is_mesh(now_us)
+
+    def is_mesh(self, now_us: int) -> bool:
+        """Whether all nodes known to be about are linked here; looked at now and then."""
+        if now_us >= self._mesh_until_us:
+            linked = {link.author for link in self._parts.links.all()}
+            self._is_mesh = self._parts.view.is_mesh(linked)
+            self._mesh_until_us = now_us + self._limits.mesh_check_us
+        return self._is_mesh
 
     def convicted(self, author: bytes, source: Link | None, now_us: int) -> None:
         """There is a new proof against `author`: tell all but `source`."""

@@ -1,8 +1,9 @@
 """Spread: telling links what is new here, and learning from them what is new there.
 
 Law: news is told at once and in batches, to those who are not known to have it; being told starts
-a pursuit. An eager tree replaces how news is told, and nothing else. What is in a record is not
-known here.
+a pursuit. In a full mesh, what its author told everybody is told again only late, and only where
+few others did. An eager tree replaces how news is told, and nothing else. What is in a record is
+not known here.
 """
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from antsp2p.gossip.wire import SHORT_ID_BYTES, Advert, Adverts, Frame, Range, W
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from random import Random
 
     from antsp2p.gossip.link import Link
     from antsp2p.gossip.pursuit import Pursuits
@@ -42,7 +44,11 @@ class Spread:
         limits: Limits,
         offer_proof: Callable[[Link, bytes, int], None],
         post: Callable[[Link, Frame], None],
+        rng: Random,
     ) -> None:
+        self._rng = rng
+        self._held: dict[bytes, list[int]] = {}
+        self._release_us: int | None = None
         self._visible = visible
         self._pursuits = pursuits
         self._limits = limits
@@ -70,6 +76,37 @@ class Spread:
                 for record in tops.values():
                     if peer.heads.get(record.author, 0) < record.seq:
                         self._tell(peer, record)
+
+    def hold(self, records: Iterable[Record], now_us: int) -> None:
+        """Records straight from their author in a full mesh: tell them late, if at all."""
+        for record in records:
+            if record.author in self._held or len(self._held) < self._limits.pursuits:
+                self._held[record.author] = [record.seq, 0]
+        if self._held and self._release_us is None:
+            hold_us = self._limits.relay_hold_us
+            self._release_us = now_us + hold_us // 2 + self._rng.randrange(hold_us)
+
+    @property
+    def wake_us(self) -> int | None:
+        """When `due` has something to do."""
+        return self._release_us
+
+    def due(self, now_us: int) -> None:
+        """Tell what was held back and not told by others meanwhile."""
+        if self._release_us is None or now_us < self._release_us:
+            return
+        self._release_us = None
+        held, self._held = self._held, {}
+        records = (self._visible.at(author, seq) for author, (seq, _) in held.items())
+        self.news([record for record in records if record is not None], None)
+
+    def _overheard(self, advert: Advert) -> None:
+        """Another relay told what we hold back."""
+        held = self._held.get(advert.author)
+        if held is not None and advert.seq >= held[0]:
+            held[1] += 1
+            if held[1] >= self._limits.relays_heard:
+                del self._held[advert.author]
 
     def tell(self, link: Link, author: bytes) -> None:
         """The peer lacks something of `author`: tell it what is here."""
@@ -117,6 +154,7 @@ class Spread:
         """The peer's news."""
         for advert in adverts:
             self.shown(link, advert.author, advert.seq)
+            self._overheard(advert)
             self.follow(link, advert.author, advert.seq, now_us)
             record = self._visible.at(advert.author, advert.seq)
             if record is not None and record.id[:SHORT_ID_BYTES] != advert.short_id:
@@ -146,5 +184,6 @@ class Spread:
         peers = self._peers.values()
         return {
             "peer-heads": max((len(peer.heads) for peer in peers), default=0),
+            "held": len(self._held),
             "suspected": max((len(peer.suspected) for peer in peers), default=0),
         }

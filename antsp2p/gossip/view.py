@@ -247,6 +247,14 @@ class View:
 
     # --- answering ---------------------------------------------------------------------------
 
+    def is_mesh(self, linked: Collection[bytes]) -> bool:
+        """Whether every author known to be about is among `linked`."""
+        return not any(
+            known.author and known.author not in linked
+            and known.failures <= self._limits.outsider_failures
+            for known in self._known.values()
+        )
+
     def addresses_of(self, author: bytes) -> list[Address]:
         """Where `author` was reached, then where others say it is."""
         found = [known for known in self._known.values() if known.author == author]
