@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import Address
 
 BOUNDS = {
-    "links": 40, "held": 1_024, "dials": 256, "banned": 256, "known": 256, "own": 16, "pursuits": 1_024,
+    "links": 40, "held": 1_024, "dials": 256, "banned": 256, "known": 256, "own": 16,
+    "pursuits": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
     "suspected": 256, "rounds": 40, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
