@@ -1,0 +1,262 @@
+"""Datagrams and frames: what they mean, and why they are dropped."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cbor2
+
+from antsp2p.gossip.limits import HELLO_BYTES, MAX_DATAGRAM_BYTES
+from antsp2p.gossip.wire import (
+    NO_HEAD,
+    NO_TOKEN,
+    PROOF,
+    RUN,
+    Advert,
+    Adverts,
+    BeatFrame,
+    Busy,
+    Bye,
+    Confirm,
+    Digest,
+    Entry,
+    Frame,
+    Gone,
+    Hello,
+    Line,
+    Part,
+    PeerAddress,
+    Peers,
+    Ping,
+    Pong,
+    Range,
+    Records,
+    Want,
+    WantIds,
+    WantProofs,
+    Welcome,
+    encode_frame,
+    frame_name,
+    hello_datagram,
+    join_frames,
+)
+from antsp2p.records.beat import sign_beat
+from antsp2p.records.encoding import MAX_UINT53
+from tests.vectors.common import (
+    NETWORK,
+    OTHER_NETWORK,
+    Case,
+    byte_string,
+    case,
+    chain,
+    identity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ME, PEER = identity("ada").author, identity("bob").author
+INSTANCE, PEER_INSTANCE = b"i" * 8, b"j" * 8
+TOKEN, NONCE, COOKIE = bytes(range(8)), b"\xa0" * 8, b"\xb0" * 8
+_ROOT = bytes(range(16))
+_ID = bytes(range(32))
+
+
+def _fields(frame: Frame) -> dict[str, Any]:
+    """A frame's fields by name; inner tuples as arrays."""
+    return {name: getattr(frame, name) for name in type(frame).__dataclass_fields__}
+
+
+def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
+    record = chain(1)[0]
+    beat = sign_beat(
+        identity("bob"), network=NETWORK, counter=1, head_seq=0, head=NO_HEAD, free_slots=1,
+        load=0, claims=[],
+    )
+    four = PeerAddress(PEER, bytes((192, 0, 2, 1)), 4_747)
+    six = PeerAddress(PEER, bytes.fromhex("20010db8000000000000000000000001"), 65_535)
+    low, high = sorted((ME, PEER))
+    yield "hello", "may I talk to you? its padding is empty here", Hello(
+        PEER, PEER_INSTANCE, NONCE, 3, b"")
+    yield "welcome", "nothing held of the caller's log", Welcome(
+        PEER, PEER_INSTANCE, COOKIE, 0, NO_HEAD, _ROOT)
+    yield "confirm", "three records held of the other's log", Confirm(
+        PEER, PEER_INSTANCE, NONCE, 3, _ID)
+    yield "busy", "an IPv4 and an IPv6 address to try", Busy((four, six))
+    yield "busy, no address", "nobody else is known", Busy(())
+    yield "gone", "no fields", Gone()
+    yield "bye, leaving", "reason 0", Bye(0)
+    yield "bye, a later reason", "read as other", Bye(255)
+    yield "ping", "a counter, a root, and how far the other's log is held", Ping(1, _ROOT, 3)
+    yield "pong", "the counter comes back", Pong(1, _ROOT, 0)
+    yield "peers", "where nodes were reached", Peers((four,))
+    yield "advert", "an author, its highest seq, the beginning of the id", Adverts(
+        (Advert(ME, 7, _ID[:8]),))
+    yield "19 adverts", "as many as there may be", Adverts(
+        tuple(Advert(PEER, seq, _ID[:8]) for seq in range(1, 20)))
+    yield "want", "two ranges, the second of one record", Want(
+        1, (Range(ME, 1, 1_024), Range(PEER, 5, 5)))
+    yield "want ids", "records by id", WantIds((_ID, bytes(32)))
+    yield "want proofs", "against an author", WantProofs((PEER,))
+    yield "records", "the last of an answer", Records(1, 1, (Entry(3, record.wire),))
+    yield "no records", "the end of an answer that has nothing", Records(1, 1, ())
+    yield "records unasked", "number 0", Records(0, 0, (Entry(0, record.wire),))
+    yield "an old record", "the largest age", Records(
+        2, 0, (Entry(MAX_UINT53, record.wire),))
+    yield "beat", "embedded as bytes", BeatFrame(beat.wire)
+    yield "proof part", "the first of two", Part(PROOF, PEER, _ID, 0, 0, 2, bytes(900))
+    yield "run part", "the last of two, shorter", Part(RUN, PEER, _ID, 17, 1, 2, b"\x01")
+    yield "digest, the whole", "no bounds, and nothing held", Digest(b"", b"", ())
+    yield "digest, first page", "up to the last author it names", Digest(
+        b"", high, (Line(low, 3, _ID, 0), Line(high, 0, NO_HEAD, 1)))
+    yield "digest, last page", "above a bound, to the end", Digest(
+        low, b"", (Line(high, 2, _ID, 3),))
+
+
+def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
+    small = bytes(32)
+    low, high = sorted((ME, PEER))
+    line = [high, 1, _ID, 0]
+    yield "not an array", "a map", {0: 4}, "frame"
+    yield "empty array", "a type at least", [], "frame"
+    yield "type as text", "an integer", ["gone"], "frame"
+    yield "type true", "true is not 1", [True], "frame"
+    yield "gone with a field", "it has none", [4, 0], "frame-length"
+    yield "bye without a reason", "one field", [5], "frame-length"
+    yield "bye 256", "one byte", [5, 256], "frame-field"
+    yield "ping, root of 15 bytes", "it has 16", [6, 1, bytes(15), 0], "frame-field"
+    yield "ping, counter -1", "0 at least", [6, -1, _ROOT, 0], "frame-field"
+    yield "ping, counter 2^53", "beyond what every language can hold", [6, 2**53, _ROOT, 0], (
+        "frame-field")
+    yield "ping, counter true", "true is not 1", [6, True, _ROOT, 0], "frame-field"
+    yield "welcome, author of small order", "not acceptable", [
+        1, small, INSTANCE, COOKIE, 0, NO_HEAD, _ROOT], "frame-author"
+    yield "welcome, cookie of 7 bytes", "it has 8", [
+        1, PEER, INSTANCE, bytes(7), 0, NO_HEAD, _ROOT], "frame-field"
+    yield "hello, links 256", "255 stands for all above", [
+        0, PEER, INSTANCE, NONCE, 256, b""], "frame-field"
+    yield "peers, host of 5 bytes", "4 or 16", [8, [[PEER, bytes(5), 1]]], "frame-field"
+    yield "peers, port 0", "nobody listens there", [8, [[PEER, bytes(4), 0]]], "frame-field"
+    yield "peers, port 65536", "two bytes", [8, [[PEER, bytes(4), 65_536]]], "frame-field"
+    yield "17 peers", "16 are the most", [8, [[PEER, bytes(4), 1]] * 17], "frame-array"
+    yield "no adverts", "one at least", [9, []], "frame-array"
+    yield "20 adverts", "19 are the most", [9, [[PEER, 1, bytes(8)]] * 20], "frame-array"
+    yield "advert of seq 0", "there is nothing to tell", [9, [[PEER, 0, bytes(8)]]], "frame-field"
+    yield "advert with a whole id", "eight bytes", [9, [[PEER, 1, _ID]]], "frame-field"
+    yield "advert of two items", "three", [9, [[PEER, 1]]], "frame-array"
+    yield "want from 0", "counting begins at 1", [10, 1, [[PEER, 0, 1]]], "frame-field"
+    yield "want backwards", "first above last", [10, 1, [[PEER, 2, 1]]], "frame-range"
+    yield "20 ranges", "19 are the most", [10, 1, [[PEER, 1, 1]] * 20], "frame-array"
+    yield "want of a bad key", "not acceptable", [10, 1, [[small, 1, 1]]], "frame-author"
+    yield "31 ids", "30 are the most", [11, [_ID] * 31], "frame-array"
+    yield "id of 31 bytes", "it has 32", [11, [bytes(31)]], "frame-field"
+    yield "proofs of nobody", "one at least", [12, []], "frame-array"
+    yield "records, last 2", "0 or 1", [13, 1, 2, []], "frame-field"
+    yield "records, an empty one", "one byte at least", [13, 1, 1, [[0, b""]]], "frame-field"
+    yield "records, 1,001 bytes", "1,000 are the most", [13, 1, 1, [[0, bytes(1_001)]]], (
+        "frame-field")
+    yield "nine records", "8 are the most", [13, 1, 1, [[0, b"\0"]] * 9], "frame-array"
+    yield "beat empty", "one byte at least", [14, b""], "frame-field"
+    yield "part of kind 2", "a proof or a run", [15, 2, PEER, _ID, 0, 0, 1, b"\0"], "frame-field"
+    yield "part 1 of 1", "counting begins at 0", [15, 0, PEER, _ID, 0, 1, 1, b"\0"], "frame-part"
+    yield "151 parts", "150 are the most", [15, 0, PEER, _ID, 0, 0, 151, b"\0"], "frame-field"
+    yield "part of 901 bytes", "900 are the most", [15, 0, PEER, _ID, 0, 0, 1, bytes(901)], (
+        "frame-field")
+    yield "part empty", "one byte at least", [15, 0, PEER, _ID, 0, 0, 1, b""], "frame-field"
+    yield "page bound of 31 bytes", "none, or 32", [16, bytes(31), b"", []], "frame-field"
+    yield "page of one author twice", "strictly ascending", [16, b"", b"", [line, line]], (
+        "frame-page")
+    yield "page not in order", "ascending", [16, b"", b"", [line, [low, *line[1:]]]], "frame-page"
+    yield "page below its bound", "above after", [16, high, b"", [line]], "frame-page"
+    yield "page above its bound", "up to upto", [16, b"", low, [line]], "frame-page"
+    yield "page of nothing", "after is below upto", [16, high, high, []], "frame-page"
+    yield "12 lines", "11 are the most", [16, b"", b"", [line] * 12], "frame-array"
+
+
+def frames() -> dict[str, list[Case]]:
+    """One frame each, alone in a datagram under the token 00 to 07."""
+    return {
+        "valid": [
+            case(name, why, datagram=join_frames(NETWORK, TOKEN, [encode_frame(frame)]),
+                 frame=frame_name(frame), fields=_fields(frame))
+            for name, why, frame in _valid_frames()
+        ],
+        "invalid": [
+            case(name, why, reason=reason, datagram=join_frames(
+                NETWORK, TOKEN, [cbor2.dumps(value, canonical=True)]))
+            for name, why, value, reason in _bad_frames()
+        ],
+    }
+
+
+# --- datagrams that come to a node without links -------------------------------------------------
+
+
+def _with(token: bytes, *frames_: Frame) -> bytes:
+    return join_frames(NETWORK, token, [encode_frame(frame) for frame in frames_])
+
+
+def _dropped() -> Iterable[tuple[str, str, bytes, str, str | None]]:
+    gone, ping = _with(TOKEN, Gone()), _with(TOKEN, Ping(1, _ROOT, 0))
+    head = gone[:28]
+    yield "nothing", "no bytes", b"", "size", None
+    yield "28 bytes", "a header alone", head, "size", None
+    yield "1,201 bytes", "one too many", head + byte_string(bytes(1_170)), "size", None
+    yield "an array of 3", "four items", b"\x83" + gone[1:], "datagram", None
+    yield "version 0", "there was none", gone[:1] + b"\0" + gone[2:], "version", None
+    yield "version 2", "not known here", gone[:1] + b"\2" + gone[2:], "version", None
+    yield "version in two bytes", "not how it is encoded", gone[:1] + b"\x18" + gone[2:], (
+        "datagram"), None
+    yield "network as text", "a byte string", gone[:2] + b"\x70" + gone[3:], "datagram", None
+    yield "token of 7 bytes", "it has 8", gone[:19] + b"\x47" + gone[20:], "datagram", None
+    yield "another network", "told apart from all else", join_frames(
+        OTHER_NETWORK, TOKEN, [encode_frame(Gone())]), "network", None
+    yield "cut off", "the last byte is missing", ping[:-1], "encoding", None
+    yield "a byte after", "one datagram, and then nothing", ping + b"\0", "not-deterministic", None
+    yield "frames in a map", "an array", head + b"\xa0", "datagram", None
+    yield "65 frames", "64 are the most", join_frames(
+        NETWORK, TOKEN, [encode_frame(Gone())] * 65), "datagram", None
+    yield "a frame with a float", "floats do not exist", head + b"\x81\x82\x06\xf9\x3c\x00", (
+        "value-kind"), None
+    yield "one frame malformed", "the whole datagram goes", join_frames(
+        NETWORK, TOKEN, [encode_frame(Gone()), b"\x81\x05"]), "frame-length", None
+    yield "no link", "answered with GONE under its token", ping, "unlinked", "gone"
+    yield "31 bytes", "never answered, so that nothing can echo", head + b"\x81\x81\x07", (
+        "frame-length"), None
+    yield "no frames", "nothing to answer", head + b"\x80", "unlinked", None
+    yield "gone", "of no link", gone, "token", None
+    yield "welcome unasked", "nobody was dialled", _with(
+        TOKEN, Welcome(PEER, PEER_INSTANCE, COOKIE, 0, NO_HEAD, _ROOT)), "token", None
+    yield "busy unasked", "nobody was dialled", _with(TOKEN, Busy(())), "token", None
+    yield "confirm with a guessed cookie", "only the owner of the address knows it", _with(
+        TOKEN, Confirm(PEER, PEER_INSTANCE, NONCE, 0, NO_HEAD)), "cookie", None
+    yield "confirm by the own key", "not oneself, and nobody else", _with(
+        TOKEN, Confirm(ME, PEER_INSTANCE, NONCE, 0, NO_HEAD)), "own-key", None
+    short = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(HELLO_BYTES - 94)))
+    yield "a short hello", f"{len(short)} bytes: the answer must not be larger", short, (
+        "hello-short"), None
+    yield "hello by the own key", "another machine has our key", hello_datagram(
+        NETWORK, Hello(ME, PEER_INSTANCE, NONCE, 0, b"")), "own-key", None
+    yield "hello by oneself", "the own address was dialled", hello_datagram(
+        NETWORK, Hello(ME, INSTANCE, NONCE, 0, b"")), "self", None
+    unknown = cbor2.dumps([99, "a later version"], canonical=True)
+    yield "an unknown frame alone", "skipped; then nothing is left, and there is no link", (
+        join_frames(NETWORK, TOKEN, [unknown])), "frame-unknown", "gone"
+
+
+def datagrams() -> dict[str, Any]:
+    """Datagrams to a node that has no links, and whose key is `me`."""
+    hello = hello_datagram(NETWORK, Hello(PEER, PEER_INSTANCE, NONCE, 0, b""))
+    large = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(MAX_DATAGRAM_BYTES - 94)))
+    return {
+        "me": ME.hex(), "instance": INSTANCE.hex(),
+        "answered": [
+            case("hello", "512 bytes; the answer is smaller", datagram=hello, reply="welcome",
+                 reply_token=NONCE),
+            case("a large hello", "more than 512 bytes will do", datagram=large, reply="welcome",
+                 reply_token=NONCE),
+        ],
+        "dropped": [
+            case(name, why, datagram=data, reason=reason, reply=reply)
+            for name, why, data, reason, reply in _dropped()
+        ],
+    }

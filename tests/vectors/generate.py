@@ -1,0 +1,69 @@
+"""`python -m tests.vectors.generate` writes the vectors: JSON that any language can read.
+
+Bytes are hex digits. Every case is one behaviour: a name, a line of why, the input, and what is
+expected. Where an expectation is a judgement (a reason, a holder, a rule), it is stated by hand in
+the modules beside this one; the tests hold the code to it.
+"""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.vectors import blobs, bodies, clocks, contests, datagrams, encodings, envelopes, logs
+from tests.vectors.common import NETWORK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FOLDER: Final = Path(__file__).parent
+
+_FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
+    ("encoding", "Deterministic CBOR: values in diagnostic notation with their bytes, and bytes "
+     "that are refused. Section 2 of protocol.md.", encodings.cases),
+    ("keys", "Public keys and signatures. The edge cases of verification stand in "
+     "tests/records/ed25519_speccheck.json. Section 3.", envelopes.keys),
+    ("records", "Records by their envelope: parsed, or dropped with a reason. `signed`: whether "
+     "the record's own signature verifies. Section 4.", envelopes.records),
+    ("bodies", "Bodies, as the CBOR of the map alone: the meaning with defaults filled in and the "
+     "ids named, or the fault that makes the record void. Section 8.", bodies.cases),
+    ("beats", "Beats: parsed, or dropped with a reason. Section 9.", envelopes.beats),
+    ("logs", "Offers of runs and proofs to one set, in order, and what each changed; then the "
+     "set, its leaves and its root. Sections 5 to 7.", logs.stories),
+    ("proofs", "Fork proofs: parsed, or malformed. `convicts`: whether both tops are signed and "
+     "the network is this one; `unknown`: ids at seq whose records are not in it. Section 6.",
+     logs.proofs),
+    ("clocks", "`derived`: the clock of records within one task, joined with their authors' own "
+     "records of the task below. `orders`: two clocks compared and joined. Section 10.",
+     clocks.clocks),
+    ("contests", "A set of records, who is convicted, and what follows for one task; null where "
+     "the offer is not in the set. The order of the records does not matter. Section 11.",
+     contests.cases),
+    ("hashes", "The tie-break, hashes of content, and network ids of names. Sections 11, 3 and "
+     "22.", clocks.hashes),
+    ("frames", "Frames, each alone in a datagram: the fields, or why the datagram is dropped. "
+     "Section 16.", datagrams.frames),
+    ("datagrams", "Datagrams to a node without links that has dialled nobody: what it answers, "
+     "and under which reason it counts a drop. Section 17.", datagrams.datagrams),
+    ("blobs", "Requests to a holder of one blob, and every byte that comes back before the stream "
+     "ends; a refused one gets none. Section 23.", blobs.cases),
+)
+
+
+def files() -> dict[str, str]:
+    """The text of every file by its name."""
+    return {
+        f"{name}.json": json.dumps(
+            {"about": about, "network": NETWORK.hex(), **make()}, ensure_ascii=False, indent=1,
+        ) + "\n"
+        for name, about, make in _FILES
+    }
+
+
+def main() -> None:
+    for name, text in files().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
