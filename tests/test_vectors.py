@@ -1,0 +1,384 @@
+"""The vectors: the files are what the script writes, and the code does what they say."""
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from dataclasses import fields
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trio.testing
+
+from antsp2p.coordination.body import BlobRef, RecordType, named_ids, read_body
+from antsp2p.coordination.body import content_hash as sha256
+from antsp2p.coordination.resolver import tie_break
+from antsp2p.coordination.tasks import TaskFold
+from antsp2p.gossip.engine import Gossip, Send
+from antsp2p.gossip.wire import frame_name, split_frames, split_header
+from antsp2p.records import keys
+from antsp2p.records.beat import parse_beat
+from antsp2p.records.clock import compare, join
+from antsp2p.records.encoding import Malformed, decode, encode
+from antsp2p.records.fork import encode_proof, parse_proof, verify_proof
+from antsp2p.records.keys import Identity
+from antsp2p.records.log import LogSet
+from antsp2p.records.record import MAX_RECORD_BYTES, Record, parse_record
+from antsp2p.runtime.blobs import BlobServer, BlobStore
+from antsp2p.runtime.home import HomeError, network_id
+from tests.vectors import generate
+from tests.vectors.common import NETWORK, diagnostic, verify, written
+from tests.vectors.logs import told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+_FILES = generate.files()
+
+
+def load(name: str) -> Any:
+    return json.loads((generate.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def each(file: str, *groups: str) -> pytest.MarkDecorator:
+    """The test runs once for every case of these groups of a file (default: all of them)."""
+    content = load(file)
+    found = [
+        pytest.param(case, id=f"{group}: {case['name']}")
+        for group, cases in content.items() if isinstance(cases, list)
+        if not groups or group in groups
+        for case in cases
+    ]
+    return pytest.mark.parametrize("case", found)
+
+
+def reason_of(read: Callable[[bytes], object], data: bytes) -> str:
+    with pytest.raises(Malformed) as caught:
+        read(data)
+    return caught.value.reason
+
+
+def unhex(case: dict[str, Any], key: str) -> bytes:
+    return bytes.fromhex(case[key])
+
+
+# --- the files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(_FILES))
+def test_files_are_what_the_script_writes(name: str) -> None:
+    here = (generate.FOLDER / name).read_text(encoding="utf-8")
+    assert here == _FILES[name], "run: python -m tests.vectors.generate"
+
+
+def test_no_other_files_and_not_too_large() -> None:
+    found = {path.name: path.stat().st_size for path in generate.FOLDER.glob("*.json")}
+    assert found.keys() == _FILES.keys()
+    assert sum(found.values()) < 650_000
+
+
+@pytest.mark.parametrize("name", sorted(_FILES))
+def test_names_are_unique_and_reasons_given(name: str) -> None:
+    for group, cases in json.loads(_FILES[name]).items():
+        if isinstance(cases, list):
+            names = [case["name"] for case in cases]
+            assert len(set(names)) == len(names), group
+            assert all(case["why"] and "\n" not in case["why"] for case in cases), group
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+@each("encoding", "valid")
+def test_valid_encoding(case: dict[str, Any]) -> None:
+    value = decode(unhex(case, "bytes"), MAX_RECORD_BYTES)
+    assert diagnostic(value) == case["value"]
+    assert encode(value).hex() == case["bytes"]
+
+
+@each("encoding", "invalid")
+def test_invalid_encoding(case: dict[str, Any]) -> None:
+    reason = reason_of(lambda data: decode(data, MAX_RECORD_BYTES), unhex(case, "bytes"))
+    assert reason == case["reason"]
+
+
+@each("keys", "public_keys")
+def test_public_keys(case: dict[str, Any]) -> None:
+    assert keys.is_acceptable_public_key(unhex(case, "public_key")) is case["acceptable"]
+
+
+@each("keys", "signatures")
+def test_signatures(case: dict[str, Any]) -> None:
+    signer = Identity.from_seed(unhex(case, "seed"))
+    message, signature = unhex(case, "message"), unhex(case, "signature")
+    assert signer.author.hex() == case["public_key"]
+    assert signer.sign(message) == signature
+    assert keys.verify(signer.author, signature, message)
+
+
+@each("records", "valid")
+def test_valid_records(case: dict[str, Any]) -> None:
+    record = parse_record(unhex(case, "wire"))
+    for name in ("id", "network", "author", "seq", "prev", "refs", "type", "claimed_ms"):
+        assert written(getattr(record, name)) == case[name], name
+    assert record.verifies(keys.verify) is case["signed"]
+    assert record.wire.hex() == case["wire"]
+
+
+@each("records", "invalid")
+def test_invalid_records(case: dict[str, Any]) -> None:
+    assert reason_of(parse_record, unhex(case, "wire")) == case["reason"]
+
+
+@each("bodies", "meant")
+def test_meant_bodies(case: dict[str, Any]) -> None:
+    values = decode(unhex(case, "body"), MAX_RECORD_BYTES)
+    body, _ = read_body(case["type"], values)
+    assert body is not None
+    meaning = {field.name: getattr(body, field.name) for field in fields(body)}
+    for name, value in meaning.items():
+        if isinstance(value, BlobRef):
+            meaning[name] = [value.hash, value.size]
+    assert written(meaning) == case["fields"]
+    assert written(named_ids(body)) == case["named_ids"]
+    assert RecordType(case["type"]).name.lower() == case["kind"]
+
+
+@each("bodies", "void")
+def test_void_bodies(case: dict[str, Any]) -> None:
+    body, fault = read_body(case["type"], decode(unhex(case, "body"), MAX_RECORD_BYTES))
+    assert body is None
+    assert fault == case["fault"]
+
+
+@each("beats", "valid")
+def test_valid_beats(case: dict[str, Any]) -> None:
+    beat = parse_beat(unhex(case, "wire"))
+    for name in ("network", "author", "counter", "head_seq", "head", "free_slots", "load"):
+        assert written(getattr(beat, name)) == case[name], name
+    assert written(beat.claims) == case["claims"]
+    assert beat.verifies(keys.verify) is case["signed"]
+    assert beat.wire.hex() == case["wire"]
+
+
+@each("beats", "invalid")
+def test_invalid_beats(case: dict[str, Any]) -> None:
+    assert reason_of(parse_beat, unhex(case, "wire")) == case["reason"]
+
+
+@each("logs")
+def test_logs(case: dict[str, Any]) -> None:
+    table = {name: parse_record(bytes.fromhex(wire)) for name, wire in case["records"].items()}
+    logs = LogSet(NETWORK, verify)
+    for step in case["steps"]:
+        if "proof" in step:
+            change = logs.convict(parse_proof(unhex(step, "proof")))
+        else:
+            change = logs.insert([table[name] for name in step["run"]])
+        found = written(told(change, table))
+        assert found == {name: step[name] for name in found}
+    by_wire = {wire: name for name, wire in case["records"].items()}
+    assert [by_wire[record.wire.hex()] for record in logs.records()] == case["set"]
+    assert [leaf.wire.hex() for leaf in logs.leaves()] == case["leaves"]
+    assert logs.root().hex() == case["root"]
+
+
+@each("proofs", "valid")
+def test_valid_proofs(case: dict[str, Any]) -> None:
+    proof = parse_proof(unhex(case, "wire"))
+    assert encode_proof(proof).hex() == case["wire"]
+    assert (proof.author.hex(), proof.seq, proof.id.hex()) == (
+        case["author"], case["seq"], case["id"])
+    assert verify_proof(proof, NETWORK, keys.verify) is case["convicts"]
+    assert proof.is_lowest is case["lowest"]
+    assert written(proof.unknown) == case["unknown"]
+
+
+@each("proofs", "invalid")
+def test_invalid_proofs(case: dict[str, Any]) -> None:
+    assert reason_of(parse_proof, unhex(case, "wire")) == case["reason"]
+
+
+# --- coordination --------------------------------------------------------------------------------
+
+
+def parsed(case: dict[str, Any]) -> list[Record]:
+    return [parse_record(bytes.fromhex(wire)) for wire in case["records"]]
+
+
+def orders(records: list[Record]) -> Iterator[list[Record]]:
+    """Some orders of arrival: as written, backwards, by id, and two at random."""
+    yield records
+    yield records[::-1]
+    yield sorted(records, key=lambda record: record.id)
+    for seed in range(2):
+        yield Random(seed).sample(records, len(records))
+
+
+@each("contests")
+def test_contests(case: dict[str, Any]) -> None:
+    task = unhex(case, "task")
+    assert all(record.verifies(verify) for record in parsed(case))
+    for records in orders(parsed(case)):
+        fold = TaskFold()
+        for author in case["convicted"]:
+            fold.convict(bytes.fromhex(author))
+        for record in records:
+            fold.add(record)
+        found = fold.resolve(task)
+        expected = case["expected"]
+        if expected is None or found is None:
+            assert expected is found
+            continue
+        assert written({
+            "state": str(found.state), "epoch": found.epoch,
+            "holder": None if found.holder is None else found.holder.id,
+            "rule": str(found.rule), "settled": found.settled, "alias_of": found.alias_of,
+        }) == expected
+
+
+@each("clocks", "derived")
+def test_derived_clocks(case: dict[str, Any]) -> None:
+    for records in orders(parsed(case)):
+        fold = TaskFold()
+        for record in records:
+            fold.add(record)
+        for expected in case["clocks"]:
+            clock = fold.clock(unhex(case, "task"), unhex(expected, "record"))
+            assert {author.hex(): seq for author, seq in clock.items()} == expected["clock"]
+
+
+@each("clocks", "orders")
+def test_orders_of_clocks(case: dict[str, Any]) -> None:
+    left, right = (
+        {bytes.fromhex(author): seq for author, seq in case[side].items()}
+        for side in ("left", "right")
+    )
+    assert compare(left, right).value == case["order"]
+    for joined in (join(left, right), join(right, left)):
+        assert {author.hex(): seq for author, seq in joined.items()} == case["joined"]
+
+
+@each("hashes", "tie_breaks")
+def test_tie_breaks(case: dict[str, Any]) -> None:
+    found = tie_break(unhex(case, "task"), case["epoch"], unhex(case, "author"))
+    assert found.hex() == case["hash"]
+
+
+@each("hashes", "contents")
+def test_hashes_of_content(case: dict[str, Any]) -> None:
+    assert sha256(unhex(case, "content")).hex() == case["hash"]
+
+
+@each("hashes", "network_names")
+def test_network_names(case: dict[str, Any]) -> None:
+    assert network_id(case["network_name"]).hex() == case["network"]
+
+
+@each("hashes", "bad_network_names")
+def test_bad_network_names(case: dict[str, Any]) -> None:
+    with pytest.raises(HomeError, match="1 to 64 bytes"):
+        network_id(case["network_name"])
+
+
+# --- on the wire ---------------------------------------------------------------------------------
+
+
+def a_gossip() -> Gossip:
+    about = load("datagrams")
+    me = unhex(about, "me")
+    return Gossip(
+        logs=LogSet(NETWORK, verify), network=NETWORK, me=me, instance=unhex(about, "instance"),
+        rng=Random(1), now_us=0, verify=verify,
+    )
+
+
+@each("frames", "valid")
+def test_valid_frames(case: dict[str, Any]) -> None:
+    data = unhex(case, "datagram")
+    split_header(data, NETWORK)
+    (frame,), unknown = split_frames(data)
+    assert unknown == 0
+    assert frame_name(frame) == case["frame"]
+    meaning = {field.name: getattr(frame, field.name) for field in fields(frame)}
+    assert written(meaning) == case["fields"]
+
+
+@each("frames", "invalid")
+def test_invalid_frames(case: dict[str, Any]) -> None:
+    gossip = a_gossip()
+    assert gossip.receive(("192.0.2.1", 4_747), unhex(case, "datagram"), 0) == []
+    assert gossip.drops == {case["reason"]: 1}
+
+
+@each("datagrams", "answered")
+def test_answered_datagrams(case: dict[str, Any]) -> None:
+    data = unhex(case, "datagram")
+    (send,) = a_gossip().receive(("192.0.2.1", 4_747), data, 0)
+    assert isinstance(send, Send)
+    assert len(send.data) <= len(data)
+    assert split_header(send.data, NETWORK) == unhex(case, "reply_token")
+    (frame,), _ = split_frames(send.data)
+    assert frame_name(frame) == case["reply"]
+
+
+@each("datagrams", "dropped")
+def test_dropped_datagrams(case: dict[str, Any]) -> None:
+    data = unhex(case, "datagram")
+    gossip = a_gossip()
+    out = gossip.receive(("192.0.2.1", 4_747), data, 0)
+    assert gossip.drops[case["reason"]] == 1
+    if case["reply"] is None:
+        assert not [output for output in out if isinstance(output, Send)]
+        return
+    (send,) = out
+    assert isinstance(send, Send)
+    assert split_header(send.data, NETWORK) == split_header(data, NETWORK)
+    (frame,), _ = split_frames(send.data)
+    assert frame_name(frame) == case["reply"]
+
+
+# --- blobs ---------------------------------------------------------------------------------------
+
+
+async def ask(server: BlobServer, request: bytes) -> bytes:
+    """All that a holder gives for `request`, after which the asker is silent."""
+    answer = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, [listener])
+            # A holder that has read enough closes, whatever else was sent.
+            with contextlib.suppress(trio.BrokenResourceError):
+                async with await trio.open_tcp_stream(*listener.getsockname()) as stream:
+                    await stream.send_all(request)
+                    await stream.send_eof()
+                    async for chunk in stream:
+                        answer += chunk
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    return bytes(answer)
+
+
+def a_server(folder: Path) -> BlobServer:
+    store = BlobStore(folder)
+    store.put(unhex(load("blobs"), "content"))
+    return BlobServer(store, NETWORK)
+
+
+@each("blobs", "answered")
+async def test_answered_blob_requests(case: dict[str, Any], tmp_path: Path) -> None:
+    server = a_server(tmp_path)
+    assert (await ask(server, unhex(case, "request"))).hex() == case["answer"]
+    assert not server.drops
+
+
+@each("blobs", "refused")
+async def test_refused_blob_requests(case: dict[str, Any], tmp_path: Path) -> None:
+    server = a_server(tmp_path)
+    assert await ask(server, unhex(case, "request")) == b""
+    assert server.drops == {f"blob-{case['reason']}": 1}
