@@ -5,9 +5,8 @@ runs out is not known here.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
 from antsp2p.records.keys import (
@@ -18,6 +17,9 @@ from antsp2p.records.keys import (
     is_acceptable_public_key,
 )
 from antsp2p.records.record import ID_BYTES, NETWORK_BYTES, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BEAT_DOMAIN: Final = b"antsp2p/1/beat\0"
 MAX_BEAT_BYTES: Final = 1_000

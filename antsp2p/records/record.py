@@ -7,9 +7,8 @@ not known here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
 from antsp2p.records.keys import (
@@ -19,6 +18,9 @@ from antsp2p.records.keys import (
     Verify,
     is_acceptable_public_key,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 1_000
