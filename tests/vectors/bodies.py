@@ -33,6 +33,8 @@ _VALID: tuple[_Entry, ...] = (
         **{key: value for key, value in _OFFER.items() if key != 5}, 6: [bytes(32), 16_777_216]}),
     ("offer, longest times", "a day, a minute, a thousand attempts", 2, {
         **_OFFER, 2: 86_400_000, 3: 60_000, 4: 1_000}),
+    ("offer, media type without a space", "the space after a semicolon may be missing", 2, {
+        **_OFFER, 7: "text/plain;charset=utf-8"}),
     ("claim", "a task and an epoch", 3, {0: _A, 1: 0}),
     ("claim, largest epoch", "2^53 - 1", 3, {0: _A, 1: MAX_UINT53}),
     ("claim with remarks", "unknown keys from 16 on are ignored", 3, {
@@ -103,6 +105,14 @@ _VOID: tuple[tuple[str, str, int, dict[int, Any], str], ...] = (
      "media_type"),
     ("media type with a newline", "it ends up in headers", 2,
      _changed(_OFFER, 7, "text/plain\n"), "media_type"),
+    ("media type with a space", "only after a semicolon", 2, _changed(_OFFER, 7, "text plain"),
+     "media_type"),
+    ("media type ending in a space", "something follows", 2, _changed(_OFFER, 7, "text/plain; "),
+     "media_type"),
+    ("media type beginning with a semicolon and a space", "something stands before", 2,
+     _changed(_OFFER, 7, "; a"), "media_type"),
+    ("media type of semicolons", "judged in linear time, whatever the text", 2,
+     _changed(_OFFER, 7, ";" * 99 + "\x7f"), "media_type"),
     ("timeout above 30 days", "2,592,000,000 at most", 2, _changed(_OFFER, 8, 2_592_000_001),
      "timeout_ms"),
     ("review 0", "0 is not false", 2, _changed(_OFFER, 9, 0), "review"),
