@@ -34,6 +34,7 @@ from antsp2p.events import (
     ServeCapability,
     WithdrawAgent,
 )
+from antsp2p.own_log import AUTHORS_FULL
 from antsp2p.records.encoding import Malformed
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Commands:
             return Answer(command.request, self._run(command, now_us))
         except Refused as refused:
             return Answer(command.request, refusal=str(refused))
+        except UnicodeEncodeError:
+            return Answer(command.request, refusal="a text of this command is not valid Unicode")
 
     def _run(self, command: Command, now_us: int) -> Mapping[str, Any]:
         match command:
@@ -113,6 +116,8 @@ class Commands:
         try:
             return self._node.append(Draft(body))
         except Malformed as error:
+            if error.reason == AUTHORS_FULL:
+                raise Refused("this network has no place for one more node") from error
             raise Refused(
                 "this does not fit one record: shorten the texts or pass the content as a blob"
             ) from error
@@ -179,15 +184,17 @@ class Commands:
             raise Refused(f"this node serves {MAX_AGENTS} agents already; stop one first")
         if command.slots < 1:
             raise Refused("slots must be at least 1")
-        self._details[command.capability] = command
         slots = claimant.served_slots(command.capability) + command.slots
-        self._announce(command.capability, slots)
+        self._announce(command.capability, slots, command)
+        self._details[command.capability] = command
         claimant.serve(command.agent, command.capability, command.slots)
         return {"agent": command.agent}
 
-    def _announce(self, capability: str, slots: int) -> None:
+    def _announce(
+        self, capability: str, slots: int, detail: ServeCapability | None = None
+    ) -> None:
         """Announce unless the latest announcement says the same already."""
-        detail = self._details.get(capability)
+        detail = detail or self._details.get(capability)
         latest = self._node.capabilities.latest(self._node.author, capability)
         if slots:
             body = Announce(
@@ -250,6 +257,10 @@ class Commands:
         if self._stale():
             self.wake_at = now_us + STALE_ANNOUNCE_US
 
+    def renamed(self, ids: Mapping[bytes, bytes]) -> None:
+        """Records were signed anew, old id -> new id: a key means the new offer from now on."""
+        self._keys = {key: ids.get(task, task) for key, task in self._keys.items()}
+
     def _remember_key(self, record: Record, offer: Offer) -> None:
         if offer.idempotency_key:
             self._keys.setdefault(offer.idempotency_key, record.id)
@@ -271,9 +282,9 @@ class Commands:
 
 def _clip(text: str) -> str:
     """The beginning of `text`, at most 300 bytes, cut between characters."""
-    return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+    return text.encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 def _clip_front(text: str) -> str:
     """The end of `text`, where an error says what happened."""
-    return text.encode()[-MAX_TEXT_BYTES:].decode(errors="ignore")
+    return text.encode(errors="replace")[-MAX_TEXT_BYTES:].decode(errors="ignore")

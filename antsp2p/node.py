@@ -40,6 +40,7 @@ from antsp2p.events import (
     SendDatagram,
     StartWork,
     StopWork,
+    WithdrawAgent,
     Woke,
 )
 from antsp2p.gossip.engine import (
@@ -70,9 +71,10 @@ STALL_US: Final = 1_000_000
 MAX_BEATS: Final = 10_000
 """Latest beats kept, one an author; the gossip bounds authors likewise."""
 MAX_DRAFTS_PER_LOOK: Final = 8
-"""More drafts than this for one task in one look would be a rule that never rests."""
-MAX_LOOKS: Final = 100_000
-"""Looks at tasks within one event; a conviction may touch every task there is."""
+"""Drafts for one task in one look. Records of others can call for more: then it rests a while."""
+MAX_LOOKS: Final = 2_000
+"""Looks at tasks within one event, about 0.2 s. A start or a conviction may touch every task there
+is; what is left is looked at by the next `Woke`, which is due at once."""
 MAX_ROUNDS: Final = 4
 """Rounds of deadlines within one event; what is left is served at once by the next `Woke`."""
 MAX_BLOB_SOURCES: Final = 8
@@ -131,6 +133,7 @@ class Node:
         self._commands = Commands(self)
         self._effects: list[Effect] = []
         self._touched: dict[bytes, None] = {}
+        self._looks_left = MAX_LOOKS
         self._told: dict[bytes, tuple[Any, ...]] = {}
         self._waiting: list[tuple[int, Answer]] = []
         self._fetching: dict[bytes, BlobRef] = {}
@@ -158,6 +161,8 @@ class Node:
         return self._wake_at
 
     def _earliest(self) -> int | None:
+        if self._touched:
+            return self._now_us
         deadlines = (
             self.gossip.wake_at, self.requester.wake_at, self.claimant.wake_at,
             self._own.confirm_at, self._pulse.wake_at, self._commands.wake_at,
@@ -171,6 +176,7 @@ class Node:
         self._now_us = now_us = max(now_us, self._now_us)
         if self._expected_us is not None and now_us - self._expected_us > STALL_US:
             self._leases.restart_all()
+        self._looks_left = MAX_LOOKS
         match event:
             case DatagramReceived(address=address, data=data):
                 if self.gossip.is_linked(address):
@@ -206,7 +212,9 @@ class Node:
         return any(due is not None and due <= self._now_us for due in dues)
 
     def _command(self, command: Command) -> None:
-        if self._own.is_convicted or self._own.is_full:
+        # An agent that has gone must be let go, however much waits.
+        is_full = self._own.is_full and not isinstance(command, WithdrawAgent)
+        if self._own.is_convicted or is_full:
             self._effects.append(Answer(command.request, refusal=self._own.why_not))
             return
         answer = self._commands.run(command, self._now_us)
@@ -332,7 +340,10 @@ class Node:
                 self._own.recovered(self._now_us)
 
     def _beat_learned(self, beat: Beat) -> None:
-        if beat.author in self.beats or len(self.beats) < MAX_BEATS:
+        latest = self.beats.get(beat.author)
+        if latest is not None and beat.counter <= latest.counter:
+            return  # Gossip forgets sooner than we do: an old beat must not renew a lease.
+        if latest is not None or len(self.beats) < MAX_BEATS:
             self.beats[beat.author] = beat
         self._leases.renewed(beat.author, tuple(seq for seq, _ in beat.claims))
 
@@ -345,6 +356,8 @@ class Node:
         for task in self.claimant.take_due(now_us):
             self._touched[task] = None
             self._settle()
+            if task in self._touched:
+                self._look(task)
             self._take_turn(task)
         if self._own.may_confirm(now_us):
             self._confirm()
@@ -368,21 +381,20 @@ class Node:
             self.claimant.claimed(record, self._now_us)
 
     def _settle(self) -> None:
-        """Look at every touched task until nothing more follows."""
-        for _ in range(MAX_LOOKS):
+        """Look at touched tasks until nothing more follows, or this event has had its share."""
+        while self._looks_left > 0:
+            self._looks_left -= 1
             if self._touched:
-                task = next(iter(self._touched))
-                del self._touched[task]
-                self._look(task)
+                self._look(next(iter(self._touched)))
                 continue
             freed = self.claimant.freed(self._now_us)
             if not freed:
                 return
             for task in freed:
                 self._claim(task)
-        assert not self._touched, "the rules did not come to rest"
 
     def _look(self, task: bytes) -> None:
+        self._touched.pop(task, None)
         now_us = self._now_us
         self.ledger.update(task, self.tasks)
         for _ in range(MAX_DRAFTS_PER_LOOK):
@@ -394,7 +406,7 @@ class Node:
             self.append(draft)
             self.ledger.update(task, self.tasks)
         else:
-            raise AssertionError("the requester's rules did not come to rest")
+            self.requester.rest(task, now_us)
         self._fetch_results(task)
         self.claimant.touched(task, now_us)
         self._work(task)
@@ -449,14 +461,14 @@ class Node:
             link.author == author for link in self.gossip.links())
 
     def _fetch_results(self, task: bytes) -> None:
-        for blob, worker in self.requester.blobs_wanted(task):
+        for blob, worker in self.requester.blobs_wanted(task, self._now_us):
             if blob.hash not in self._fetching:
                 self._fetching[blob.hash] = blob
                 self._effects.append(FetchBlob(blob, self.blob_sources(worker)))
 
     def _blob_done(self, blob: BlobRef, missing_because: str) -> None:
         self._fetching.pop(blob.hash, None)
-        for task in self.requester.blob_done(blob, missing_because):
+        for task in self.requester.blob_done(blob, missing_because, self._now_us):
             self._touched[task] = None
 
     def _tell(self, task: bytes) -> None:
@@ -500,6 +512,7 @@ class Node:
         for old, _ in pairs:
             self.requester.forget(old.id)
             self._unfold(old)
+        self._commands.renamed({old.id: new.id for old, new in pairs})
         for old, new in pairs:
             self._fold(new)
             self._adopt(new, 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.coordination.body import OFFER_AFTER_KEY, RecordType, body_map
+from antsp2p.records.encoding import Malformed
 from antsp2p.records.record import MAX_REFS, NO_PREV, Record, sign_record
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIRM_GRACE_US: Final = 500_000
 """After the first peer that knows no more than we do, others get this long to know better."""
+AUTHORS_FULL: Final = "authors-full"
 MAX_HELD: Final = 10_000
 """Records signed before the head is confirmed; a node alone for longer refuses commands."""
 
@@ -72,7 +74,8 @@ class OwnLog:
         return (0, NO_PREV) if head is None else (head.seq, head.id)
 
     def sign(self, draft: Draft, now_us: int) -> Record:
-        """The next record. Raises `Malformed` where the draft does not fit a record."""
+        """The next record. Raises `Malformed` where the draft does not fit a record, or the log set
+        has no place for one more author."""
         seq, prev = self.head
         record = sign_record(
             self._identity, network=self._network, seq=seq + 1, prev=prev,
@@ -94,6 +97,8 @@ class OwnLog:
     def _place(self, record: Record) -> None:
         if self.confirmed:
             insertion = self._logs.insert([record])
+            if insertion.refused == AUTHORS_FULL:
+                raise Malformed(AUTHORS_FULL)
             assert insertion.added, f"own record refused: {insertion.refused}"
         else:
             self.held.append(record)
@@ -133,6 +138,8 @@ class OwnLog:
     def may_confirm(self, now_us: int) -> bool:
         """Whether the wait is over. A higher head that a peer reported but cannot show within the
         grace does not count."""
+        if self.is_convicted:
+            self.confirm_at = None  # It signs no more, so there is nothing to let go.
         return not self.confirmed and self.confirm_at is not None and now_us >= self.confirm_at
 
     def confirm(self, now_us: int) -> list[tuple[Record, Record]]:

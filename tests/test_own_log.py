@@ -121,3 +121,18 @@ def test_a_convicted_key_signs_no_more() -> None:
     logs.insert([twin.sign(Draft(Offer("other", 1_000, 0, 1, input=b"")), 0)])
     assert own.is_convicted
     assert "new home" in own.why_not
+
+
+def test_a_key_convicted_while_records_are_held_lets_nothing_go() -> None:
+    own, logs = own_log(fresh=False)
+    own.sign(Draft(OFFER), 0)
+    own.head_reported(0, bytes(32), 0)
+    first, second = (
+        own_log(fresh=True)[0].sign(Draft(Offer(name, 1_000, 0, 1, input=b"")), 0)
+        for name in ("one", "two")
+    )
+    logs.insert([first])
+    logs.insert([second])
+    assert own.is_convicted
+    assert not own.may_confirm(10 * CONFIRM_GRACE_US)
+    assert own.confirm_at is None

@@ -42,7 +42,9 @@ FIRST_IGNORED_KEY: Final = 16
 OFFER_AFTER_KEY: Final = 12
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*\Z")
-_MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(; ?[\x21-\x7e]+)*\Z")
+# Visible ASCII, with a space only after a `;` that something stands before. A text matches in one
+# way alone: a pattern that backtracks would let one record stop every node for good.
+_MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(?:(?<=[\x21-\x7e];) [\x21-\x7e]+)*\Z")
 
 
 class RecordType(IntEnum):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RANK_SLOT_US: Final = 40_000
 """How long each rank waits: a claim reaches everybody on a LAN well within it."""
+MAX_RANK: Final = 25
+"""The last rank that waits longer: providers that are gone, or never were, cost a second."""
 SOLO_START_US: Final = 150_000
 """How long after the settle window work starts without an award: the requester's window begins
 when the claim reaches it, and its award needs the way back."""
@@ -124,6 +126,9 @@ class Claimant:
         """A new agent; its name is not in use."""
         self.agents[name] = Agent(name, capability, slots)
         self._freed = True
+        for task, (_, wanted) in self._engaged.items():
+            if wanted == capability:
+                self._agenda.set(task, 0)  # Nobody may have watched its lease until now.
 
     def withdraw(self, name: str) -> list[Holding]:
         """The agent is gone; returns what it held, which the caller releases."""
@@ -331,7 +336,7 @@ class Claimant:
 
     def _rank(self, task: bytes, epoch: int, capability: str) -> int:
         free = self.free_slots(capability)
-        return rank(task, epoch, self._me, self._rivals(capability), free)
+        return min(rank(task, epoch, self._me, self._rivals(capability), free), MAX_RANK)
 
     def _plan(self, task: bytes, now_us: int) -> None:
         entry = self._open[task]
@@ -366,6 +371,9 @@ class Claimant:
             record.author == self._me and claim.epoch == entry.epoch
             for record, claim in self._tasks.claims(task)
         )
+        if claimed:
+            # Nothing more to win in this epoch, and the scan is for the oldest that there is.
+            del self._open[task]
         if claimed or task in self._by_task:
             return None
         return Draft(Claim(task, entry.epoch), self._tasks.claim_refs(task, self._me))

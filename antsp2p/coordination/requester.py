@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 
 MAX_ARRIVALS: Final = 64
 """Candidates of one epoch whose order of arrival is remembered; later ones rank behind them."""
+REST_US: Final = 1_000_000
+"""Between two reopens of a stalled task, and before a look at one about which much was just said:
+claims, releases and results can be written for epochs that are still to come."""
+FETCH_TRIES: Final = 4
+"""A worker that restarts, or a requester that has just come back, is not a worker that lies."""
+FETCH_RETRY_US: Final = 1_000_000
+"""Before the second try; each later one waits as much longer."""
 
 
 @dataclass(slots=True)
@@ -43,10 +50,13 @@ class _Fetch:
     blob: BlobRef
     is_here: bool = False
     missing_because: str = ""
+    tries: int = 1
+    retry_us: int | None = None
+    """When to try again; None while it is under way, and when that is over."""
 
     @property
     def is_under_way(self) -> bool:
-        return not self.is_here and not self.missing_because
+        return not self.is_here and not self.missing_because and self.retry_us is None
 
 
 @dataclass(slots=True)
@@ -61,6 +71,8 @@ class _Own:
     """Awarded claim -> how many lapses by others were answered by awarding it again."""
     fetches: dict[bytes, _Fetch] = field(default_factory=dict)
     """By the id of the result whose content is a blob."""
+    unstalled_us: int | None = None
+    """When the task was last reopened because nobody could hold or claim it."""
 
 
 class Requester:
@@ -104,30 +116,48 @@ class Requester:
         """Whether the task is in our charge and has not ended."""
         return task in self._own
 
-    def blob_done(self, blob: BlobRef, missing_because: str) -> list[bytes]:
+    def rest(self, task: bytes, now_us: int) -> None:
+        """Enough was said about `task` for now; look at it again after a pause."""
+        self._agenda.set_earliest(task, now_us + REST_US)
+
+    def blob_done(self, blob: BlobRef, missing_because: str, now_us: int) -> list[bytes]:
         """The content of a result is here, or `missing_because` nobody gave it. Returns the tasks
         that waited for it."""
         waiting: list[bytes] = []
         for task, own in self._own.items():
             for fetch in own.fetches.values():
-                if fetch.blob.hash == blob.hash and fetch.is_under_way:
-                    fetch.is_here = not missing_because
-                    fetch.missing_because = missing_because
-                    waiting.append(task)
+                if fetch.blob.hash != blob.hash or not fetch.is_under_way:
+                    continue
+                waiting.append(task)
+                if missing_because and fetch.tries < FETCH_TRIES:
+                    fetch.retry_us = now_us + fetch.tries * FETCH_RETRY_US
+                    self._agenda.set_earliest(task, fetch.retry_us)
+                    continue
+                fetch.is_here = not missing_because
+                fetch.missing_because = missing_because
         return list(dict.fromkeys(waiting))
 
-    def blobs_wanted(self, task: bytes) -> list[tuple[BlobRef, bytes]]:
-        """(blob, worker) of results to fetch before a verdict; each result is named once. Another
-        worker's result with the same content is another chance to get it."""
+    def blobs_wanted(self, task: bytes, now_us: int) -> list[tuple[BlobRef, bytes]]:
+        """(blob, worker) of results to fetch before a verdict; each is named once for each try.
+        Another worker's result with the same content is another chance to get it."""
         own = self._own.get(task)
         wanted: list[tuple[BlobRef, bytes]] = []
         if own is None:
             return wanted
         for record, result in self._own_results(task):
             blob = result.blob
-            if blob is None or result.outcome != Outcome.DONE or record.id in own.fetches:
+            if blob is None or result.outcome != Outcome.DONE:
                 continue
-            own.fetches[record.id] = _Fetch(blob)
+            fetch = own.fetches.get(record.id)
+            if fetch is None:
+                own.fetches[record.id] = _Fetch(blob)
+            elif fetch.retry_us is None:
+                continue
+            elif now_us < fetch.retry_us:
+                self._agenda.set_earliest(task, fetch.retry_us)
+                continue
+            else:
+                fetch.tries, fetch.retry_us = fetch.tries + 1, None
             wanted.append((blob, record.author))
         return wanted
 
@@ -161,25 +191,36 @@ class Requester:
         again = self._award_back(task, own, now_us)
         if again is not None:
             return again
-        if resolution.epoch >= offer.attempts:
+        # Others open epochs too, any number of them; an attempt is what we awarded.
+        if len({body.claim for _, body in self._tasks.awards(task)}) >= offer.attempts:
             return Draft(Cancel(task, CancelReason.EXHAUSTED, "all attempts are used up"))
         if not self._tasks.candidates(task) and self._tasks.is_stalled(task):
-            return Draft(Reopen(task, resolution.epoch, text="nobody can hold or claim it"))
-        return self._award(task, own, resolution, offer, now_us)
+            return self._unstall(task, own, resolution, now_us)
+        return self._award(task, own, offer, now_us)
+
+    def _unstall(
+        self, task: bytes, own: _Own, resolution: Resolution, now_us: int
+    ) -> Draft | None:
+        """Open the next epoch; others may still claim in this one, so there is time."""
+        if own.unstalled_us is not None and now_us < own.unstalled_us + REST_US:
+            self._agenda.set_earliest(task, own.unstalled_us + REST_US)
+            return None
+        own.unstalled_us = now_us
+        return Draft(Reopen(task, resolution.epoch, text="nobody can hold or claim it"))
 
     # --- results -------------------------------------------------------------------------------
 
     def _own_results(self, task: bytes) -> list[tuple[Record, Result]]:
-        """Results by the authors of claims that we awarded."""
-        claims = {record.id: record for record, _ in self._tasks.claims(task)}
+        """The first result of each claim that we awarded, by the claim's author.
+
+        A worker could name any number of blobs to fetch; what it says later changes no state.
+        """
         awarded = {body.claim for _, body in self._tasks.awards(task)}
-        return [
-            (record, result)
-            for record, result in self._tasks.results(task)
-            if result.claim in awarded
-            and result.claim in claims
-            and claims[result.claim].author == record.author
-        ]
+        firsts: dict[bytes, tuple[Record, Result]] = {}
+        for record, result in self._tasks.results(task):
+            if result.claim in awarded:
+                firsts.setdefault(result.claim, (record, result))
+        return list(firsts.values())
 
     def _judged(self, task: bytes) -> frozenset[bytes]:
         return frozenset(body.claim for _, body in self._tasks.verdicts(task))
@@ -188,11 +229,18 @@ class Requester:
         fetch = self._own[task].fetches.get(record.id)
         return result.blob is None or (fetch is not None and fetch.is_here)
 
+    def _is_missing(self, task: bytes, record: Record) -> bool:
+        own = self._own.get(task)
+        fetch = None if own is None else own.fetches.get(record.id)
+        return fetch is not None and bool(fetch.missing_because)
+
     def reviewable(self, task: bytes) -> tuple[Record, Result] | None:
-        """The finished result that a verdict may be given on, the latest first."""
+        """The finished result that a verdict may be given on, the latest first; one whose content
+        is not to be had stands in nobody's way."""
         judged = self._judged(task)
         for record, result in reversed(self._own_results(task)):
-            if result.outcome == Outcome.DONE and result.claim not in judged:
+            is_open = result.outcome == Outcome.DONE and result.claim not in judged
+            if is_open and not self._is_missing(task, record):
                 return record, result
         return None
 
@@ -293,7 +341,7 @@ class Requester:
                 own.arrivals[candidate.id] = len(own.arrivals)
 
     def _award(
-        self, task: bytes, own: _Own, resolution: Resolution, offer: Offer, now_us: int
+        self, task: bytes, own: _Own, offer: Offer, now_us: int
     ) -> Draft | None:
         candidates = self._tasks.candidates(task)
         if not candidates:

@@ -172,6 +172,25 @@ def test_capability_names() -> None:
         assert not is_capability_name(name)
 
 
+def test_no_media_type_keeps_a_node_busy() -> None:
+    # With a pattern that backtracks, each `;` doubles the time: this would not end.
+    for end in ("\x01", " ", " ;"):
+        hostile = ";a" * 48 + end
+        read, wrong = read_body(
+            Offer.type, {1: "work", 2: 1_000, 3: 0, 4: 1, 5: b"", 7: hostile})
+        assert (read, wrong) == (None, "media_type")
+
+
+@pytest.mark.parametrize(("text", "is_valid"), [
+    ("text/plain", True), ("text/plain;charset=utf-8", True), ("text/plain; charset=utf-8", True),
+    ("a;;b", True), ("a; b; c", True), ("a;", True), ("", False), ("; a", False), ("a ;b", False),
+    ("a;  b", False), ("a; ; b", False), ("a b", False), ("a; ", False), ("a\n", False),
+])
+def test_media_types(text: str, is_valid: bool) -> None:
+    read, _ = read_body(Offer.type, {1: "work", 2: 1_000, 3: 0, 4: 1, 5: b"", 7: text})
+    assert (read is not None) == is_valid
+
+
 def test_the_widest_bodies_that_a_node_signs_fit_a_record() -> None:
     text = "x" * MAX_TEXT_BYTES
     inline = bytes(MAX_INLINE_BYTES)

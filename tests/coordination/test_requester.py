@@ -17,7 +17,7 @@ from antsp2p.coordination.body import (
 )
 from antsp2p.coordination.lease import SECOND_LOOK_US, Leases
 from antsp2p.coordination.reputation import Ledger
-from antsp2p.coordination.requester import Requester
+from antsp2p.coordination.requester import FETCH_RETRY_US, FETCH_TRIES, REST_US, Requester
 from antsp2p.coordination.tasks import State
 from tests.coordination.scribe import Scribe
 
@@ -294,9 +294,9 @@ def test_a_blob_result_is_fetched_before_it_is_accepted() -> None:
     blob = BlobRef(b"h" * 32, 1_000_000)
     desk.scribe.write("a", Result(task, claim.id, Outcome.DONE, blob=blob))
     assert desk.step(task, 0) == []
-    assert desk.requester.blobs_wanted(task) == [(blob, claim.author)]
-    assert desk.requester.blobs_wanted(task) == []
-    assert desk.requester.blob_done(blob, "") == [task]
+    assert desk.requester.blobs_wanted(task, 0) == [(blob, claim.author)]
+    assert desk.requester.blobs_wanted(task, 0) == []
+    assert desk.requester.blob_done(blob, "", 0) == [task]
     desk.step(task, 0)
     assert desk.state(task) is State.ACCEPTED
 
@@ -315,6 +315,19 @@ def test_nobody_is_excluded_for_the_sake_of_one_who_is_gone() -> None:
     assert reopen.excluded == ()
 
 
+def give_up(desk: Desk, task: bytes, blob: BlobRef, missing: str) -> list[bytes]:
+    """A fetch that ends as `missing` says at every try."""
+    waiting = desk.requester.blob_done(blob, missing, 0)
+    for number in range(1, FETCH_TRIES if missing else 1):
+        assert desk.step(task, 0) == []
+        due_us = number * FETCH_RETRY_US
+        assert desk.requester.blobs_wanted(task, due_us - 1) == []
+        assert task in desk.requester.take_due(due_us)
+        assert [wanted for wanted, _ in desk.requester.blobs_wanted(task, due_us)] == [blob]
+        waiting = desk.requester.blob_done(blob, missing, 0)
+    return waiting
+
+
 def test_another_worker_with_the_same_content_is_another_chance_to_get_it() -> None:
     desk = Desk()
     desk.scribe.announce("a")
@@ -325,8 +338,8 @@ def test_another_worker_with_the_same_content_is_another_chance_to_get_it() -> N
         claim = desk.scribe.claim(name, task)
         desk.step(task, 0)
         desk.scribe.write(name, Result(task, claim.id, Outcome.DONE, blob=blob))
-        assert desk.requester.blobs_wanted(task) == [(blob, claim.author)]
-        assert desk.requester.blob_done(blob, missing) == [task]
+        assert desk.requester.blobs_wanted(task, 0) == [(blob, claim.author)]
+        assert give_up(desk, task, blob, missing) == [task]
         desk.step(task, 0)
     assert desk.state(task) is State.ACCEPTED
 
@@ -338,8 +351,63 @@ def test_a_blob_that_nobody_gives_costs_the_worker_its_attempt() -> None:
     desk.step(task, 0)
     blob = BlobRef(b"h" * 32, 1_000_000)
     desk.scribe.write("a", Result(task, claim.id, Outcome.DONE, blob=blob))
-    desk.requester.blobs_wanted(task)
-    desk.requester.blob_done(blob, "no source")
+    desk.requester.blobs_wanted(task, 0)
+    give_up(desk, task, blob, "no source")
     (reopen,) = desk.bodies(task, 0)
     assert isinstance(reopen, Reopen)
     assert reopen.reason == ReopenReason.UNAVAILABLE
+
+
+def test_only_the_first_result_of_a_claim_is_fetched() -> None:
+    desk = Desk()
+    task = desk.post()
+    claim = desk.scribe.claim("a", task)
+    desk.step(task, 0)
+    blobs = [BlobRef(bytes([number]) * 32, 1_000_000) for number in range(20)]
+    for blob in blobs:
+        desk.scribe.write("a", Result(task, claim.id, Outcome.DONE, blob=blob))
+    assert desk.requester.blobs_wanted(task, 0) == [(blobs[0], claim.author)]
+
+
+def test_a_result_that_cannot_be_had_does_not_hide_an_earlier_good_one() -> None:
+    desk = Desk()
+    task = desk.post(attempts=2)
+    late = desk.scribe.claim("late", task)
+    desk.step(task, 0)
+    desk.scribe.lapse("requester", task, late)
+    liar = desk.scribe.claim("liar", task)
+    desk.step(task, 0)
+    blob = BlobRef(b"h" * 32, 1_000_000)
+    desk.scribe.write("liar", Result(task, liar.id, Outcome.DONE, blob=blob))
+    desk.requester.blobs_wanted(task, 0)
+    good = desk.scribe.result("late", task, late)
+    give_up(desk, task, blob, "no source")
+    (accept,) = desk.bodies(task, 0)
+    assert isinstance(accept, Verdict)
+    assert accept.result == good.id
+
+
+def test_epochs_that_others_open_use_up_no_attempt() -> None:
+    desk = Desk()
+    task = desk.post(attempts=2, settle_ms=150)
+    for number in range(5):
+        claim = desk.scribe.claim(f"key-{number}", task)
+        desk.scribe.lapse(f"key-{number}", task, claim)
+        assert desk.step(task, 0) == []
+    honest = desk.scribe.claim("honest", task)
+    assert desk.step(task, 0) == []
+    assert desk.bodies(task, 150 * MS) == [Award(task, honest.id)]
+
+
+def test_claims_released_beforehand_for_every_epoch_cost_one_reopen_a_pause() -> None:
+    desk = Desk()
+    task = desk.post()
+    for epoch in range(6):
+        claim = desk.scribe.write("mallory", Claim(task, epoch))
+        desk.scribe.lapse("mallory", task, claim)
+    for number in range(3):
+        (reopen,) = desk.bodies(task, number * REST_US)
+        assert isinstance(reopen, Reopen)
+        assert desk.step(task, (number + 1) * REST_US - 1) == []
+    honest = desk.scribe.claim("honest", task)
+    assert desk.bodies(task, 2 * REST_US) == [Award(task, honest.id)]
