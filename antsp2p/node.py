@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.commands import Commands
-from antsp2p.coordination.body import BlobRef, Reopen, ReopenReason
 from antsp2p.coordination.capability import CapabilityFold
-from antsp2p.coordination.claimant import Claimant, Holding, Start
-from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.claimant import Claimant, Holding
 from antsp2p.coordination.lease import Leases
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.requester import Requester
 from antsp2p.coordination.tasks import TaskFold
+from antsp2p.decisions import Decisions
 from antsp2p.events import (
     Address,
     Answer,
@@ -30,7 +29,6 @@ from antsp2p.events import (
     DatagramReceived,
     Effect,
     Event,
-    FetchBlob,
     Notice,
     PeerHint,
     RemoveRecords,
@@ -38,8 +36,6 @@ from antsp2p.events import (
     SaveProof,
     SavePublished,
     SendDatagram,
-    StartWork,
-    StopWork,
     WithdrawAgent,
     Woke,
 )
@@ -64,20 +60,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
+    from antsp2p.coordination.draft import Draft
     from antsp2p.records.beat import Beat
 
 STALL_US: Final = 1_000_000
 """A deadline served later than this means that our own loop stood still."""
 MAX_BEATS: Final = 10_000
 """Latest beats kept, one an author; the gossip bounds authors likewise."""
-MAX_DRAFTS_PER_LOOK: Final = 8
-"""Drafts for one task in one look. Records of others can call for more: then it rests a while."""
-MAX_LOOKS: Final = 2_000
-"""Looks at tasks within one event, about 0.2 s. A start or a conviction may touch every task there
-is; what is left is looked at by the next `Woke`, which is due at once."""
-MAX_ROUNDS: Final = 4
-"""Rounds of deadlines within one event; what is left is served at once by the next `Woke`."""
 MAX_BLOB_SOURCES: Final = 8
+MAX_DEFERRED: Final = 1_000
+"""Commands that wait, for a second or so, until a peer has confirmed where our log ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +123,12 @@ class Node:
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us
         )
         self._commands = Commands(self)
+        self._decisions = Decisions(self)
         self._effects: list[Effect] = []
-        self._touched: dict[bytes, None] = {}
-        self._looks_left = MAX_LOOKS
-        self._told: dict[bytes, tuple[Any, ...]] = {}
         self._waiting: list[tuple[int, Answer]] = []
-        self._fetching: dict[bytes, BlobRef] = {}
+        self._deferred: list[Command] = []
+        self._was_confirming = False
+        self._recovered: list[Record] = []
         self._durable_seq = self._published_seq = 0
         self._now_us = now_us
         self._expected_us: int | None = None
@@ -161,11 +153,9 @@ class Node:
         return self._wake_at
 
     def _earliest(self) -> int | None:
-        if self._touched:
-            return self._now_us
         deadlines = (
-            self.gossip.wake_at, self.requester.wake_at, self.claimant.wake_at,
-            self._own.confirm_at, self._pulse.wake_at, self._commands.wake_at,
+            self.gossip.wake_at, self._decisions.wake_at(self._now_us), self._own.confirm_at,
+            self._pulse.wake_at, self._commands.wake_at,
         )
         return min((due for due in deadlines if due is not None), default=None)
 
@@ -176,12 +166,12 @@ class Node:
         self._now_us = now_us = max(now_us, self._now_us)
         if self._expected_us is not None and now_us - self._expected_us > STALL_US:
             self._leases.restart_all()
-        self._looks_left = MAX_LOOKS
         match event:
             case DatagramReceived(address=address, data=data):
-                if self.gossip.is_linked(address):
+                outputs = self.gossip.receive(address, data, now_us)
+                if self.gossip.heard_us == now_us:
                     self._leases.heard(now_us)
-                self._take(self.gossip.receive(address, data, now_us))
+                self._take(outputs)
             case Woke():
                 if self._leases:
                     self.gossip.attend(now_us)
@@ -191,31 +181,30 @@ class Node:
             case PeerHint(address=address, keep=keep):
                 self._take(self.gossip.hint(address, now_us, keep))
             case BlobFetched(blob=blob):
-                self._blob_done(blob, "")
+                self._decisions.blob_done(blob, "", now_us)
             case BlobMissing(blob=blob, reason=reason):
-                self._blob_done(blob, reason or "no source")
+                self._decisions.blob_done(blob, reason or "no source", now_us)
             case _:
                 self._command(event)
-        for _ in range(MAX_ROUNDS):
-            self._serve_deadlines()
-            self._settle()
-            if not self._has_due():
-                break
+        if self._own.may_confirm(now_us):
+            self._confirm()
+        self._serve_deferred()
+        self._commands.wake(now_us)
+        self._decisions.settle(now_us)
         self._beat()
         self._expected_us = self._wake_at = self._earliest()
         effects, self._effects = self._effects, []
         return effects
 
-    def _has_due(self) -> bool:
-        """Whether looking at tasks has made something due at once, such as a claim."""
-        dues = (self.requester.wake_at, self.claimant.wake_at)
-        return any(due is not None and due <= self._now_us for due in dues)
-
     def _command(self, command: Command) -> None:
         # An agent that has gone must be let go, however much waits.
-        is_full = self._own.is_full and not isinstance(command, WithdrawAgent)
+        is_full = self._own.is_full or len(self._deferred) >= MAX_DEFERRED
+        is_full = is_full and not isinstance(command, WithdrawAgent)
         if self._own.is_convicted or is_full:
             self._effects.append(Answer(command.request, refusal=self._own.why_not))
+            return
+        if self.is_confirming:
+            self._deferred.append(command)
             return
         answer = self._commands.run(command, self._now_us)
         durable_seq, _ = self._own.head
@@ -226,6 +215,26 @@ class Node:
 
     def _unsaved(self, seq: int) -> bool:
         return seq > self._durable_seq
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether peers are about to say where our log ends. Nothing is signed in that moment: it
+        would have to be signed again, and ids that were told would change."""
+        return not self._own.confirmed and bool(self.gossip.links())
+
+    @property
+    def may_sign(self) -> bool:
+        """Whether drafts may become records now."""
+        return not self._own.is_convicted and not self.is_confirming
+
+    def _serve_deferred(self) -> None:
+        """What waited while the head was being confirmed."""
+        if self._was_confirming and not self.is_confirming:
+            deferred, self._deferred = self._deferred, []
+            for command in deferred:
+                self._command(command)
+            self._decisions.resume(self._now_us)
+        self._was_confirming = self.is_confirming
 
     def _committed(self, seq: int) -> None:
         self._durable_seq = max(self._durable_seq, seq)
@@ -272,16 +281,14 @@ class Node:
             self.requester.adopt(record.id, self._now_us - age_ms * 1_000)
 
     def _fold(self, record: Record) -> None:
-        for task in self.tasks.add(record):
-            self._touched[task] = None
+        self._decisions.touch(self.tasks.add(record))
         announce = self.capabilities.add(record)
         if announce is not None:
-            self._notice("announced", record.author, capability=announce.name,
+            self.notice("announced", record.author, capability=announce.name,
                          slots=announce.slots, withdrawn=announce.withdrawn)
 
     def _unfold(self, record: Record) -> None:
-        for task in self.tasks.remove(record):
-            self._touched[task] = None
+        self._decisions.touch(self.tasks.remove(record))
         self.capabilities.remove(record)
 
     def append(self, draft: Draft) -> Record:
@@ -309,15 +316,14 @@ class Node:
                 case HeadReported(seq=seq, head=head):
                     warning = self._own.head_reported(seq, head, self._now_us)
                     if warning:
-                        self._notice("warning", self.author, text=warning)
+                        self.notice("warning", self.author, text=warning)
                 case LinkUp(author=author, address=address):
                     self._effects.append(SaveAddress(author, address))
-                    self._notice("peer-up", author, address=f"{address[0]} {address[1]}")
+                    self.notice("peer-up", author, address=f"{address[0]} {address[1]}")
                 case LinkDown(author=author, reason=reason):
-                    self._notice("peer-down", author, reason=reason)
+                    self.notice("peer-down", author, reason=reason)
                 case OwnDisplaced(records=records):
-                    self._own.displaced(records)
-                    self._effects.append(RemoveRecords(self.author, records[0].seq))
+                    self._own.displaced(records, self._now_us)
 
     def _apply(self, insertion: Insertion, age_ms: int) -> None:
         proof = insertion.convicted
@@ -326,18 +332,24 @@ class Node:
             self._effects.append(RemoveRecords(proof.author, proof.seq))
             for record in insertion.removed:
                 self._unfold(record)
-            for task in self.tasks.convict(proof.author):
-                self._touched[task] = None
+            self._decisions.touch(self.tasks.convict(proof.author))
             self.capabilities.convict(proof.author)
             self.ledger.convict(proof.author)
-            self._notice("convicted", proof.author, seq=proof.seq)
+            self.notice("convicted", proof.author, seq=proof.seq)
         for record in insertion.added:
             self._fold(record)
-            self._effects.append(AppendRecord(record, age_ms, own=False))
             if record.author == self.author:
-                self._adopt(record, age_ms)
-                self._durable_seq = max(self._durable_seq, record.seq)
-                self._own.recovered(self._now_us)
+                self._recover(record, age_ms)
+            else:
+                self._effects.append(AppendRecord(record, age_ms, own=False))
+
+    def _recover(self, record: Record, age_ms: int) -> None:
+        """A peer gave back an own record that this store did not have."""
+        self._adopt(record, age_ms)
+        self._own.recovered(self._now_us)
+        self._effects.append(AppendRecord(record, age_ms, own=False))
+        if not self._own.confirmed:
+            self._recovered.append(record)
 
     def _beat_learned(self, beat: Beat) -> None:
         latest = self.beats.get(beat.author)
@@ -347,104 +359,7 @@ class Node:
             self.beats[beat.author] = beat
         self._leases.renewed(beat.author, tuple(seq for seq, _ in beat.claims))
 
-    # --- looking at tasks ----------------------------------------------------------------------
-
-    def _serve_deadlines(self) -> None:
-        now_us = self._now_us
-        for task in self.requester.take_due(now_us):
-            self._touched[task] = None
-        for task in self.claimant.take_due(now_us):
-            self._touched[task] = None
-            self._settle()
-            if task in self._touched:
-                self._look(task)
-            self._take_turn(task)
-        if self._own.may_confirm(now_us):
-            self._confirm()
-        self._commands.wake(now_us)
-
-    def _take_turn(self, task: bytes) -> None:
-        if self._own.is_convicted:
-            return
-        lapse = self.claimant.lapse(task, self._now_us)
-        if lapse is not None:
-            self.append(lapse)
-            self.claimant.touched(task, self._now_us)
-        elif not self.claimant.is_our_turn(task, self._now_us):
-            return
-        self._claim(task)
-
-    def _claim(self, task: bytes) -> None:
-        draft = self.claimant.claim(task)
-        if draft is not None and not self._own.is_convicted:
-            record = self.append(draft)
-            self.claimant.claimed(record, self._now_us)
-
-    def _settle(self) -> None:
-        """Look at touched tasks until nothing more follows, or this event has had its share."""
-        while self._looks_left > 0:
-            self._looks_left -= 1
-            if self._touched:
-                self._look(next(iter(self._touched)))
-                continue
-            freed = self.claimant.freed(self._now_us)
-            if not freed:
-                return
-            for task in freed:
-                self._claim(task)
-
-    def _look(self, task: bytes) -> None:
-        self._touched.pop(task, None)
-        now_us = self._now_us
-        self.ledger.update(task, self.tasks)
-        for _ in range(MAX_DRAFTS_PER_LOOK):
-            if self._own.is_convicted:
-                break
-            draft = self.requester.next_draft(task, now_us)
-            if draft is None:
-                break
-            self.append(draft)
-            self.ledger.update(task, self.tasks)
-        else:
-            self.requester.rest(task, now_us)
-        self._fetch_results(task)
-        self.claimant.touched(task, now_us)
-        self._work(task)
-        self._tell(task)
-
-    def _work(self, task: bytes) -> None:
-        abandoned = self.claimant.is_abandoned(task)
-        if abandoned is not None and not self._own.is_convicted:
-            self.release(task, abandoned, "no agent works on it")
-        change = self.claimant.update(task, self._now_us)
-        if isinstance(change, Start):
-            self._start(change.holding)
-        elif change is not None:
-            holding = change.holding
-            if holding.started:
-                self._effects.append(StopWork(holding.agent, holding.claim.id, change.reason))
-            # If the claim still holds, it is abandoned now, and the next look gives it back.
-            self._touched[task] = None
-
-    def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
-        """Give an own claim back; None where the claim is not there."""
-        for record, body in self.tasks.claims(task):
-            if record.id == claim and record.author == self.author:
-                self.claimant.drop(claim)
-                return self.append(
-                    Draft(Reopen(task, body.epoch, claim, ReopenReason.RELEASED, text=reason))
-                )
-        return None
-
-    def _start(self, holding: Holding) -> None:
-        offered = self.tasks.offer(holding.task)
-        assert offered is not None
-        record, offer = offered
-        content = offer.blob if offer.blob is not None else offer.input or b""
-        self._effects.append(StartWork(
-            holding.agent, holding.claim.id, holding.task, holding.epoch, offer.capability,
-            content, offer.media_type, record.author, self.blob_sources(record.author),
-        ))
+    # --- what the decisions need ----------------------------------------------------------------
 
     def blob_sources(self, author: bytes) -> tuple[Address, ...]:
         """Where an author's blobs may be had: at its own address first, then at linked peers."""
@@ -460,49 +375,27 @@ class Node:
         return author == self.author or any(
             link.author == author for link in self.gossip.links())
 
-    def _fetch_results(self, task: bytes) -> None:
-        for blob, worker in self.requester.blobs_wanted(task, self._now_us):
-            if blob.hash not in self._fetching:
-                self._fetching[blob.hash] = blob
-                self._effects.append(FetchBlob(blob, self.blob_sources(worker)))
-
-    def _blob_done(self, blob: BlobRef, missing_because: str) -> None:
-        self._fetching.pop(blob.hash, None)
-        for task in self.requester.blob_done(blob, missing_because, self._now_us):
-            self._touched[task] = None
-
-    def _tell(self, task: bytes) -> None:
-        resolution = self.tasks.resolve(task)
-        if resolution is None:
-            return
-        holder = None if resolution.holder is None else resolution.holder.author
-        told = (resolution.state, resolution.epoch, holder, resolution.rule, resolution.settled)
-        if self._told.get(task) == told:
-            return
-        if resolution.end is None:
-            self._told[task] = told
-        else:
-            self._told.pop(task, None)
-        self._notice(
-            "task", task, state=str(resolution.state), epoch=resolution.epoch,
-            holder=None if holder is None else holder.hex(), rule=str(resolution.rule),
-            settled=resolution.settled,
-        )
-
-    def _notice(self, kind: str, subject: bytes, **detail: Any) -> None:
+    def notice(self, kind: str, subject: bytes, **detail: Any) -> None:
+        """Tell watchers."""
         self._effects.append(Notice(kind, subject, detail))
+
+    def emit(self, effect: Effect) -> None:
+        """Have something done."""
+        self._effects.append(effect)
+
+    def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
+        """Give an own claim back; None where the claim is not there."""
+        return self._decisions.release(task, claim, reason)
 
     # --- the own head, the own beat ------------------------------------------------------------
 
     def _confirm(self) -> None:
         pairs = self._own.confirm(self._now_us)
+        recovered, self._recovered = self._recovered, []
         if pairs:
-            first_old = pairs[0][0].seq
-            self._effects.append(RemoveRecords(self.author, first_old))
-            # Records that peers gave back may stand where the held ones stood in the store.
-            for seq in range(first_old, pairs[0][1].seq):
-                record = self.logs.at(self.author, seq)
-                assert record is not None
+            self._effects.append(RemoveRecords(self.author, pairs[0][0].seq))
+            # What peers gave back stands where the held ones stood in the store.
+            for record in recovered:
                 age_ms = self.gossip.age_ms(record.id, self._now_us)
                 self._effects.append(AppendRecord(record, age_ms, own=False))
             self._replace(pairs)
@@ -518,12 +411,13 @@ class Node:
             self._adopt(new, 0)
             self._effects.append(AppendRecord(new, 0, own=True))
             if self.tasks.offer(new.id) is not None:
-                self._notice("warning", self.author,
+                self.notice("warning", self.author,
                              text=f"task {old.id.hex()} is now {new.id.hex()}")
         self._durable_seq = min(self._durable_seq, pairs[0][1].seq - 1)
 
     def _beat(self) -> None:
-        if not self._own.confirmed or self._own.is_convicted:
+        # Who has not been heard of yet cannot be renewed: the first record comes first.
+        if not self._own.confirmed or self._own.is_convicted or not self._published_seq:
             return
         head = self.logs.at(self.author, self._published_seq)
         agents = self.claimant.agents.values()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CONFIRM_GRACE_US: Final = 500_000
 """After the first peer that knows no more than we do, others get this long to know better."""
 AUTHORS_FULL: Final = "authors-full"
+RECOVER_US: Final = 5_000_000
+"""A higher head that a peer reports must be shown within this, counted anew as it arrives; a claim
+without our signature does not count."""
 MAX_HELD: Final = 10_000
 """Records signed before the head is confirmed; a node alone for longer refuses commands."""
 
@@ -115,29 +118,36 @@ class OwnLog:
             return ""
         if seq > self.base_seq:
             self._reported_seq = max(self._reported_seq, seq)
+            self._wait(now_us + RECOVER_US)
             return ""
         known = self._logs.at(self.author, seq) if seq else None
         if seq > self._logs.floor(self.author) and (known is None or known.id != head):
-            return "a peer holds another record of ours at the same place; not confirmed"
-        if self.confirm_at is None:
-            self.confirm_at = now_us + CONFIRM_GRACE_US
+            self._wait(now_us + RECOVER_US)
+            return "a peer says that it holds another record of ours at the same place"
+        if self._reported_seq <= self.base_seq:
+            self._wait(now_us + CONFIRM_GRACE_US)
         return ""
+
+    def _wait(self, until_us: int) -> None:
+        """Confirm at `until_us` at the latest."""
+        if self.confirm_at is None or until_us < self.confirm_at:
+            self.confirm_at = until_us
 
     def recovered(self, now_us: int) -> None:
         """Own records arrived from peers: they carry our signature, so that part is confirmed."""
-        if not self.confirmed and self.base_seq >= self._reported_seq:
-            self.confirm_at = now_us + CONFIRM_GRACE_US
+        if not self.confirmed:
+            is_whole = self.base_seq >= self._reported_seq
+            self.confirm_at = now_us + (CONFIRM_GRACE_US if is_whole else RECOVER_US)
 
-    def displaced(self, records: Sequence[Record]) -> None:
+    def displaced(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, never sent, stood where peers have other signed ones of ours: hold them
         until the higher head is here, then sign them anew."""
         self.confirmed = False
-        self.confirm_at = None
+        self.confirm_at = now_us + RECOVER_US
         self.held[:0] = records
 
     def may_confirm(self, now_us: int) -> bool:
-        """Whether the wait is over. A higher head that a peer reported but cannot show within the
-        grace does not count."""
+        """Whether the wait is over."""
         if self.is_convicted:
             self.confirm_at = None  # It signs no more, so there is nothing to let go.
         return not self.confirmed and self.confirm_at is not None and now_us >= self.confirm_at

@@ -331,3 +331,42 @@ def test_a_strangers_bytes_never_raise(datagrams: list[bytes], step_us: int) -> 
         sent = sum(len(e.data) for e in effects if isinstance(e, SendDatagram))
         assert sent <= max(len(data), 0)
         assert not any(isinstance(e, Notice | AppendRecord) for e in effects)
+
+
+def test_a_task_after_one_that_was_not_accepted_ends_too() -> None:
+    wire = Wire("poster")
+    first = post(wire)
+    second = post(wire, after=(first,))
+    third = post(wire, after=(second,))
+    assert wire.answer("poster", CancelTask(9, first)).refusal == ""
+    assert wire.state("poster", second) is State.CANCELLED
+    assert wire.state("poster", third) is State.CANCELLED
+
+
+def test_an_address_alone_is_no_sign_of_life() -> None:
+    wire = serving("worker")
+    post(wire)
+    poster = wire.nodes["poster"]
+    heard_us = poster.gossip.heard_us
+    wire.now_us += SECOND
+    wire.give("poster", DatagramReceived(wire.address("worker"), b"not from the worker at all"))
+    assert poster.gossip.heard_us == heard_us
+
+
+def test_commands_wait_while_peers_are_asked_where_our_log_ends() -> None:
+    wire = serving("worker")
+    post(wire)
+    history = wire.disks["poster"]
+    wire.nodes["poster"] = make_node("poster", history, boot=2)
+    wire.give("poster", PeerHint(wire.address("worker"), keep=True))
+    wire.run(0.1)
+    assert wire.nodes["poster"].is_confirming
+    before = len(wire.effects["poster"])
+    wire.give("poster", PostTask(77, "work", b"later"))
+    assert not any(isinstance(e, Answer) for e in wire.effects["poster"][before:])
+    wire.run(3)
+    (answer,) = [
+        e for e in wire.effects["poster"][before:] if isinstance(e, Answer) and e.request == 77
+    ]
+    assert answer.refusal == ""
+    assert len(wire.started("worker")) >= 1

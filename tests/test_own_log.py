@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from antsp2p.coordination.body import Award, Claim, Offer, parse_body
 from antsp2p.coordination.draft import Draft
-from antsp2p.own_log import CONFIRM_GRACE_US, OwnLog
+from antsp2p.own_log import CONFIRM_GRACE_US, RECOVER_US, OwnLog
 from antsp2p.records.keys import Identity, verify
 from antsp2p.records.log import LogSet
 
@@ -61,7 +61,7 @@ def test_a_peer_that_knows_nothing_or_less_confirms_too() -> None:
 def test_a_peer_that_holds_something_else_at_our_place_confirms_nothing() -> None:
     own, _ = own_log(fresh=False, history=history(2))
     assert own.head_reported(2, b"x" * 32, 0) != ""
-    assert not own.may_confirm(10**9)
+    assert not own.may_confirm(RECOVER_US - 1)
 
 
 def test_a_higher_head_is_fetched_and_what_was_held_is_signed_anew_on_top() -> None:
@@ -72,7 +72,7 @@ def test_a_higher_head_is_fetched_and_what_was_held_is_signed_anew_on_top() -> N
     held_after = own.sign(Draft(Offer(
         "a", 1_000, 0, 1, input=b"", after=(1, held_offer.seq))), 0)
     own.head_reported(4, full[3].id, 0)
-    assert not own.may_confirm(10**9)
+    assert not own.may_confirm(RECOVER_US - 1)
     logs.insert(full[2:])
     own.recovered(0)
     pairs = own.confirm(CONFIRM_GRACE_US)
@@ -104,7 +104,8 @@ def test_a_higher_head_that_nobody_can_show_does_not_count_for_ever() -> None:
     own, _ = own_log(fresh=False, history=old)
     own.head_reported(99, b"y" * 32, 0)
     own.head_reported(2, old[-1].id, 0)
-    assert own.may_confirm(CONFIRM_GRACE_US)
+    assert not own.may_confirm(CONFIRM_GRACE_US)
+    assert own.may_confirm(RECOVER_US)
 
 
 def test_refs_to_the_own_log_are_left_out() -> None:

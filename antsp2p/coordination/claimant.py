@@ -116,6 +116,10 @@ class Claimant:
         """When `take_due` has something."""
         return self._agenda.wake_at
 
+    def look_at(self, task: bytes, now_us: int) -> None:
+        """Have `task` among those due at `now_us`."""
+        self._agenda.set(task, now_us)
+
     def take_due(self, now_us: int) -> list[bytes]:
         """Tasks to look at now."""
         return self._agenda.take_due(now_us)
@@ -275,6 +279,7 @@ class Claimant:
             and not self._awaits_award_target(resolution)
             and self._tasks.after_satisfied(task)
             and not self._is_excluded(task)
+            and not self._has_claimed(task, resolution.epoch)
         )
         if not is_open or resolution is None or offered is None:
             self._open.pop(task, None)
@@ -367,16 +372,16 @@ class Claimant:
         entry = self._open.get(task)
         if entry is None or not self.free_slots(entry.capability):
             return None
-        claimed = any(
-            record.author == self._me and claim.epoch == entry.epoch
-            for record, claim in self._tasks.claims(task)
-        )
-        if claimed:
-            # Nothing more to win in this epoch, and the scan is for the oldest that there is.
-            del self._open[task]
-        if claimed or task in self._by_task:
+        if task in self._by_task:
             return None
         return Draft(Claim(task, entry.epoch), self._tasks.claim_refs(task, self._me))
+
+    def _has_claimed(self, task: bytes, epoch: int) -> bool:
+        """Whether there is nothing more to win for us in this epoch."""
+        return any(
+            record.author == self._me and claim.epoch == epoch
+            for record, claim in self._tasks.claims(task)
+        )
 
     def _is_excluded(self, task: bytes) -> bool:
         return self._me in self._tasks.excluded(task)

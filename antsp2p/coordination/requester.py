@@ -182,6 +182,9 @@ class Requester:
             if now_us >= end_us:
                 return Draft(Cancel(task, CancelReason.TIMEOUT, "the task's time is over"))
             self._agenda.set_earliest(task, end_us)
+        if offer.after and self._tasks.after_failed(task):
+            return Draft(Cancel(
+                task, CancelReason.REQUESTER, "a task that it comes after was not accepted"))
         accept = self._acceptable(task, offer)
         if accept is not None:
             return accept

@@ -338,6 +338,14 @@ class TaskFold:
         contest = self._offered(task)
         return contest is not None and self._accepted_at(contest) is not None
 
+    def after_failed(self, task: bytes) -> bool:
+        """Whether a task that the offer comes after has ended without being accepted: then nobody
+        can ever claim this one."""
+        contest = self._offered(task)
+        return contest is not None and contest.offer is not None and any(
+            isinstance(end[1], Cancel) for end in self._after_endings(contest) if end is not None
+        )
+
     def claim_refs(self, task: bytes, author: bytes) -> tuple[bytes, ...]:
         """What a claim that `author` makes now must ref, at most `MAX_REFS`, in byte order.
 
@@ -441,16 +449,21 @@ class TaskFold:
         return tuple(accepts)
 
     def _after_accepts(self, contest: Contest) -> list[Record | None]:
-        """The accept that ended each task the offer comes after; an alias stands for its task."""
+        """The accept that ended each task the offer comes after."""
+        return [
+            end[0] if end is not None and isinstance(end[1], Verdict) else None
+            for end in self._after_endings(contest)
+        ]
+
+    def _after_endings(self, contest: Contest) -> list[tuple[Record, Verdict | Cancel] | None]:
+        """How each task the offer comes after ended; an alias stands for its task."""
         assert contest.offer is not None
         requester = contest.offer[0].author
-        found: list[Record | None] = []
+        found: list[tuple[Record, Verdict | Cancel] | None] = []
         for seq in contest.offer[1].after:
             named = self._contests.get(self._offers_at.get((requester, seq), b""))
-            end = None
-            if named is not None:
-                end = resolver.end_of(self._contests[self._original(named)])
-            found.append(end[0] if end is not None and isinstance(end[1], Verdict) else None)
+            found.append(None if named is None else resolver.end_of(
+                self._contests[self._original(named)]))
         return found
 
 

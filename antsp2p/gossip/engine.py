@@ -97,6 +97,8 @@ class Gossip:
             bad_signature=self._bad_signature,
         )
         self._out: list[Output] = []
+        self.heard_us = -1
+        """When a linked peer, by its token and not by its address alone, was last heard."""
         self._expected_us: int | None = None
         self._last_us = now_us
         self._wake_us = self._earliest()
@@ -114,6 +116,7 @@ class Gossip:
             self._reply(address, reading)
         link = reading.link
         if link is not None and self._parts.links.holds(link):
+            self.heard_us = now_us
             self._parts.liveness.heard(link, now_us)
             self._count_received(reading, len(data))
             self._reader.read(link, reading.frames, now_us)

@@ -152,7 +152,6 @@ def test_fifty_crashes_lose_nothing_and_fork_nobody(seed: int) -> None:
     assert report["coverage"] == 1.0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_home_put_back_from_a_backup_forks_nobody(seed: int) -> None:
     options = replace(SMALL, seed=seed, tasks_per_s=4.0, faults_ms=12_000)
