@@ -147,6 +147,23 @@ class Node:
         """Whether own records may leave: a peer has reported our head, or the log is new."""
         return self._own.confirmed
 
+    def last_seq(self, author: bytes) -> int:
+        """The seq of the author's last record that is here for good; own ones are once they are
+        on disk, held back or not."""
+        if author == self.author:
+            return min(self._durable_seq, self._own.head[0])
+        head = self.logs.head(author)
+        return 0 if head is None else head.seq
+
+    def record_at(self, author: bytes, seq: int) -> Record | None:
+        """The author's record at `seq`, up to `last_seq`."""
+        if seq > self.last_seq(author):
+            return None
+        held = self._own.held
+        if author == self.author and held and seq >= held[0].seq:
+            return held[seq - held[0].seq]
+        return self.logs.at(author, seq)
+
     @property
     def wake_at(self) -> int | None:
         """When `Woke` is due, in microseconds of the observer's clock; None: not at all."""

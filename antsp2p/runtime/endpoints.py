@@ -100,7 +100,7 @@ class LocalApi:
             "uptime_ms": (host.now_us() - host.started_us) // 1_000,
             "confirmed": node.is_confirmed,
             "links": len(node.gossip.links()),
-            "records": sum(leaf.seq - node.logs.floor(leaf.author) for leaf in leaves),
+            "records": sum(map(node.last_seq, {*node.logs.authors(), node.author})),
             "authors": len(leaves),
             "tasks": views.task_counts(node),
             "holding": len(node.holding),

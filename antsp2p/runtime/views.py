@@ -432,14 +432,20 @@ def log_views(
         return node.gossip.age_ms(record.id, now_us)
 
     if author is None:
-        newest = nsmallest(limit, node.logs.records(), key=lambda r: (age_ms(r), r.author, -r.seq))
+        seqs = {each: node.last_seq(each) for each in (*node.logs.authors(), node.author)}
+        held = (
+            node.record_at(each, seq) for each in sorted(seqs) for seq in range(1, seqs[each] + 1)
+        )
+        newest = nsmallest(
+            limit, (record for record in held if record is not None),
+            key=lambda record: (age_ms(record), record.author, -record.seq),
+        )
         records = newest[::-1]
     else:
-        head = node.logs.head(author)
-        last = 0 if head is None else head.seq
+        last = node.last_seq(author)
         first = after_seq + 1 if after_seq else max(1, last - limit + 1)
         places = range(first, min(last, first + limit - 1) + 1)
-        held = (node.logs.at(author, seq) for seq in places)
+        held = (node.record_at(author, seq) for seq in places)
         records = [record for record in held if record is not None]
     return [{**record_view(record), "ms_ago": age_ms(record)} for record in records]
 
