@@ -138,9 +138,10 @@ class Decisions:
 
     def _work(self, task: bytes, now_us: int) -> None:
         claimant = self._node.claimant
-        abandoned = claimant.is_abandoned(task)
-        if abandoned is not None and self._may_sign(task):
-            self.release(task, abandoned, "no agent works on it")
+        abandoned = claimant.abandoned(task)
+        is_ours = abandoned is None or claimant.take_up(abandoned, now_us)
+        if abandoned is not None and not is_ours and self._may_sign(task):
+            self.release(task, abandoned.id, "no agent works on it")
         change = claimant.update(task, now_us)
         if isinstance(change, Start):
             self._start(change.holding)

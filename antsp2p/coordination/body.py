@@ -81,6 +81,7 @@ class ReopenReason(IntEnum):
     FAILED = 3
     REJECTED = 4
     UNAVAILABLE = 5
+    OVERDUE = 6
 
 
 class CancelReason(IntEnum):

@@ -30,6 +30,8 @@ SOLO_START_US: Final = 150_000
 when the claim reaches it, and its award needs the way back."""
 STANDBY_US: Final = 1_000_000
 """How long a slot stays reserved for a claim that lost the tie-break but may yet be awarded."""
+MAX_STANDBY: Final = 1_000
+"""Such claims remembered after their slot was given up."""
 SILENT_LEASES: Final = 3
 """An agent that reports nothing for this many leases no longer has its claim renewed."""
 MIN_SILENCE_US: Final = 10_000_000
@@ -108,6 +110,7 @@ class Claimant:
         self._engaged: dict[bytes, tuple[bytes, str]] = {}
         self._load: Counter[tuple[bytes, str]] = Counter()
         self._watched: dict[bytes, bytes] = {}
+        self._standby: dict[bytes, None] = {}
         self._agenda = Agenda()
         self._freed = False
 
@@ -174,6 +177,13 @@ class Claimant:
         self._by_task[holding.task] = record.id
         return holding
 
+    def take_up(self, claim: Record, now_us: int) -> bool:
+        """Reserve a slot again for a claim that stood by and now holds, if one is free."""
+        if claim.id not in self._standby:
+            return False
+        del self._standby[claim.id]
+        return self.claimed(claim, now_us) is not None
+
     def drop(self, claim: bytes) -> Holding | None:
         """The claim is over: its slot is free."""
         holding = self.holdings.pop(claim, None)
@@ -203,7 +213,7 @@ class Claimant:
             if holding.won_us is not None and now_us < _silent_us(holding)
         ]
 
-    def is_abandoned(self, task: bytes) -> bytes | None:
+    def abandoned(self, task: bytes) -> Record | None:
         """An own claim that holds `task` while no agent of ours works on it: what a restart left
         behind, or what was awarded after its slot was given away."""
         resolution = self._tasks.resolve(task)
@@ -212,7 +222,7 @@ class Claimant:
         claim = resolution.holder
         if claim.author != self._me or claim.id in self.holdings:
             return None
-        return None if self._has_result(task, claim.id) else claim.id
+        return None if self._has_result(task, claim.id) else claim
 
     def _has_result(self, task: bytes, claim: bytes) -> bool:
         return any(result.claim == claim for _, result in self._tasks.results(task))
@@ -234,6 +244,9 @@ class Claimant:
         if resolution.settled or resolution.epoch > holding.epoch:
             return self._stop(holding, f"the claim is lost ({resolution.rule})")
         if now_us - holding.claimed_us >= STANDBY_US:
+            if len(self._standby) >= MAX_STANDBY:
+                del self._standby[next(iter(self._standby))]
+            self._standby[claim] = None
             return self._stop(holding, "another claim came before")
         self._agenda.set_earliest(task, holding.claimed_us + STANDBY_US)
         return None

@@ -11,8 +11,8 @@ adds to `r` and `s` below what others vouch, weighted by what they did for the o
 r: the cost of what the subject did well in the capability; s: the cost of what it failed in any
 capability. A claim counts once, as the first of these that applies: accepted by the observer (where
 it was awarded or the accept names what it delivered), rejected by the observer (where it was
-awarded or has a result), a failed result for the observer, a lapse that the observer signed, a
-release after the observer's award.
+awarded or has a result), a failed result for the observer, a lapse or an overrun that the observer
+signed, a release after the observer's award.
 """
 from __future__ import annotations
 
@@ -42,7 +42,15 @@ class Kind(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     LAPSED = "lapsed"
+    OVERDUE = "overdue"
     RELEASED = "released"
+
+
+_BROKEN: Final[dict[int, Kind]] = {
+    ReopenReason.LAPSED: Kind.LAPSED,
+    ReopenReason.OVERDUE: Kind.OVERDUE,
+}
+"""What the observer's own reopen says of the claim that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +154,9 @@ def _evidence(me: bytes, task: bytes, fold: TaskFold) -> dict[bytes, tuple[bytes
     if record.author == me:
         _judge(task, fold, outcomes)
     for reopening, reopen in fold.reopens(task):
-        lapsed = reopen.reason == ReopenReason.LAPSED and reopening.author == me
-        if lapsed and reopen.claim is not None:
-            outcomes.setdefault(reopen.claim, (Kind.LAPSED, reopening))
+        kind = _BROKEN.get(reopen.reason) if reopening.author == me else None
+        if kind is not None and reopen.claim is not None:
+            outcomes.setdefault(reopen.claim, (kind, reopening))
     if record.author == me:
         _note_releases(task, fold, outcomes)
     return {

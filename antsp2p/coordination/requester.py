@@ -275,7 +275,7 @@ class Requester:
         if attempt_us:
             if now_us >= began_us + attempt_us:
                 return self._reopen(
-                    task, holder, resolution, offer, ReopenReason.OTHER, "took too long"
+                    task, holder, resolution, offer, ReopenReason.OVERDUE, "took too long"
                 )
             self._agenda.set_earliest(task, began_us + attempt_us)
         if holder.author == self._me:

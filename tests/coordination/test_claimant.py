@@ -146,6 +146,25 @@ def test_who_loses_the_tie_break_stands_by_for_an_award() -> None:
     assert bench.look(task, STANDBY_US - 1) == Start(holding)
 
 
+def test_an_award_after_the_standby_is_taken_up_where_a_slot_is_free() -> None:
+    while True:
+        bench = Bench()
+        task = bench.scribe.offer(settle_ms=len(bench.scribe.tasks.task_ids())).id
+        holding = bench.take(task)
+        for name in map(str, range(20)):
+            bench.scribe.write(name, Claim(task, 0))
+        resolution = bench.scribe.tasks.resolve(task)
+        assert resolution is not None
+        assert resolution.holder is not None
+        if resolution.holder.author != bench.me:
+            break
+    assert isinstance(bench.look(task, STANDBY_US), Stop)
+    bench.scribe.award(task, holding.claim)
+    assert bench.claimant.abandoned(task) == holding.claim
+    assert bench.claimant.take_up(holding.claim, STANDBY_US)
+    assert isinstance(bench.look(task, STANDBY_US), Start)
+
+
 def test_an_end_stops_the_work() -> None:
     bench = Bench()
     task = bench.scribe.offer().id
@@ -171,9 +190,9 @@ def test_a_claim_that_nobody_works_on_is_abandoned() -> None:
     bench = Bench()
     task = bench.scribe.offer().id
     claim = bench.scribe.claim("me", task)
-    assert bench.claimant.is_abandoned(task) == claim.id
+    assert bench.claimant.abandoned(task) == claim
     bench.scribe.result("me", task, claim)
-    assert bench.claimant.is_abandoned(task) is None
+    assert bench.claimant.abandoned(task) is None
 
 
 def watch_silent_rival(bench: Bench) -> tuple[bytes, Record, int]:
@@ -244,7 +263,8 @@ def test_a_silent_agent_is_stopped_and_its_claim_abandoned() -> None:
     bench.claimant.reported(holding.claim.id, 0, silent_us - 1)
     assert bench.look(task, silent_us) is None
     assert bench.look(task, 2 * silent_us - 1) == Stop(holding, "the agent is silent")
-    assert bench.claimant.is_abandoned(task) == holding.claim.id
+    assert bench.claimant.abandoned(task) == holding.claim
+    assert not bench.claimant.take_up(holding.claim, 2 * silent_us)
 
 
 def test_what_an_agent_held_is_known_when_it_goes() -> None:

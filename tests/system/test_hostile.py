@@ -35,7 +35,7 @@ from tests.system.process import ApiError, Machine, NodeProcess, NotReady, store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATAGRAMS: Final = 20_000
+DATAGRAMS: Final = 200_000
 BURST: Final = 200
 """Between two requests to the local API: faster, and the kernel would drop most of them."""
 SEED: Final = 4
