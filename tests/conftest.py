@@ -1,7 +1,15 @@
 """Options of the test run."""
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+
+def pytest_configure() -> None:
+    """Let children be interrupted even where the whole run was started with SIGINT ignored, as a
+    shell does for jobs in the background: an ignored signal stays ignored over an exec."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -248,7 +248,12 @@ class LogSet:
         if known is not None and known.id == last.id:
             if self._is_signed(log, known):
                 last = known
-            elif known.signature == last.signature or not last.verifies(self._verify):
+            elif known.signature == last.signature:
+                # It is here as an ancestor, so what covers it covers what leads to it.
+                tail = self._above(log, known)
+                if not tail:
+                    return None
+            elif not last.verifies(self._verify):
                 return None
         elif not last.verifies(self._verify):
             tail = self._above(log, last)

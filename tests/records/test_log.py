@@ -184,16 +184,26 @@ def test_a_good_signature_replaces_a_bad_one_that_waits() -> None:
     assert logs.at(AUTHOR, 4) is X[3]
 
 
-def test_a_held_record_with_a_bad_signature_is_not_offered_alone() -> None:
+def test_a_held_record_with_a_bad_signature_is_a_duplicate_and_with_another_an_offence() -> None:
     verify = CountingVerify()
     logs = LogSet(NETWORK, verify)
     logs.insert(unsigned(X[:3]))
-    assert logs.insert([spoiled(X[1])]) == Insertion(refused="signature")
+    assert logs.insert([spoiled(X[1])]) == Insertion(duplicates=1)
     calls = verify.calls
-    assert logs.insert([spoiled(X[1])]) == Insertion(refused="signature")
+    assert logs.insert([spoiled(X[1])]) == Insertion(duplicates=1)
     assert verify.calls == calls
     assert logs.insert([spoiled(X[1], 2)]) == Insertion(refused="signature")
     assert verify.calls == calls + 1
+
+
+def test_a_run_up_to_an_unsigned_record_that_waits_is_covered_by_what_covers_that() -> None:
+    logs = log_set()
+    logs.insert([spoiled(X[4]), X[5]])
+    assert logs.insert([X[2], spoiled(X[3]), spoiled(X[4])]).refused == ""
+    logs.insert([spoiled(X[0]), spoiled(X[1])])
+    head = logs.head(AUTHOR)
+    assert head is not None
+    assert head.seq == 6
 
 
 # --- what waits ----------------------------------------------------------------------------------

@@ -105,6 +105,14 @@ def _signature_stories() -> Iterable[Case]:
                  [["a1", "a2"], ["bad1"]])
     yield _story("below what waits", "named as prev by a valid record", both,
                  [["a1"], ["a3"], ["bad2"]])
+    yield _story("an unsigned ancestor again", "a duplicate is no offence, signed or not", both,
+                 [["bad1", "a2"], ["bad1"]])
+    six = {
+        label: record for number, record in enumerate(chain(6), 1)
+        for label, record in ((f"a{number}", record), (f"bad{number}", spoiled(record)))
+    }
+    yield _story("up to one that waits unsigned", "what covers it covers what leads to it", six,
+                 [["bad5", "a6"], ["a3", "bad4", "bad5"], ["bad1", "bad2"]])
     long = chain(MAX_BRANCH_RECORDS + 1)
     stretch = [*(spoiled(record) for record in long[:-1]), long[-1]]
     table = {"bad": stretch[0], "good": long[0], **_named("s", stretch[1:])}
