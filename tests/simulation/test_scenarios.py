@@ -51,6 +51,23 @@ def test_after_a_partition_heals_every_task_is_accepted_and_all_agree() -> None:
     assert report["holders_agree"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize(
+    "options",
+    [
+        replace(LARGE, loss=0.3, seed=7),
+        replace(LARGE, profile="partition", tasks_per_s=50.0, seed=7),
+    ],
+    ids=["loss", "partition"],
+)
+def test_fifty_nodes_end_five_hundred_tasks_in_trouble(options: SimulationOptions) -> None:
+    _, report = run(options)
+    assert report["tasks_done"] == 500
+    assert report["holders_agree"]
+    assert report["coverage"] == 1.0
+
+
 @pytest.mark.parametrize("profile", ["lossy", "lopsided", "slow", "crashy", "stalling"])
 def test_every_task_is_accepted_under_one_kind_of_trouble(profile: str) -> None:
     _, report = run(replace(SMALL, profile=profile, tasks_per_s=5.0))
