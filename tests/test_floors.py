@@ -117,7 +117,7 @@ def test_no_loop_runs_over_a_set(path: Path) -> None:
                 isinstance(loop, ast.Call) and isinstance(loop.func, ast.Name)
                 and loop.func.id in ("set", "frozenset")
             )
-            assert not is_set, f"{path}:{node.lineno} iterates a set"
+            assert not is_set, f"{path}:{loop.lineno} iterates a set"
 
 
 def test_every_module_opens_with_its_law() -> None:
