@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+KEEP_ALIVE_S: Final = 300.0
+"""An idle connection. Clients give up theirs after seconds (5 is common); a server that does so at
+the same moment closes under a request that is just being sent, and a POST is not sent again."""
 GRACEFUL_S: Final = 2.0
 """For requests under way when the node stops."""
 BACKLOG: Final = 128
@@ -125,6 +128,7 @@ async def serve_api(
     config.backlog = BACKLOG
     config.accesslog = config.errorlog = None
     config.graceful_timeout = GRACEFUL_S
+    config.keep_alive_timeout = KEEP_ALIVE_S
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(_run_hypercorn, app, config, closing)
