@@ -270,7 +270,7 @@ class _Commands:
         )
         post.add_argument(
             "--timeout", metavar="TIME", type=_duration, dest="timeout_ms",
-            help="cancel the task after this time (default: never)",
+            help="cancel the task after this time; an attempt has its share of it (default: never)",
         )
         post.add_argument("--cost", metavar="N", type=_count(1, 1_000), help="its weight in trust")
         post.add_argument(

@@ -62,11 +62,15 @@ class Worker:
         self._served = False
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, which stop the commands and give their claims back.
+        """Serve until SIGINT, SIGTERM or, unless it is ignored as under nohup, SIGHUP: the commands
+        are stopped and their claims given back.
 
         Raises `CommandError`, perhaps in a group: no node runs at the start, or it refuses.
         """
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        ends = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            ends.append(signal.SIGHUP)
+        with trio.open_signal_receiver(*ends) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._serve_again_and_again)
                 await anext(signals)
