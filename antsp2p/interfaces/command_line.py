@@ -32,6 +32,13 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(Exit.USAGE)
 
 
+_STATES = (
+    "open", "claimed", "working", "done", "accepted", "rejected", "failed", "lapsed", "released",
+    "cancelled", "dead-lettered", "orphaned",
+)
+"""Named here again so that `--help` need not load the rules; a test compares them."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -298,7 +305,8 @@ class _Commands:
                 )
         tasks = self._add("tasks", "list the tasks this node knows of")
         tasks.add_argument(
-            "--state", metavar="STATE", type=_text, help="only tasks in this state"
+            "--state", metavar="STATE", choices=_STATES,
+            help="only tasks in this state: " + ", ".join(_STATES),
         )
         tasks.add_argument("--mine", action="store_true", help="only tasks posted here")
         tasks.add_argument(

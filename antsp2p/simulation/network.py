@@ -48,6 +48,9 @@ class Network:
     """Carries datagrams between machines. The public fields are what faults set."""
 
     def __init__(self, world: World, delay: str) -> None:
+        if delay not in DELAY_MODELS:
+            known = ", ".join(sorted(DELAY_MODELS))
+            raise ValueError(f"there is no delay model {delay!r}: take one of {known}")
         self._world = world
         self._delay = DELAY_MODELS[delay]
         self._delays = world.stream("network/delay")

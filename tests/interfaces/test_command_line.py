@@ -133,3 +133,10 @@ def test_help_and_usage_errors_load_nothing_heavy(arguments: tuple[str, ...]) ->
         timeout=30,
     )
     assert done.stderr.endswith("[]\n")
+
+
+def test_the_states_to_choose_from_are_all_that_there_are() -> None:
+    from antsp2p.coordination.state import State
+    from antsp2p.interfaces.command_line import _STATES
+
+    assert sorted(_STATES) == sorted(str(state) for state in State)
