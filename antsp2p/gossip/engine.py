@@ -361,8 +361,7 @@ class Gossip:
     # --- pings, addresses, dialling ----------------------------------------------------------
 
     def _ping(self, link: Link, counter: int, now_us: int) -> None:
-        root, seq = self._parts.reconcile.root(now_us), self._parts.visible.seq(link.author)
-        self._parts.outbox.post(link, Ping(counter, root, seq))
+        self._parts.outbox.post(link, Ping(counter, self._parts.reconcile.root(now_us), 0, 0))
 
     def _share(self, link: Link) -> None:
         peers = self._sample(link.address[0], link.author, 2 * _BUSY_PEERS)

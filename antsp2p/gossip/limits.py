@@ -22,8 +22,14 @@ MAX_PARTS: Final = 150
 """135,000 bytes: more than the largest proof (130,406), which only a hostile author makes."""
 MAX_PAGE_LEAVES: Final = 11
 """Digest lines of at most 87 bytes in one frame."""
-MAX_ADVERTS: Final = 19
-"""Adverts of at most 53 bytes in one frame."""
+ADVERT_BYTES: Final = 28
+"""An advert at its widest; about 16 are usual."""
+NAME_BYTES: Final = 44
+"""The name of a handle at its widest."""
+MAX_ADVERTS: Final = 36
+"""Adverts in one frame."""
+MAX_NAMES: Final = 20
+"""Names of handles in one frame."""
 MAX_WANT_RANGES: Final = 19
 """Ranges of at most 53 bytes in one frame."""
 MAX_WANT_IDS: Final = 30
@@ -114,6 +120,10 @@ class Limits:
     # Spread.
     peer_heads: int = 4_096
     """Per link, authors whose records the peer is known to have; forgetting costs an advert."""
+    handles: int = 4_096
+    """Per link and direction; about 1 MB. A forgotten one is named anew."""
+    namings: int = 2
+    """Adverts that carry a handle's name: one may be lost without a question."""
     pursuits: int = 1_024
     """Authors being fetched at once."""
     pursuits_per_link: int = 256

@@ -28,6 +28,7 @@ from antsp2p.gossip.wire import (
     Records,
     Want,
     WantIds,
+    WantNames,
     WantProofs,
 )
 
@@ -88,7 +89,7 @@ class Reader:
                 case WantIds(wanted_ids):
                     ids.extend(wanted_ids)
                     asked = True
-                case Ping(counter, root, _):
+                case Ping(counter, root):
                     self._hear_root(link, root, now_us)
                     if not ponged:
                         self._pong(link, counter, now_us)
@@ -104,12 +105,14 @@ class Reader:
 
     def _read_frame(self, link: Link, frame: Frame, now_us: int) -> None:
         match frame:
-            case Pong(counter, root, _):
+            case Pong(counter, root):
                 self._parts.liveness.answered(link, counter, now_us)
                 self._hear_root(link, root, now_us)
-            case Adverts(adverts):
+            case Adverts():
                 self._parts.liveness.active(link, now_us)
-                self._parts.spread.told(link, adverts, now_us)
+                self._parts.spread.told(link, frame, now_us)
+            case WantNames():
+                self._parts.spread.name(link, frame)
             case Records():
                 self._parts.liveness.active(link, now_us)
                 self._take(link, frame, now_us)
@@ -218,7 +221,7 @@ class Reader:
 
     def _pong(self, link: Link, counter: int, now_us: int) -> None:
         root = self._parts.reconcile.root(now_us)
-        self._parts.outbox.post(link, Pong(counter, root, self._parts.visible.seq(link.author)))
+        self._parts.outbox.post(link, Pong(counter, root, 0, 0, 0))
 
     def _hear_root(self, link: Link, root: bytes, now_us: int) -> None:
         if self._parts.reconcile.heard(link, root, now_us):

@@ -10,8 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.limits import MAX_ADVERTS, Limits
-from antsp2p.gossip.wire import SHORT_ID_BYTES, Advert, Adverts, Frame, Range, Want
+from antsp2p.gossip.handles import Handles
+from antsp2p.gossip.limits import ADVERT_BYTES, MAX_ADVERTS, MAX_NAMES, NAME_BYTES, Limits
+from antsp2p.gossip.wire import (
+    SHORT_ID_BYTES,
+    Advert,
+    Adverts,
+    Frame,
+    Name,
+    Range,
+    Want,
+    WantNames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,9 +36,10 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class _Peer:
     link: Link
+    handles: Handles
     heads: dict[bytes, int] = field(default_factory=dict)
     """Author -> the highest seq that the peer has shown."""
-    pending: dict[bytes, Advert] = field(default_factory=dict)
+    pending: dict[bytes, Record] = field(default_factory=dict)
     suspected: dict[bytes, int] = field(default_factory=dict)
     """Author -> when the peer may next be asked for a record that differs from ours."""
 
@@ -57,7 +68,7 @@ class Spread:
         self._peers: dict[int, _Peer] = {}
 
     def opened(self, link: Link) -> None:
-        self._peers[link.id] = _Peer(link)
+        self._peers[link.id] = _Peer(link, Handles(self._limits))
 
     def closed(self, link: Link) -> None:
         self._peers.pop(link.id, None)
@@ -100,13 +111,13 @@ class Spread:
         records = (self._visible.at(author, seq) for author, (seq, _) in held.items())
         self.news([record for record in records if record is not None], None)
 
-    def _overheard(self, advert: Advert) -> None:
+    def _overheard(self, author: bytes, seq: int) -> None:
         """Another relay told what we hold back."""
-        held = self._held.get(advert.author)
-        if held is not None and advert.seq >= held[0]:
+        held = self._held.get(author)
+        if held is not None and seq >= held[0]:
             held[1] += 1
             if held[1] >= self._limits.relays_heard:
-                del self._held[advert.author]
+                del self._held[author]
 
     def tell(self, link: Link, author: bytes) -> None:
         """The peer lacks something of `author`: tell it what is here."""
@@ -116,9 +127,7 @@ class Spread:
             self._tell(peer, record)
 
     def _tell(self, peer: _Peer, record: Record) -> None:
-        peer.pending[record.author] = Advert(
-            record.author, record.seq, record.id[:SHORT_ID_BYTES]
-        )
+        peer.pending[record.author] = record
 
     def shown(self, link: Link, author: bytes, seq: int) -> None:
         """The peer has shown that it has `author` up to `seq`."""
@@ -140,25 +149,53 @@ class Spread:
         for peer in self._peers.values():
             if not peer.pending:
                 continue
-            adverts = [
-                advert for advert in peer.pending.values()
-                if self._visible.seq(advert.author) >= advert.seq
+            told = [
+                record for record in peer.pending.values()
+                if self._visible.seq(record.author) >= record.seq
             ]
             peer.pending.clear()
-            for start in range(0, len(adverts), MAX_ADVERTS):
-                self._post(peer.link, Adverts(tuple(adverts[start : start + MAX_ADVERTS])))
+            self._advertise(peer, told)
+
+    def _advertise(self, peer: _Peer, told: Iterable[Record]) -> None:
+        names: list[Name] = []
+        adverts: list[Advert] = []
+        for record in told:
+            handle, name = peer.handles.tell(record.author)
+            adverts.append(Advert(handle, record.seq, record.id[:SHORT_ID_BYTES]))
+            if name is not None:
+                names.append(name)
+            size = (len(names) + 1) * NAME_BYTES + (len(adverts) + 1) * ADVERT_BYTES
+            if size > MAX_ADVERTS * ADVERT_BYTES or len(names) == MAX_NAMES:
+                self._post(peer.link, Adverts(tuple(names), tuple(adverts)))
+                names, adverts = [], []
+        if adverts:
+            self._post(peer.link, Adverts(tuple(names), tuple(adverts)))
 
     # --- in ----------------------------------------------------------------------------------
 
-    def told(self, link: Link, adverts: Iterable[Advert], now_us: int) -> None:
+    def told(self, link: Link, frame: Adverts, now_us: int) -> None:
         """The peer's news."""
-        for advert in adverts:
-            self.shown(link, advert.author, advert.seq)
-            self._overheard(advert)
-            self.follow(link, advert.author, advert.seq, now_us)
-            record = self._visible.at(advert.author, advert.seq)
+        handles = self._peers[link.id].handles
+        handles.hear(frame.names)
+        unnamed: dict[int, None] = {}
+        for advert in frame.adverts:
+            author = handles.heard(advert.handle)
+            if author is None:
+                unnamed[advert.handle] = None
+                continue
+            self.shown(link, author, advert.seq)
+            self._overheard(author, advert.seq)
+            self.follow(link, author, advert.seq, now_us)
+            record = self._visible.at(author, advert.seq)
             if record is not None and record.id[:SHORT_ID_BYTES] != advert.short_id:
-                self._suspect(link, advert.author, advert.seq, now_us)
+                self._suspect(link, author, advert.seq, now_us)
+        if unnamed:
+            self._post(link, WantNames(tuple(unnamed)[:MAX_NAMES]))
+
+    def name(self, link: Link, wanted: WantNames) -> None:
+        """The peer does not know these handles: name them, with what is here of their authors."""
+        for author in self._peers[link.id].handles.asked(wanted.handles):
+            self.tell(link, author)
 
     def follow(self, link: Link, author: bytes, upto: int, now_us: int) -> None:
         """The peer has `author` up to `upto`: fetch what is missing, below a proven fork."""
@@ -185,5 +222,6 @@ class Spread:
         return {
             "peer-heads": max((len(peer.heads) for peer in peers), default=0),
             "held": len(self._held),
+            "handles": max((peer.handles.sizes() for peer in peers), default=0),
             "suspected": max((len(peer.suspected) for peer in peers), default=0),
         }

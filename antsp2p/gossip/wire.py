@@ -9,17 +9,18 @@ do is not known here, and no frame carries a clock.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from antsp2p.gossip import schema
 from antsp2p.gossip.limits import (
     HELLO_BYTES,
     MAX_ADVERTS,
     MAX_DATAGRAM_BYTES,
     MAX_ENTRIES,
     MAX_FRAMES,
+    MAX_NAMES,
     MAX_PAGE_LEAVES,
     MAX_PARTS,
     MAX_PEERS,
@@ -29,8 +30,11 @@ from antsp2p.gossip.limits import (
 )
 from antsp2p.records.beat import MAX_BEAT_BYTES
 from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
-from antsp2p.records.keys import PUBLIC_KEY_BYTES, is_acceptable_public_key
+from antsp2p.records.keys import PUBLIC_KEY_BYTES
 from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES, NETWORK_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Address = tuple[str, int]
 """(host as an IP literal, UDP port)."""
@@ -47,10 +51,17 @@ PROOF, RUN = 0, 1
 _HEADER_BYTES: Final = 3 + NETWORK_BYTES + 1 + TOKEN_BYTES
 
 
-class Advert(NamedTuple):
-    """`author` has signed up to `seq`, whose id begins with `short_id`, and it is here."""
+class Name(NamedTuple):
+    """From now on the sender means `author` by `handle`, on this link, in this direction."""
 
+    handle: int
     author: bytes
+
+
+class Advert(NamedTuple):
+    """The author of `handle` has signed up to `seq`, whose id begins with `short_id`."""
+
+    handle: int
     seq: int
     short_id: bytes
 
@@ -140,16 +151,24 @@ class Bye:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
+    """`sent`: datagrams sent on this link so far, this one included."""
+
     counter: int
     root: bytes
-    your_seq: int
+    cursor: int
+    """The sender's change number at which `root` was its root."""
+    sent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
+    """The counter of the ping it answers. `heard`: datagrams received on this link so far."""
+
     counter: int
     root: bytes
-    your_seq: int
+    cursor: int
+    sent: int
+    heard: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +178,9 @@ class Peers:
 
 @dataclass(frozen=True, slots=True)
 class Adverts:
+    """What is here, and the names of handles that the peer may not know yet."""
+
+    names: tuple[Name, ...]
     adverts: tuple[Advert, ...]
 
 
@@ -218,49 +240,36 @@ class Digest:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Advertise to me from now on, do not push."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """Push to me from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Records that nobody asked for, pushed because they are new."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantNames:
+    """Handles whose names did not arrive."""
+
+    handles: tuple[int, ...]
+
+
 Frame = (
     Hello | Welcome | Confirm | Busy | Gone | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
-    | WantProofs | Records | BeatFrame | Part | Digest
+    | WantProofs | Records | BeatFrame | Part | Digest | Prune | Graft | News | WantNames
 )
 
-# --- fields --------------------------------------------------------------------------------------
-
-_Read = Callable[[Any], Any]
-
-
-def _bytes(low: int, high: int | None = None) -> _Read:
-    top = low if high is None else high
-
-    def read(value: Any) -> bytes:
-        if type(value) is not bytes or not low <= len(value) <= top:
-            raise Malformed("frame-field")
-        return value
-
-    return read
-
-
-def _uint(high: int, low: int = 0) -> _Read:
-    def read(value: Any) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise Malformed("frame-field")
-        return value
-
-    return read
-
-
-def _author(value: Any) -> bytes:
-    if (
-        type(value) is not bytes or len(value) != PUBLIC_KEY_BYTES
-        or not is_acceptable_public_key(value)
-    ):
-        raise Malformed("frame-author")
-    return value
-
-
-def _host(value: Any) -> bytes:
-    if type(value) is not bytes or len(value) not in (4, 16):
-        raise Malformed("frame-field")
-    return value
+# --- schemas -------------------------------------------------------------------------------------
 
 
 def _bound(value: Any) -> bytes:
@@ -269,71 +278,54 @@ def _bound(value: Any) -> bytes:
     return value
 
 
-def _items(build: Callable[..., Any], readers: Sequence[_Read], low: int, high: int) -> _Read:
-    """An array of `low` to `high` arrays, each with one value per reader."""
 
-    def read(value: Any) -> tuple[Any, ...]:
-        if type(value) is not list or not low <= len(value) <= high:
-            raise Malformed("frame-array")
-        built = []
-        for item in value:
-            if type(item) is not list or len(item) != len(readers):
-                raise Malformed("frame-array")
-            built.append(build(*(reader(part) for reader, part in zip(readers, item, strict=True))))
-        return tuple(built)
+_SEQ: Final = schema.uint(MAX_UINT53)
+_SOME_SEQ: Final = schema.uint(MAX_UINT53, 1)
+_ID: Final = schema.octets(ID_BYTES)
+_INSTANCE: Final = schema.octets(INSTANCE_BYTES)
+_TOKEN: Final = schema.octets(TOKEN_BYTES)
+_ROOT: Final = schema.octets(ROOT_BYTES)
+_PEERS: Final = schema.items(
+    PeerAddress, (schema.author, schema.host, schema.uint(65_535, 1)), 0, MAX_PEERS
+)
+_BIT: Final = schema.uint(1)
 
-    return read
+_ENTRY: Final = (schema.uint(MAX_AGE_MS), schema.octets(1, MAX_RECORD_BYTES))
 
-
-def _plain(reader: _Read, low: int, high: int) -> _Read:
-    """An array of `low` to `high` plain values."""
-
-    def read(value: Any) -> tuple[Any, ...]:
-        if type(value) is not list or not low <= len(value) <= high:
-            raise Malformed("frame-array")
-        return tuple(reader(item) for item in value)
-
-    return read
-
-
-_SEQ: Final = _uint(MAX_UINT53)
-_SOME_SEQ: Final = _uint(MAX_UINT53, 1)
-_ID: Final = _bytes(ID_BYTES)
-_INSTANCE: Final = _bytes(INSTANCE_BYTES)
-_TOKEN: Final = _bytes(TOKEN_BYTES)
-_ROOT: Final = _bytes(ROOT_BYTES)
-_PEERS: Final = _items(PeerAddress, (_author, _host, _uint(65_535, 1)), 0, MAX_PEERS)
-_BIT: Final = _uint(1)
-
-_SCHEMAS: Final[dict[int, tuple[type, tuple[_Read, ...]]]] = {
-    0: (Hello, (_author, _INSTANCE, _TOKEN, _uint(255), _bytes(0, MAX_DATAGRAM_BYTES))),
-    1: (Welcome, (_author, _INSTANCE, _TOKEN, _SEQ, _ID, _ROOT)),
-    2: (Confirm, (_author, _INSTANCE, _TOKEN, _SEQ, _ID)),
+_SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
+    0: (Hello, (
+        schema.author, _INSTANCE, _TOKEN, schema.uint(255), schema.octets(0, MAX_DATAGRAM_BYTES),
+    )),
+    1: (Welcome, (schema.author, _INSTANCE, _TOKEN, _SEQ, _ID, _ROOT)),
+    2: (Confirm, (schema.author, _INSTANCE, _TOKEN, _SEQ, _ID)),
     3: (Busy, (_PEERS,)),
     4: (Gone, ()),
-    5: (Bye, (_uint(255),)),
-    6: (Ping, (_SEQ, _ROOT, _SEQ)),
-    7: (Pong, (_SEQ, _ROOT, _SEQ)),
+    5: (Bye, (schema.uint(255),)),
+    6: (Ping, (_SEQ, _ROOT, _SEQ, _SEQ)),
+    7: (Pong, (_SEQ, _ROOT, _SEQ, _SEQ, _SEQ)),
     8: (Peers, (_PEERS,)),
     9: (Adverts, (
-        _items(Advert, (_author, _SOME_SEQ, _bytes(SHORT_ID_BYTES)), 1, MAX_ADVERTS),
+        schema.items(Name, (_SEQ, schema.author), 0, MAX_NAMES),
+        schema.items(Advert, (_SEQ, _SOME_SEQ, schema.octets(SHORT_ID_BYTES)), 0, MAX_ADVERTS),
     )),
     10: (Want, (
-        _SEQ, _items(Range, (_author, _SOME_SEQ, _SOME_SEQ), 1, MAX_WANT_RANGES),
+        _SEQ, schema.items(Range, (schema.author, _SOME_SEQ, _SOME_SEQ), 1, MAX_WANT_RANGES),
     )),
-    11: (WantIds, (_plain(_ID, 1, MAX_WANT_IDS),)),
-    12: (WantProofs, (_plain(_author, 1, MAX_WANT_IDS),)),
-    13: (Records, (
-        _SEQ, _BIT, _items(Entry, (_uint(MAX_AGE_MS), _bytes(1, MAX_RECORD_BYTES)), 0, MAX_ENTRIES),
-    )),
-    14: (BeatFrame, (_bytes(1, MAX_BEAT_BYTES),)),
+    11: (WantIds, (schema.plain(_ID, 1, MAX_WANT_IDS),)),
+    12: (WantProofs, (schema.plain(schema.author, 1, MAX_WANT_IDS),)),
+    13: (Records, (_SEQ, _BIT, schema.items(Entry, _ENTRY, 0, MAX_ENTRIES))),
+    14: (BeatFrame, (schema.octets(1, MAX_BEAT_BYTES),)),
     15: (Part, (
-        _uint(RUN), _author, _ID, _uint(MAX_AGE_MS), _uint(MAX_PARTS - 1), _uint(MAX_PARTS, 1),
-        _bytes(1, PART_BYTES),
+        schema.uint(RUN), schema.author, _ID, schema.uint(MAX_AGE_MS), schema.uint(MAX_PARTS - 1),
+        schema.uint(MAX_PARTS, 1), schema.octets(1, PART_BYTES),
     )),
     16: (Digest, (
-        _bound, _bound, _items(Line, (_author, _SEQ, _ID, _SEQ), 0, MAX_PAGE_LEAVES),
+        _bound, _bound, schema.items(Line, (schema.author, _SEQ, _ID, _SEQ), 0, MAX_PAGE_LEAVES),
     )),
+    21: (Prune, ()),
+    22: (Graft, ()),
+    23: (News, (schema.items(Entry, _ENTRY, 1, MAX_ENTRIES),)),
+    24: (WantNames, (schema.plain(_SEQ, 1, MAX_NAMES),)),
 }
 _TYPES: Final[dict[type, int]] = {kind: number for number, (kind, _) in _SCHEMAS.items()}
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _TYPES}

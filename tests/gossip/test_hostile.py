@@ -18,6 +18,7 @@ from antsp2p.gossip.wire import (
     Frame,
     Hello,
     Line,
+    Name,
     Part,
     PeerAddress,
     Peers,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import Address
 
 BOUNDS = {
-    "links": 40, "held": 1_024, "dials": 256, "banned": 256, "known": 256, "own": 16,
-    "pursuits": 1_024,
+    "links": 40, "handles": 4_096, "held": 1_024, "dials": 256, "banned": 256, "known": 256,
+    "own": 16, "pursuits": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
     "suspected": 256, "rounds": 40, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
@@ -138,7 +139,7 @@ def frames_at_random(rng: random.Random) -> Frame:
     fake = rng.randbytes(32)
     match rng.randrange(10):
         case 0:
-            return Adverts((Advert(author, seq, rng.randbytes(8)),))
+            return Adverts((Name(seq, author),), (Advert(seq, seq, rng.randbytes(8)),))
         case 1:
             return Want(rng.randrange(2**40), (Range(author, 1, seq),))
         case 2:
@@ -160,7 +161,7 @@ def frames_at_random(rng: random.Random) -> Frame:
         case 8:
             return BeatFrame(rng.randbytes(60))
         case _:
-            return Ping(seq, rng.randbytes(16), seq)
+            return Ping(seq, rng.randbytes(16), seq, seq)
 
 
 def test_nothing_grows_under_well_formed_harm_from_many_linked_peers() -> None:
@@ -202,7 +203,7 @@ def test_an_unproven_address_gets_no_more_than_it_sent() -> None:
         nonce = rng.randbytes(8)
         good = hello_datagram(NETWORK, Hello(author, b"a" * 8, nonce, number % 9, b""))
         short = join_frames(NETWORK, NO_TOKEN, [encode_frame(Hello(author, nonce, nonce, 0, b""))])
-        other = join_frames(NETWORK, nonce, [encode_frame(Ping(1, bytes(16), 0))])
+        other = join_frames(NETWORK, nonce, [encode_frame(Ping(1, bytes(16), 0, 1))])
         data = rng.choice([good, short, other, rng.randbytes(40)])
         received[address] += len(data)
         for output in gossip.receive(address, data, number * 1_000):
@@ -232,7 +233,7 @@ def test_a_cookie_is_good_for_its_own_address_only() -> None:
 
 def test_two_resets_do_not_echo() -> None:
     gossip = alone()
-    ping = join_frames(NETWORK, b"t" * 8, [encode_frame(Ping(1, bytes(16), 0))])
+    ping = join_frames(NETWORK, b"t" * 8, [encode_frame(Ping(1, bytes(16), 0, 1))])
     answers = [out for out in gossip.receive(("192.0.2.1", 5), ping, 0) if isinstance(out, Send)]
     assert len(answers) == 1
     assert len(answers[0].data) < len(ping)

@@ -13,7 +13,7 @@ A = ("192.0.2.1", 1)
 B = ("192.0.2.2", 2)
 C = ("2001:db8::3", 3)
 LOW, HIGH = sorted((identity(1).author, identity(2).author))
-PING = encode_frame(Ping(1, bytes(16), 0))
+PING = encode_frame(Ping(1, bytes(16), 0, 1))
 
 
 class Side:
@@ -62,7 +62,7 @@ def test_a_handshake_opens_both_ends_and_tells_heads() -> None:
         Opened(one.links.all()[0], 4, b"h" * 32), Opened(other.links.all()[0], 4, b"h" * 32)
     ]
     assert one.links.all()[0].confirmed
-    assert other.frames == one.frames == [Ping(1, bytes(16), 0)]
+    assert other.frames == one.frames == [Ping(1, bytes(16), 0, 1)]
 
 
 def test_a_lost_confirm_is_repeated_with_everything_that_follows() -> None:
@@ -104,7 +104,7 @@ def test_hellos_that_cross_end_in_the_one_of_the_lower_key() -> None:
     low.frames.clear()
     for data in high.write():
         low.read(B, data)
-    assert low.frames == [Ping(1, bytes(16), 0)]
+    assert low.frames == [Ping(1, bytes(16), 0, 1)]
 
 
 def test_a_second_address_of_a_linked_peer_is_only_noted() -> None:

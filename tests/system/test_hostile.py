@@ -18,6 +18,7 @@ from antsp2p.gossip.wire import (
     Digest,
     Entry,
     Line,
+    Name,
     PeerAddress,
     Peers,
     Ping,
@@ -80,8 +81,8 @@ def _valid_datagrams(peer: HandPeer, rng: Random) -> list[bytes]:
     frames = (
         Records(0, 1, (Entry(0, first.wire),)),
         Records(0, 0, (Entry(5, peer.sign(3, Claim(other, 0), prev=first).wire),)),
-        Ping(1, rng.randbytes(16), 0),
-        Adverts((Advert(peer.author, 9, rng.randbytes(8)),)),
+        Ping(1, rng.randbytes(16), 0, 1),
+        Adverts((Name(3, peer.author),), (Advert(3, 9, rng.randbytes(8)),)),
         Want(7, (Range(peer.author, 1, 9), Range(peer.author, 4, 2**40))),
         WantIds((other,)),
         WantProofs((peer.author,)),

@@ -21,17 +21,22 @@ from antsp2p.gossip.wire import (
     Entry,
     Frame,
     Gone,
+    Graft,
     Hello,
     Line,
+    Name,
+    News,
     Part,
     PeerAddress,
     Peers,
     Ping,
     Pong,
+    Prune,
     Range,
     Records,
     Want,
     WantIds,
+    WantNames,
     WantProofs,
     Welcome,
     encode_frame,
@@ -86,13 +91,19 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     yield "gone", "no fields", Gone()
     yield "bye, leaving", "reason 0", Bye(0)
     yield "bye, a later reason", "read as other", Bye(255)
-    yield "ping", "a counter, a root, and how far the other's log is held", Ping(1, _ROOT, 3)
-    yield "pong", "the counter comes back", Pong(1, _ROOT, 0)
+    yield "ping", "a counter, a root, the change at which it held, datagrams sent", Ping(
+        1, _ROOT, 3, 9)
+    yield "pong", "the counter comes back, with datagrams heard", Pong(1, _ROOT, 0, 7, 9)
     yield "peers", "where nodes were reached", Peers((four,))
-    yield "advert", "an author, its highest seq, the beginning of the id", Adverts(
-        (Advert(ME, 7, _ID[:8]),))
-    yield "19 adverts", "as many as there may be", Adverts(
-        tuple(Advert(PEER, seq, _ID[:8]) for seq in range(1, 20)))
+    yield "advert", "a handle and its name, the highest seq, the beginning of the id", Adverts(
+        (Name(0, ME),), (Advert(0, 7, _ID[:8]),))
+    yield "36 adverts", "as many as there may be, of handles named before", Adverts(
+        (), tuple(Advert(handle, 1, _ID[:8]) for handle in range(36)))
+    yield "names alone", "the answer to want names", Adverts((Name(0, ME), Name(24, PEER)), ())
+    yield "want names", "of two handles", WantNames((0, 24))
+    yield "prune", "no fields", Prune()
+    yield "graft", "no fields", Graft()
+    yield "news", "a record that nobody asked for", News((Entry(0, record.wire),))
     yield "want", "two ranges, the second of one record", Want(
         1, (Range(ME, 1, 1_024), Range(PEER, 5, 5)))
     yield "want ids", "records by id", WantIds((_ID, bytes(32)))
@@ -123,11 +134,11 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     yield "gone with a field", "it has none", [4, 0], "frame-length"
     yield "bye without a reason", "one field", [5], "frame-length"
     yield "bye 256", "one byte", [5, 256], "frame-field"
-    yield "ping, root of 15 bytes", "it has 16", [6, 1, bytes(15), 0], "frame-field"
-    yield "ping, counter -1", "0 at least", [6, -1, _ROOT, 0], "frame-field"
-    yield "ping, counter 2^53", "beyond what every language can hold", [6, 2**53, _ROOT, 0], (
+    yield "ping, root of 15 bytes", "it has 16", [6, 1, bytes(15), 0, 0], "frame-field"
+    yield "ping, counter -1", "0 at least", [6, -1, _ROOT, 0, 0], "frame-field"
+    yield "ping, counter 2^53", "beyond what every language can hold", [6, 2**53, _ROOT, 0, 0], (
         "frame-field")
-    yield "ping, counter true", "true is not 1", [6, True, _ROOT, 0], "frame-field"
+    yield "ping, counter true", "true is not 1", [6, True, _ROOT, 0, 0], "frame-field"
     yield "welcome, author of small order", "not acceptable", [
         1, small, INSTANCE, COOKIE, 0, NO_HEAD, _ROOT], "frame-author"
     yield "welcome, cookie of 7 bytes", "it has 8", [
@@ -138,11 +149,18 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     yield "peers, port 0", "nobody listens there", [8, [[PEER, bytes(4), 0]]], "frame-field"
     yield "peers, port 65536", "two bytes", [8, [[PEER, bytes(4), 65_536]]], "frame-field"
     yield "17 peers", "16 are the most", [8, [[PEER, bytes(4), 1]] * 17], "frame-array"
-    yield "no adverts", "one at least", [9, []], "frame-array"
-    yield "20 adverts", "19 are the most", [9, [[PEER, 1, bytes(8)]] * 20], "frame-array"
-    yield "advert of seq 0", "there is nothing to tell", [9, [[PEER, 0, bytes(8)]]], "frame-field"
-    yield "advert with a whole id", "eight bytes", [9, [[PEER, 1, _ID]]], "frame-field"
-    yield "advert of two items", "three", [9, [[PEER, 1]]], "frame-array"
+    yield "adverts without names", "two arrays", [9, [[0, 1, bytes(8)]]], "frame-length"
+    yield "37 adverts", "36 are the most", [9, [], [[0, 1, bytes(8)]] * 37], "frame-array"
+    yield "21 names", "20 are the most", [9, [[0, PEER]] * 21, []], "frame-array"
+    yield "name of a bad key", "not acceptable", [9, [[0, small]], []], "frame-author"
+    yield "handle -1", "0 at least", [9, [[-1, PEER]], []], "frame-field"
+    yield "advert of seq 0", "there is nothing to tell", [9, [], [[0, 0, bytes(8)]]], "frame-field"
+    yield "advert with a whole id", "eight bytes", [9, [], [[0, 1, _ID]]], "frame-field"
+    yield "advert of two items", "three", [9, [], [[0, 1]]], "frame-array"
+    yield "prune with a field", "it has none", [21, 0], "frame-length"
+    yield "graft with a field", "it has none", [22, []], "frame-length"
+    yield "no news", "one at least", [23, []], "frame-array"
+    yield "names of no handles", "one at least", [24, []], "frame-array"
     yield "want from 0", "counting begins at 1", [10, 1, [[PEER, 0, 1]]], "frame-field"
     yield "want backwards", "first above last", [10, 1, [[PEER, 2, 1]]], "frame-range"
     yield "20 ranges", "19 are the most", [10, 1, [[PEER, 1, 1]] * 20], "frame-array"
@@ -196,7 +214,7 @@ def _with(token: bytes, *frames_: Frame) -> bytes:
 
 
 def _dropped() -> Iterable[tuple[str, str, bytes, str, str | None]]:
-    gone, ping = _with(TOKEN, Gone()), _with(TOKEN, Ping(1, _ROOT, 0))
+    gone, ping = _with(TOKEN, Gone()), _with(TOKEN, Ping(1, _ROOT, 0, 1))
     head = gone[:28]
     yield "nothing", "no bytes", b"", "size", None
     yield "28 bytes", "a header alone", head, "size", None

@@ -21,6 +21,7 @@ from antsp2p.gossip.wire import (
     Confirm,
     Entry,
     Hello,
+    Name,
     Ping,
     Records,
     Welcome,
@@ -107,7 +108,7 @@ def _on_the_wire(told: dict[str, Record], root: bytes) -> list[tuple[str, bytes]
     welcome = Welcome(WORKER.author, INSTANCES[1], COOKIE, 0, bytes(32), LogSet(
         NETWORK, verify).root())
     confirm = Confirm(REQUESTER.author, INSTANCES[0], NONCE, 0, bytes(32))
-    adverts = Adverts((Advert(offer.author, offer.seq, offer.id[:8]),))
+    adverts = Adverts((Name(0, offer.author),), (Advert(0, offer.seq, offer.id[:8]),))
     hello = hello_datagram(NETWORK, Hello(REQUESTER.author, INSTANCES[0], NONCE, 0, b""))
     return [
         ("beat", beat.wire),
@@ -117,7 +118,7 @@ def _on_the_wire(told: dict[str, Record], root: bytes) -> list[tuple[str, bytes]
             NETWORK, COOKIE, [encode_frame(confirm), encode_frame(adverts)])),
         ("records datagram", join_frames(
             NETWORK, COOKIE, [encode_frame(Records(1, 1, (Entry(3, offer.wire),)))])),
-        ("ping datagram", join_frames(NETWORK, NONCE, [encode_frame(Ping(1, root, 3))])),
+        ("ping datagram", join_frames(NETWORK, NONCE, [encode_frame(Ping(1, root, 3, 4))])),
         ("blob request", encode_request(NETWORK, content_hash(b"6"), 0)),
     ]
 
