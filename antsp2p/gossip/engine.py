@@ -41,8 +41,6 @@ from antsp2p.gossip.wire import (
     PeerAddress,
     Peers,
     Ping,
-    Range,
-    Want,
     encode_frame,
     frame_name,
     pack_host,
@@ -152,6 +150,7 @@ class Gossip:
     def wake(self, now_us: int) -> list[Output]:
         """`wake_at` has passed."""
         self._begin(now_us)
+        self._parts.awaited.due(now_us)
         self._parts.pursuits.due(now_us)
         for link in self._parts.liveness.due(now_us):
             self._close(link, "timeout", now_us)
@@ -195,6 +194,7 @@ class Gossip:
         times = (
             parts.pursuits.wake_us, parts.liveness.wake_us, parts.reconcile.wake_us,
             parts.sharing.wake_us, parts.view.wake_us, parts.spread.wake_us,
+            parts.awaited.wake_us,
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -243,6 +243,7 @@ class Gossip:
             gap_us = now_us - max(self._expected_us, self._last_us)
             if gap_us > self._limits.stall_us:
                 self._parts.liveness.extend(gap_us)
+                self._parts.awaited.extend(gap_us)
                 self._parts.pursuits.extend(gap_us)
                 self._parts.view.extend(gap_us)
         self._last_us = now_us
@@ -260,7 +261,7 @@ class Gossip:
 
     def _end(self, now_us: int) -> list[Output]:
         self._parts.pursuits.flush(now_us)
-        self._parts.spread.flush()
+        self._parts.spread.flush(now_us)
         self._out.extend(self._parts.outbox.flush(self._parts.links))
         self._expected_us = self._wake_us = self._earliest()
         return self._out
@@ -273,12 +274,10 @@ class Gossip:
         for record in records:
             self._parts.ages.hold(record.id, now_us)
         links = self._parts.links.all()
-        if 0 < len(records) <= self._limits.pushed_records:
-            news = Want(0, (Range(self._me, first, upto_seq),))
-            for link in links:
-                self._parts.server.answer(link, (news,), (), now_us)
+        if records and self._reader.is_mesh(now_us):
+            self._parts.spread.broadcast(records, now_us)
         elif records:
-            self._parts.spread.news(records, None)
+            self._parts.spread.news(records, None, now_us)
         for link in links if records else ():
             self._parts.liveness.active(link, now_us)
 

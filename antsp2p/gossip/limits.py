@@ -155,8 +155,42 @@ class Limits:
     """Ages of records that wait above a gap."""
 
     pushed_records: int = 4
-    """Own new records that go to all links as they are, instead of an advert: about one datagram.
-    It saves the way there and back where news begins; more at once is a burst for the pull."""
+    """New records of one author that are pushed as they are: about one datagram. More at once is
+    a burst, or a catch-up, and is left to adverts."""
+    pushed_age_ms: int = 10_000
+    """An older record is no news: others have it, or lack more than this one."""
+    first_eager_links: int = 2
+    """Dialled links that begin eager: two each connect any number of nodes, and the circles are
+    pruned by the first records."""
+    pushes_remembered: int = 1_024
+    """Records of which it is remembered who pushed them: some seconds of heavy traffic."""
+    pulls_before_graft: int = 3
+    graft_loss_step_permille: int = 100
+    """One more pull in a row for each of these of estimated loss."""
+    push_bytes_per_s: int = 2 * 1024 * 1024
+    push_burst_bytes: int = 128 * 1024
+    """Pushed per link; what is above it is advertised, and comes at the receiver's pace."""
+    pushed_per_s: int = 200
+    pushed_burst: int = 64
+    """Records of one author that are pushed on; an author that floods is advertised."""
+    shares: int = 4_096
+    """Authors whose share is kept; a forgotten one begins anew."""
+    advert_us: int = 1 * MILLISECOND_US
+    """Adverts are collected this long on lossy links."""
+    calm_advert_us: int = 8 * MILLISECOND_US
+    """On others a quarter of this and a random part of it more, so that mostly one end of a link
+    advertises, and pushes come first."""
+    lossy_permille: int = 20
+    """From this estimated loss on a link counts as lossy."""
+    repeat_us: int = 25 * MILLISECOND_US
+    """Before an advert is repeated on a lossy link; doubled each time."""
+    repeats: int = 2
+    first_patience_us: int = 5 * MILLISECOND_US
+    """For an advertised record to be pushed, before it is known how long that takes here."""
+    min_patience_us: int = 2 * MILLISECOND_US
+    max_patience_us: int = 200 * MILLISECOND_US
+    overdue: int = 1_024
+    """Authors of whom it is remembered that a push was late."""
     relay_hold_us: int = 50 * MILLISECOND_US
     """In a full mesh the author itself has told everybody: a relay waits half to one and a half of
     this, so that it repairs losses and adds no load."""

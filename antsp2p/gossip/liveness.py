@@ -101,6 +101,10 @@ class Liveness:
         pulse = self._pulses.get(link.id)
         return None if pulse is None else pulse.rtt_us
 
+    def loss_permille(self, link: Link) -> int:
+        """The share of datagrams to the peer that seem to be lost; 0 while nothing is known."""
+        return 0
+
     def wait_us(self, link: Link) -> int:
         """How long to wait for an answer before another is asked."""
         rtt_us = self.rtt_us(link)

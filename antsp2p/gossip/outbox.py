@@ -25,8 +25,11 @@ class Outbox:
 
     def post(self, link: Link, frame: Frame) -> None:
         """Send `frame` on `link` when the turn ends."""
-        data = encode_frame(frame)
-        self._sent[frame_name(frame)] += len(data)
+        self.post_bytes(link, frame_name(frame), encode_frame(frame))
+
+    def post_bytes(self, link: Link, name: str, data: bytes) -> None:
+        """Send a frame of this name that is encoded already."""
+        self._sent[name] += len(data)
         self._waiting.setdefault(link.id, (link, []))[1].append(data)
 
     def closed(self, link: Link) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.ages import Ages
 from antsp2p.gossip.assembly import Assemblies
+from antsp2p.gossip.awaited import Awaited
 from antsp2p.gossip.beats import Beats
 from antsp2p.gossip.blame import Blame
 from antsp2p.gossip.intake import Intake
@@ -22,6 +23,7 @@ from antsp2p.gossip.reconcile import Reconcile
 from antsp2p.gossip.serve import Server
 from antsp2p.gossip.sharing import Sharing
 from antsp2p.gossip.spread import Spread
+from antsp2p.gossip.tree import Tree
 from antsp2p.gossip.view import View
 from antsp2p.gossip.visible import Visible
 
@@ -59,6 +61,8 @@ class Parts:
     liveness: Liveness
     sharing: Sharing
     pursuits: Pursuits
+    awaited: Awaited
+    tree: Tree
     server: Server
     proofs: Proofs
     spread: Spread
@@ -73,7 +77,8 @@ class Parts:
         self.server.opened(link, now_us)
         self.assemblies.opened(link)
         self.proofs.opened(link)
-        self.spread.opened(link)
+        self.tree.opened(link)
+        self.spread.opened(link, now_us)
         self.reconcile.opened(link)
         self.blame.opened(link, now_us)
         self.liveness.opened(link, now_us)
@@ -86,6 +91,8 @@ class Parts:
         self.server.closed(link)
         self.assemblies.closed(link)
         self.proofs.closed(link)
+        self.awaited.closed(link)
+        self.tree.closed(link)
         self.spread.closed(link)
         self.reconcile.closed(link)
         self.blame.closed(link)
@@ -97,7 +104,8 @@ class Parts:
     def sizes(self) -> dict[str, int]:
         """Sizes of all tables, to be checked against their bounds."""
         sized = (
-            self.links, self.view, self.pursuits, self.server, self.proofs, self.spread,
+            self.links, self.view, self.pursuits, self.awaited, self.server, self.proofs,
+            self.tree, self.spread,
             self.reconcile, self.beats, self.ages, self.assemblies, self.blame,
         )
         return {name: size for part in sized for name, size in part.sizes().items()}
@@ -130,13 +138,18 @@ def build_parts(
     proofs = Proofs(
         visible=visible, limits=limits, drops=drops, may_send=server.may_send, post=outbox.post
     )
+    awaited = Awaited(limits=limits, have=visible.seq, pursue=pursuits.pursue)
+    tree = Tree(
+        limits=limits, rng=rng, loss_permille=liveness.loss_permille, post=outbox.post
+    )
     spread = Spread(
-        visible=visible, pursuits=pursuits, limits=limits, offer_proof=proofs.offer,
-        post=outbox.post, rng=rng,
+        visible=visible, tree=tree, awaited=awaited, pursuits=pursuits, server=server,
+        limits=limits, loss_permille=liveness.loss_permille, offer_proof=proofs.offer,
+        post=outbox.post, post_bytes=outbox.post_bytes, rng=rng,
     )
     return Parts(
         visible=visible, ages=ages, outbox=outbox, liveness=liveness, pursuits=pursuits,
-        server=server, proofs=proofs, spread=spread,
+        server=server, proofs=proofs, spread=spread, awaited=awaited, tree=tree,
         view=View(me=me, rng=rng, now_us=now_us, limits=limits, drops=drops),
         links=Links(
             network=network, me=me, instance=instance, rng=rng, now_us=now_us, limits=limits,

@@ -20,11 +20,15 @@ from antsp2p.gossip.wire import (
     Adverts,
     BeatFrame,
     Digest,
+    Entry,
     Frame,
+    Graft,
+    News,
     Part,
     Peers,
     Ping,
     Pong,
+    Prune,
     Records,
     Want,
     WantIds,
@@ -112,10 +116,17 @@ class Reader:
                 self._parts.liveness.active(link, now_us)
                 self._parts.spread.told(link, frame, now_us)
             case WantNames():
-                self._parts.spread.name(link, frame)
+                self._parts.spread.name(link, frame, now_us)
+            case News(entries):
+                self._parts.liveness.active(link, now_us)
+                self._take(link, entries, now_us, is_pushed=True)
+            case Prune():
+                self._parts.tree.pruned(link)
+            case Graft():
+                self._parts.tree.grafted(link)
             case Records():
                 self._parts.liveness.active(link, now_us)
-                self._take(link, frame, now_us)
+                self._answered(link, frame, now_us)
             case Digest():
                 self._compare(link, frame, now_us)
             case BeatFrame(wire):
@@ -147,16 +158,25 @@ class Reader:
         if whole is None:
             return
         if part.kind == RUN:
-            self._take(link, Records(0, 0, parts.intake.entries(part, whole)), now_us)
+            self._take(link, parts.intake.entries(part, whole), now_us)
             return
         insertion = parts.proofs.receive(part, whole)
         if insertion is not None:
             parts.intake.settle(insertion, now_us)
             self._learn(link, insertion, 0, now_us)
 
-    def _take(self, link: Link, frame: Records, now_us: int) -> None:
+    def _answered(self, link: Link, frame: Records, now_us: int) -> None:
+        """Records that were asked for."""
+        is_news = self._take(link, frame.entries, now_us)
+        if frame.number and self._parts.links.holds(link):
+            self._parts.pursuits.answered(link, frame.number, is_news, bool(frame.last), now_us)
+
+    def _take(
+        self, link: Link, entries: Sequence[Entry], now_us: int, *, is_pushed: bool = False
+    ) -> bool:
+        """Offer records to the logs; whether any was new."""
         is_news = False
-        for taken in self._parts.intake.take(frame.entries, now_us):
+        for taken in self._parts.intake.take(entries, now_us):
             run, insertion = taken.run, taken.insertion
             if taken.displaced:
                 self._parts.ages.forget(taken.displaced)
@@ -164,17 +184,31 @@ class Reader:
             author, first, last = run[0].author, run[0].seq, run[-1].seq
             if not insertion.refused:
                 self._parts.spread.shown(link, author, last)
+            self._shape(link, run, insertion, is_pushed, now_us)
             self._learn(link, insertion, taken.age_ms, now_us)
             if not self._parts.links.holds(link):
-                return
+                return is_news
             if insertion.refused in _TOO_EARLY:
                 self._parts.pursuits.refused(link, author, first, last, now_us)
                 continue
             is_new = not insertion.refused and insertion.duplicates < len(run)
             self._parts.pursuits.arrived(link, author, first, last, is_new, now_us)
             is_news = is_news or is_new
-        if frame.number:
-            self._parts.pursuits.answered(link, frame.number, is_news, bool(frame.last), now_us)
+        return is_news
+
+    def _shape(
+        self, link: Link, run: Sequence[Record], insertion: Insertion, is_pushed: bool, now_us: int
+    ) -> None:
+        """Let the tree and the patience learn from how these records came."""
+        parts, top = self._parts, run[-1]
+        if is_pushed and not insertion.refused:
+            is_new = insertion.duplicates < len(run)
+            parts.tree.pushed(link, top.id, is_new)
+            parts.awaited.pushed(top.author, top.seq, is_new, now_us)
+        elif insertion.added:
+            if parts.awaited.is_overdue(top.author):
+                parts.tree.pulled(link)
+            parts.awaited.arrived(top.author)
 
     def _learn(self, link: Link, insertion: Insertion, age_ms: int, now_us: int) -> None:
         """Tell what an insertion changed, pass it on, and ask for what it lacks."""
@@ -182,8 +216,10 @@ class Reader:
             self._tell(Learned(insertion, age_ms, link.author))
         if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
             self._parts.spread.hold(insertion.added, now_us)
+        elif insertion.added and age_ms <= self._limits.pushed_age_ms:
+            self._parts.spread.news(insertion.added, link, now_us)
         elif insertion.added:
-            self._parts.spread.news(insertion.added, link)
+            self._parts.spread.announce(insertion.added, link, now_us)
         if insertion.convicted is not None:
             self.convicted(insertion.convicted.author, link, now_us)
         missing = insertion.missing

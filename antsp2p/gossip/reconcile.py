@@ -175,7 +175,7 @@ class Reconcile:
     def _only_here(self, link: Link, leaf: Leaf, now_us: int) -> int:
         if leaf.convicted_seq:
             self._proofs.offer(link, leaf.author, now_us)
-        self._spread.tell(link, leaf.author)
+        self._spread.tell(link, leaf.author, now_us)
         return 1
 
     def _differ(

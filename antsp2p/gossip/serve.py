@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from antsp2p.gossip.assembly import split
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.limits import MAX_ENTRIES, MAX_FRAME_BYTES, Limits
-from antsp2p.gossip.wire import RUN, Entry, Frame, Range, Records, Want
+from antsp2p.gossip.wire import RUN, Entry, Frame, News, Range, Records, Want
 from antsp2p.records.encoding import encode
 from antsp2p.records.fork import MAX_UNSIGNED
 from antsp2p.records.record import MAX_RECORD_BYTES, Record
@@ -84,6 +84,20 @@ class Server:
             if want.number or batch.records:
                 served = served and self._send(link, batch, 1, now_us)
         return proven
+
+    def news(self, author: bytes, first: int, last: int, now_us: int) -> tuple[News, ...]:
+        """A few new records as they are pushed; none where one does not stand in a frame."""
+        frames: list[News] = []
+        while first <= last:
+            upto = min(last, first + MAX_ENTRIES // 2 - 1)
+            run = self._visible.servable(author, first, upto, MAX_RECORD_BYTES)
+            if not run or run[-1].seq > last:
+                return ()
+            frames.append(News(tuple(
+                Entry(self._age_ms(record.id, now_us), record.wire) for record in run
+            )))
+            first = run[-1].seq + 1
+        return tuple(frames)
 
     def _by_id(self, ids: Sequence[bytes]) -> tuple[list[Record], list[Range], list[bytes]]:
         """Asked ids: records that stand alone, places in the set, and authors of proofs."""

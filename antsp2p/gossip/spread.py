@@ -1,15 +1,16 @@
 """Spread: telling links what is new here, and learning from them what is new there.
 
-Law: news is told at once and in batches, to those who are not known to have it; being told starts
-a pursuit. In a full mesh, what its author told everybody is told again only late, and only where
-few others did. An eager tree replaces how news is told, and nothing else. What is in a record is
-not known here.
+Law: news is pushed on eager links and advertised on the others, to those who are not known to have
+it; being told starts a pursuit where the push does not come. What does not fit a link's share, or
+an author's, is advertised instead: an advert names the latest only, so what waits is bounded by
+the number of authors and nothing is ever lost by waiting. What is in a record is not known here.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.handles import Handles
 from antsp2p.gossip.limits import ADVERT_BYTES, MAX_ADVERTS, MAX_NAMES, NAME_BYTES, Limits
 from antsp2p.gossip.wire import (
@@ -18,75 +19,156 @@ from antsp2p.gossip.wire import (
     Adverts,
     Frame,
     Name,
+    News,
     Range,
     Want,
     WantNames,
+    encode_frame,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
+    from antsp2p.gossip.awaited import Awaited
     from antsp2p.gossip.link import Link
     from antsp2p.gossip.pursuit import Pursuits
+    from antsp2p.gossip.serve import Server
+    from antsp2p.gossip.tree import Tree
     from antsp2p.gossip.visible import Visible
     from antsp2p.records.record import Record
+
+
+@dataclass(slots=True, eq=False)
+class _Tell:
+    """What is to be advertised to a peer, and how often it was."""
+
+    record: Record
+    due_us: int
+    times: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class _Peer:
     link: Link
     handles: Handles
+    pushes: Bucket
     heads: dict[bytes, int] = field(default_factory=dict)
     """Author -> the highest seq that the peer has shown."""
-    pending: dict[bytes, Record] = field(default_factory=dict)
+    tells: dict[bytes, _Tell] = field(default_factory=dict)
+    due_us: int | None = None
     suspected: dict[bytes, int] = field(default_factory=dict)
     """Author -> when the peer may next be asked for a record that differs from ours."""
 
 
 class Spread:
-    """Adverts in and out. `offer_proof(link, author, now_us)` answers news of the convicted."""
+    """Pushes and adverts out, adverts in. `offer_proof(link, author, now_us)` answers news of the
+    convicted; `post_bytes(link, frame name, bytes)` sends a frame that was encoded once for all."""
 
     def __init__(
         self,
         *,
         visible: Visible,
+        tree: Tree,
+        awaited: Awaited,
         pursuits: Pursuits,
+        server: Server,
         limits: Limits,
+        loss_permille: Callable[[Link], int],
         offer_proof: Callable[[Link, bytes, int], None],
         post: Callable[[Link, Frame], None],
+        post_bytes: Callable[[Link, str, bytes], None],
         rng: Random,
     ) -> None:
+        self._visible = visible
+        self._tree = tree
+        self._awaited = awaited
+        self._pursuits = pursuits
+        self._server = server
+        self._limits = limits
+        self._loss_permille = loss_permille
+        self._offer_proof = offer_proof
+        self._post = post
+        self._post_bytes = post_bytes
         self._rng = rng
         self._held: dict[bytes, list[int]] = {}
         self._release_us: int | None = None
-        self._visible = visible
-        self._pursuits = pursuits
-        self._limits = limits
-        self._offer_proof = offer_proof
-        self._post = post
         self._peers: dict[int, _Peer] = {}
+        self._shares: dict[bytes, Bucket] = {}
+        """Author -> what of it may be pushed on; the rest is advertised."""
 
-    def opened(self, link: Link) -> None:
-        self._peers[link.id] = _Peer(link, Handles(self._limits))
+    def opened(self, link: Link, now_us: int) -> None:
+        limits = self._limits
+        self._peers[link.id] = _Peer(
+            link, Handles(limits),
+            Bucket(limits.push_bytes_per_s, limits.push_burst_bytes, now_us),
+        )
 
     def closed(self, link: Link) -> None:
         self._peers.pop(link.id, None)
 
     # --- out ---------------------------------------------------------------------------------
 
-    def news(self, records: Iterable[Record], source: Link | None) -> None:
-        """Records that are newly here, to be told to all but `source` when the turn ends."""
-        tops: dict[bytes, Record] = {}
-        for record in records:
-            top = tops.get(record.author)
-            if top is None or record.seq > top.seq:
-                tops[record.author] = record
+    def news(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
+        """Records of one author that are newly here: pushed on eager links, and advertised."""
+        frames = self._frames(records, now_us)
+        self._spread(records, source, frames, lambda peer: self._tree.is_eager(peer.link), now_us)
+
+    def broadcast(self, records: Sequence[Record], now_us: int) -> None:
+        """Own records, to everybody at once: in a full mesh nothing is faster or less."""
+        frames = [encode_frame(frame) for frame in self._news(records, now_us)]
+        self._spread(records, None, frames, lambda peer: True, now_us)
+
+    def announce(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
+        """Records of one author that are newly here, in bulk or long known: advertised only."""
+        self._spread(records, source, [], lambda peer: False, now_us)
+
+    def _spread(
+        self, records: Sequence[Record], source: Link | None, frames: Sequence[bytes],
+        is_eager: Callable[[_Peer], bool], now_us: int,
+    ) -> None:
+        top = records[-1]
+        size = sum(len(frame) for frame in frames)
         for peer in self._peers.values():
-            if source is None or peer.link.id != source.id:
-                for record in tops.values():
-                    if peer.heads.get(record.author, 0) < record.seq:
-                        self._tell(peer, record)
+            if peer.link is source or peer.heads.get(top.author, 0) >= top.seq:
+                continue
+            if frames and is_eager(peer) and peer.pushes.take(size, now_us):
+                for frame in frames:
+                    self._post_bytes(peer.link, "news", frame)
+                if self._is_lossy(peer):
+                    self._tell(peer, top, now_us + self._limits.repeat_us)
+            else:
+                self._tell(peer, top, now_us + self._delay_us(peer))
+
+    def _is_lossy(self, peer: _Peer) -> bool:
+        return self._loss_permille(peer.link) >= self._limits.lossy_permille
+
+    def _delay_us(self, peer: _Peer) -> int:
+        """How long an advert is collected. Where little is lost the push comes first anyway, and
+        of the two ends of a link mostly only one needs to advertise."""
+        limits = self._limits
+        if self._is_lossy(peer):
+            return limits.advert_us
+        return limits.calm_advert_us // 4 + self._rng.randrange(limits.calm_advert_us)
+
+    def _frames(self, records: Sequence[Record], now_us: int) -> list[bytes]:
+        """The records as frames to be pushed, if the author has not used up its share."""
+        author = records[0].author
+        share = self._shares.get(author)
+        if share is None:
+            if len(self._shares) >= self._limits.shares:
+                del self._shares[next(iter(self._shares))]
+            share = self._shares[author] = Bucket(
+                self._limits.pushed_per_s, self._limits.pushed_burst, now_us
+            )
+        if not share.take(len(records), now_us):
+            return []
+        return [encode_frame(frame) for frame in self._news(records, now_us)]
+
+    def _news(self, records: Sequence[Record], now_us: int) -> Sequence[News]:
+        if len(records) > self._limits.pushed_records:
+            return ()
+        return self._server.news(records[0].author, records[0].seq, records[-1].seq, now_us)
 
     def hold(self, records: Iterable[Record], now_us: int) -> None:
         """Records straight from their author in a full mesh: tell them late, if at all."""
@@ -100,7 +182,10 @@ class Spread:
     @property
     def wake_us(self) -> int | None:
         """When `due` has something to do."""
-        return self._release_us
+        times = [peer.due_us for peer in self._peers.values() if peer.due_us is not None]
+        if self._release_us is not None:
+            times.append(self._release_us)
+        return min(times, default=None)
 
     def due(self, now_us: int) -> None:
         """Tell what was held back and not told by others meanwhile."""
@@ -108,8 +193,10 @@ class Spread:
             return
         self._release_us = None
         held, self._held = self._held, {}
-        records = (self._visible.at(author, seq) for author, (seq, _) in held.items())
-        self.news([record for record in records if record is not None], None)
+        for author, (seq, _) in held.items():
+            record = self._visible.at(author, seq)
+            if record is not None:
+                self._spread((record,), None, (), lambda peer: False, now_us)
 
     def _overheard(self, author: bytes, seq: int) -> None:
         """Another relay told what we hold back."""
@@ -119,15 +206,20 @@ class Spread:
             if held[1] >= self._limits.relays_heard:
                 del self._held[author]
 
-    def tell(self, link: Link, author: bytes) -> None:
+    def tell(self, link: Link, author: bytes, now_us: int) -> None:
         """The peer lacks something of `author`: tell it what is here."""
         peer = self._peers.get(link.id)
         record = self._visible.at(author, self._visible.seq(author))
         if peer is not None and record is not None:
-            self._tell(peer, record)
+            self._tell(peer, record, now_us)
 
-    def _tell(self, peer: _Peer, record: Record) -> None:
-        peer.pending[record.author] = record
+    def _tell(self, peer: _Peer, record: Record, due_us: int) -> None:
+        told = peer.tells.get(record.author)
+        if told is not None and told.times == 0:
+            due_us = min(due_us, told.due_us)
+        peer.tells[record.author] = _Tell(record, due_us)
+        if peer.due_us is None or due_us < peer.due_us:
+            peer.due_us = due_us
 
     def shown(self, link: Link, author: bytes, seq: int) -> None:
         """The peer has shown that it has `author` up to `seq`."""
@@ -137,6 +229,9 @@ class Spread:
         if author not in peer.heads and len(peer.heads) >= self._limits.peer_heads:
             del peer.heads[next(iter(peer.heads))]
         peer.heads[author] = seq
+        told = peer.tells.get(author)
+        if told is not None and told.record.seq <= seq:
+            del peer.tells[author]
 
     def lacks(self, link: Link, author: bytes, seq: int) -> None:
         """The peer has said that it has `author` only up to `seq`."""
@@ -144,17 +239,29 @@ class Spread:
         if peer is not None and author in peer.heads:
             peer.heads[author] = min(peer.heads[author], seq)
 
-    def flush(self) -> None:
-        """Send the adverts of this turn."""
+    def flush(self, now_us: int) -> None:
+        """Send the adverts whose time has come."""
         for peer in self._peers.values():
-            if not peer.pending:
+            if peer.due_us is None or now_us < peer.due_us:
                 continue
-            told = [
-                record for record in peer.pending.values()
-                if self._visible.seq(record.author) >= record.seq
-            ]
-            peer.pending.clear()
-            self._advertise(peer, told)
+            due = [told for told in peer.tells.values() if told.due_us <= now_us]
+            lossy = self._is_lossy(peer)
+            for told in due:
+                self._again(peer, told, lossy, now_us)
+            self._advertise(peer, [
+                told.record for told in due
+                if self._visible.seq(told.record.author) >= told.record.seq
+            ])
+            peer.due_us = min((told.due_us for told in peer.tells.values()), default=None)
+
+    def _again(self, peer: _Peer, told: _Tell, lossy: bool, now_us: int) -> None:
+        """On a lossy link an advert is repeated, ever more rarely, unless the peer shows it has
+        what was told."""
+        told.times += 1
+        if lossy and told.times <= self._limits.repeats:
+            told.due_us = now_us + (self._limits.repeat_us << told.times)
+        else:
+            del peer.tells[told.record.author]
 
     def _advertise(self, peer: _Peer, told: Iterable[Record]) -> None:
         names: list[Name] = []
@@ -185,25 +292,32 @@ class Spread:
                 continue
             self.shown(link, author, advert.seq)
             self._overheard(author, advert.seq)
-            self.follow(link, author, advert.seq, now_us)
+            self._follow(link, author, advert.seq, self._awaited.heard, now_us)
             record = self._visible.at(author, advert.seq)
             if record is not None and record.id[:SHORT_ID_BYTES] != advert.short_id:
                 self._suspect(link, author, advert.seq, now_us)
         if unnamed:
             self._post(link, WantNames(tuple(unnamed)[:MAX_NAMES]))
 
-    def name(self, link: Link, wanted: WantNames) -> None:
+    def name(self, link: Link, wanted: WantNames, now_us: int) -> None:
         """The peer does not know these handles: name them, with what is here of their authors."""
         for author in self._peers[link.id].handles.asked(wanted.handles):
-            self.tell(link, author)
+            self.tell(link, author, now_us)
 
     def follow(self, link: Link, author: bytes, upto: int, now_us: int) -> None:
         """The peer has `author` up to `upto`: fetch what is missing, below a proven fork."""
+        self._follow(link, author, upto, self._pursuits.pursue, now_us)
+
+    def _follow(
+        self, link: Link, author: bytes, upto: int,
+        fetch: Callable[[Link, bytes, int, int], None], now_us: int,
+    ) -> None:
         fork_seq = self._visible.fork_seq(author)
         if fork_seq and upto >= fork_seq:
             self._offer_proof(link, author, now_us)
             upto = fork_seq - 1
-        self._pursuits.pursue(link, author, upto, now_us)
+        if upto > self._visible.seq(author):
+            fetch(link, author, upto, now_us)
 
     def _suspect(self, link: Link, author: bytes, seq: int, now_us: int) -> None:
         """The peer's record differs from ours at `seq`: its record is one half of a proof."""
@@ -221,7 +335,9 @@ class Spread:
         peers = self._peers.values()
         return {
             "peer-heads": max((len(peer.heads) for peer in peers), default=0),
-            "held": len(self._held),
             "handles": max((peer.handles.sizes() for peer in peers), default=0),
+            "tells": max((len(peer.tells) for peer in peers), default=0),
+            "held": len(self._held),
+            "shares": len(self._shares),
             "suspected": max((len(peer.suspected) for peer in peers), default=0),
         }

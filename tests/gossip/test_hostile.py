@@ -47,7 +47,8 @@ BOUNDS = {
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
     "suspected": 256, "rounds": 40, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
-    "blame": 40,
+    "blame": 40, "eager": 40, "tells": 65_536, "shares": 4_096, "pushes": 1_024,
+    "awaited": 1_024, "overdue": 1_024,
 }
 
 
