@@ -17,6 +17,8 @@ MAX_IDLE_WAKES: Final = 100
 """Wakes in a row at one instant; more means that a node's deadline never moves on."""
 MAX_VERIFIED_SIGNATURES: Final = 500_000
 """Remembered answers of the signature check, about 500 bytes each; then it starts afresh."""
+MAX_PARSED_RECORDS: Final = 200_000
+"""Records remembered by their bytes, about 2 kB each; then it starts afresh."""
 MAX_REMEMBERED_ROOTS: Final = 100_000
 """Roots whose fold is remembered for comparison."""
 MAX_POST_RETRIES: Final = 1_000

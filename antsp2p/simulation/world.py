@@ -14,8 +14,12 @@ from typing import Any
 
 from antsp2p.events import Committed, Effect, Event, SendDatagram
 from antsp2p.records import keys
-from antsp2p.records.record import NETWORK_BYTES, Record
-from antsp2p.simulation.limits import MAX_PENDING_EVENTS, MAX_VERIFIED_SIGNATURES
+from antsp2p.records.record import NETWORK_BYTES, Record, parse_record
+from antsp2p.simulation.limits import (
+    MAX_PARSED_RECORDS,
+    MAX_PENDING_EVENTS,
+    MAX_VERIFIED_SIGNATURES,
+)
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
 from antsp2p.simulation.network import Network
 
@@ -63,6 +67,7 @@ class World:
         self.epoch_ms = 1_700_000_000_000
         self.network_id = self.stream("network-id").randbytes(NETWORK_BYTES)
         self.verify = RememberedSignatures()
+        self.parse = RememberedRecords()
         self.network = Network(self, delay)
         self.machines: list[Machine] = []
         self.observers: list[Observer] = []
@@ -155,6 +160,22 @@ class RememberedSignatures:
                 self._answers.clear()
             answer = self._answers[question] = keys.verify(public_key, signature, message)
         return answer
+
+
+class RememberedRecords:
+    """`parse_record`, each record made once and shared by all nodes; malformed bytes are not."""
+
+    def __init__(self) -> None:
+        self._records: dict[bytes, Record] = {}
+
+    def __call__(self, wire: bytes) -> Record:
+        """The record of `wire`. Raises `Malformed` as `parse_record` does."""
+        record = self._records.get(wire)
+        if record is None:
+            if len(self._records) >= MAX_PARSED_RECORDS:
+                self._records.clear()
+            record = self._records[wire] = parse_record(wire)
+        return record
 
 
 def effect_bytes(effect: Effect) -> bytes:
