@@ -210,6 +210,7 @@ class Machine:
         if committed:
             self.disk.apply(self._committing, self.world.now_us)
         self.generation += 1
+        self.world.retire(self.node)
         self.node = None
         self.inbox.clear()
         self.stalled = self._busy = False

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from antsp2p.events import Committed, Effect, Event, SendDatagram
 from antsp2p.records import keys
@@ -22,6 +23,9 @@ from antsp2p.simulation.limits import (
 )
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
 from antsp2p.simulation.network import Network
+
+if TYPE_CHECKING:
+    from antsp2p.node import Node
 
 
 class Violation(AssertionError):
@@ -71,6 +75,9 @@ class World:
         self.network = Network(self, delay)
         self.machines: list[Machine] = []
         self.observers: list[Observer] = []
+        self.retired_bytes: Counter[str] = Counter()
+        self.retired_frames: Counter[str] = Counter()
+        """What nodes had sent, by message, that are gone since."""
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._tie = 0
         self._stopped = False
@@ -119,6 +126,13 @@ class World:
     def stop(self) -> None:
         """Let `run` return after the present event."""
         self._stopped = True
+
+    def retire(self, node: Node) -> None:
+        """A node is gone: keep the count of what it has sent."""
+        gossip = getattr(node, "gossip", None)
+        if gossip is not None:
+            self.retired_bytes += gossip.sent
+            self.retired_frames += gossip.frames
 
     # --- what machines report ---------------------------------------------------------------
 
