@@ -14,7 +14,6 @@ from antsp2p.gossip.limits import MAX_PARTS, PART_BYTES
 from antsp2p.gossip.wire import Entry
 from antsp2p.records.encoding import Malformed, decode
 from antsp2p.records.fork import MAX_UNSIGNED
-from antsp2p.records.record import Record
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import Part
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import Insertion
-    from antsp2p.records.record import Parse
+    from antsp2p.records.record import Parse, Record
 
 
 @dataclass(frozen=True, slots=True)

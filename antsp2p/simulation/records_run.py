@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import gc
 import resource
-from collections import Counter
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -49,6 +48,7 @@ from antsp2p.simulation.quantiles import quantiles_ms
 from antsp2p.simulation.world import Observer, World
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping, Sequence
 
     from antsp2p.coordination.body import Body

@@ -15,7 +15,6 @@ from antsp2p.simulation.discovery import Discovery
 from antsp2p.simulation.faults import Fault, arm_all
 from antsp2p.simulation.limits import OBSERVE_US
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
-from antsp2p.simulation.options import SimulationOptions
 from antsp2p.simulation.profiles import PROFILES
 from antsp2p.simulation.quantiles import quantiles_ms
 from antsp2p.simulation.records_run import run_records
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from antsp2p.records.record import Record
+    from antsp2p.simulation.options import SimulationOptions
 
 RECORD_MARK: Final = b"\xa9\x00\x01\x01\x50"
 """How every record's payload begins, before the network id; it counts the copies in a datagram."""
