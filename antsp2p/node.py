@@ -54,7 +54,7 @@ from antsp2p.own_log import OwnLog
 from antsp2p.pulse import Pulse
 from antsp2p.records import keys
 from antsp2p.records.log import ForkProof, Insertion, LogSet
-from antsp2p.records.record import NO_PREV, Record
+from antsp2p.records.record import NO_PREV, Record, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
     from antsp2p.coordination.draft import Draft
     from antsp2p.records.beat import Beat
+    from antsp2p.records.record import Parse
 
 STALL_US: Final = 1_000_000
 """A deadline served later than this means that our own loop stood still."""
@@ -99,6 +100,7 @@ class Node:
         published: int | None = None,
         nickname: str = "",
         verify: keys.Verify = keys.verify,
+        parse: Parse = parse_record,
     ) -> None:
         self.author: bytes = identity.author
         self.network = network
@@ -117,7 +119,7 @@ class Node:
         self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
         self.gossip = Gossip(
             logs=self.logs, network=network, me=self.author, instance=instance, rng=rng,
-            now_us=now_us, verify=verify,
+            now_us=now_us, verify=verify, parse=parse,
         )
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us

@@ -45,6 +45,7 @@ from antsp2p.gossip.wire import (
     frame_name,
     pack_host,
 )
+from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:
     from random import Random
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from antsp2p.records.beat import Beat
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import LogSet
-    from antsp2p.records.record import Record
+    from antsp2p.records.record import Parse, Record
 
 __all__ = [
     "BeatLearned", "Gossip", "HeadReported", "Learned", "LinkDown", "LinkUp", "LinkView",
@@ -76,6 +77,7 @@ class Gossip:
         rng: Random,
         now_us: int,
         verify: Verify,
+        parse: Parse = parse_record,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.drops: Counter[str] = Counter()
@@ -87,7 +89,7 @@ class Gossip:
         self._rng = rng
         self._parts = build_parts(
             logs=logs, network=network, me=me, instance=instance, rng=rng, now_us=now_us,
-            verify=verify, limits=limits, drops=self.drops, sent=self.sent,
+            verify=verify, parse=parse, limits=limits, drops=self.drops, sent=self.sent,
             calls=Calls(room=self._busy_peers, ping=self._ping, share=self._share),
         )
         self._reader = Reader(
@@ -229,6 +231,11 @@ class Gossip:
         """Where `author` is linked, then where it was reached, then where others say it is."""
         linked = [link.address for link in reversed(self._parts.links.of(author))]
         return tuple(dict.fromkeys([*linked, *self._parts.view.addresses_of(author)]))
+
+    @property
+    def frames(self) -> Counter[str]:
+        """How many frames of each name were sent on links."""
+        return self._parts.outbox.frames
 
     def sizes(self) -> dict[str, int]:
         """Sizes of all tables, to be checked against their bounds."""

@@ -14,7 +14,6 @@ from antsp2p.gossip.limits import MAX_PARTS, PART_BYTES
 from antsp2p.gossip.wire import Entry
 from antsp2p.records.encoding import Malformed, decode
 from antsp2p.records.fork import MAX_UNSIGNED
-from antsp2p.records.record import Record, parse_record
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import Part
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import Insertion
+    from antsp2p.records.record import Parse, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ class Intake:
     """The one way into the logs for what others send."""
 
     def __init__(
-        self, *, visible: Visible, verify: Verify, ages: Ages, drops: Counter[str]
+        self, *, visible: Visible, verify: Verify, parse: Parse, ages: Ages, drops: Counter[str]
     ) -> None:
         self._visible = visible
         self._verify = verify
+        self._parse = parse
         self._ages = ages
         self._drops = drops
 
@@ -54,7 +55,7 @@ class Intake:
         parsed: list[tuple[Record, int]] = []
         for entry in entries:
             try:
-                parsed.append((parse_record(entry.wire), entry.age_ms))
+                parsed.append((self._parse(entry.wire), entry.age_ms))
             except Malformed as malformed:
                 self._drops["record-" + malformed.reason] += 1
         return [self._insert(run, now_us) for run in _runs(parsed)]

@@ -5,14 +5,13 @@ them. What is posted to a link that has closed meanwhile is dropped with it.
 """
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.outputs import Send
 from antsp2p.gossip.wire import Frame, encode_frame, frame_name
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from antsp2p.gossip.link import Link, Links
 
 
@@ -21,6 +20,8 @@ class Outbox:
 
     def __init__(self, sent: Counter[str]) -> None:
         self._sent = sent
+        self.frames: Counter[str] = Counter()
+        """How many frames of each name were posted."""
         self._waiting: dict[int, tuple[Link, list[bytes]]] = {}
 
     def post(self, link: Link, frame: Frame) -> None:
@@ -30,6 +31,7 @@ class Outbox:
     def post_bytes(self, link: Link, name: str, data: bytes) -> None:
         """Send a frame of this name that is encoded already."""
         self._sent[name] += len(data)
+        self.frames[name] += 1
         self._waiting.setdefault(link.id, (link, []))[1].append(data)
 
     def closed(self, link: Link) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import PeerAddress
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import LogSet
+    from antsp2p.records.record import Parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def build_parts(
     rng: Random,
     now_us: int,
     verify: Verify,
+    parse: Parse,
     limits: Limits,
     drops: Counter[str],
     sent: Counter[str],
@@ -163,7 +165,7 @@ def build_parts(
             visible=visible, network=network, verify=verify, limits=limits, drops=drops,
             post=outbox.post,
         ),
-        intake=Intake(visible=visible, verify=verify, ages=ages, drops=drops),
+        intake=Intake(visible=visible, verify=verify, parse=parse, ages=ages, drops=drops),
         assemblies=Assemblies(limits),
         blame=Blame(limits),
     )

@@ -134,6 +134,10 @@ _ANY = _count(0, 2**53)
 _SIMULATION: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
     ("nodes", _count(1, 100_000), "N", "how many nodes"),
     ("tasks", _count(0, 1_000_000), "N", "how many tasks, spread over the nodes"),
+    ("records", _count(1, 1_000_000), "N", "with --tasks 0: how many isolated records to spread"),
+    ("gap-ms", _count(1, 3_600_000), "MS", "time between two isolated records"),
+    ("form-ms", _count(0, 3_600_000), "MS", "time for the nodes to link up before the first one"),
+    ("handle-us", _count(0, 1_000_000), "US", "what one event costs a node's processor"),
     ("loss", _loss, "SHARE", "of datagrams, besides the profile's faults"),
     ("seed", _ANY, "N", "the same seed gives the same run"),
     ("profile", str, "NAME", "which faults: calm, lossy, partition, crashy, mixed, ..."),

@@ -20,7 +20,10 @@ from antsp2p.records.keys import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    Parse = Callable[[bytes], "Record"]
+    """Makes the record of its wire bytes, as `parse_record` does."""
 
 VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 1_000

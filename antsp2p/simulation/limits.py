@@ -17,6 +17,8 @@ MAX_IDLE_WAKES: Final = 100
 """Wakes in a row at one instant; more means that a node's deadline never moves on."""
 MAX_VERIFIED_SIGNATURES: Final = 500_000
 """Remembered answers of the signature check, about 500 bytes each; then it starts afresh."""
+MAX_PARSED_RECORDS: Final = 200_000
+"""Records remembered by their bytes, about 2 kB each; then it starts afresh."""
 MAX_REMEMBERED_ROOTS: Final = 100_000
 """Roots whose fold is remembered for comparison."""
 MAX_POST_RETRIES: Final = 1_000
@@ -33,3 +35,9 @@ in `SAMPLED_ROOTS`, chosen by the root so that every node picks the same ones.""
 SAMPLED_ROOTS: Final = 64
 STOP_WORK_US: Final = 1_000_000
 """How long an agent may go on after its node knows that the claim is lost."""
+EVERYBODY_HEARS_UP_TO: Final = 64
+"""Machines up to which each hears of each; beyond, hints would grow with the square."""
+HEARS_OF_NODES: Final = 12
+"""Running machines, drawn at random, of which a starting one hears in a larger world."""
+HEARD_BY_NODES: Final = 3
+"""Of these, those that hear of the newcomer as well."""

@@ -1,7 +1,8 @@
 """One simulated machine: a clock of its own, a disk, and the shipped node between them.
 
-Law: the order of a turn is the runtime's: drain the inbox, handle each event, commit what is to be
-kept, then send, then tell the node what is durable. A crash loses everything but the disk.
+Law: the order of a turn is the runtime's: drain the inbox, handle each event, send, and commit what
+is to be kept behind the node's back, one commit at a time; then the node is told what is durable.
+A crash loses everything but the disk.
 """
 from __future__ import annotations
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 Kept = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
 _KEPT: Final = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAddress)
+_WOKE: Final = Woke()
 PORT: Final = 4700
 PARTS_PER_MILLION: Final = 1_000_000
 
@@ -117,6 +119,13 @@ class Disk:
         return {seq: entry[0].id for seq, entry in self.logs.get(author, {}).items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that this machine's user does with the node itself, as a command does."""
+
+    do: Callable[[Node], object]
+
+
 NodeMaker = Callable[["Machine"], Node]
 """Starts a node on a machine: the shipped one, unless a test breaks it on purpose."""
 
@@ -131,7 +140,7 @@ def shipped_node(machine: Machine) -> Node:
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
         fresh=machine.disk.boot == 1, published=machine.disk.published,
         now_us=machine.local_us,
-        wall_ms=world.epoch_ms + world.now_us // 1_000, verify=world.verify,
+        wall_ms=world.epoch_ms + world.now_us // 1_000, verify=world.verify, parse=world.parse,
         nickname=f"node-{machine.index}",
     )
 
@@ -152,12 +161,16 @@ class Machine:
         self.node: Node | None = None
         self.generation = 0
         """Counts starts and crashes, so that events meant for an earlier start find nobody."""
-        self.inbox: deque[Event] = deque()
+        self.inbox: deque[Event | Act] = deque()
+        self.handle_us = 0
+        """What one event costs this machine's processor; its effects leave after that."""
         self.stalled = False
         self._datagrams_waiting = 0
+        self._unsaved: list[Kept] = []
         self._committing: Sequence[Kept] = ()
-        self._after_commit: tuple[Sequence[Kept], Sequence[Effect]] | None = None
         self._busy = False
+        self._computed: Sequence[Effect] | None = None
+        """Effects of a turn that ended while the process was stopped."""
         self._wake_due_us: int | None = None
         self._idle_wakes = 0
 
@@ -197,12 +210,13 @@ class Machine:
         if committed:
             self.disk.apply(self._committing, self.world.now_us)
         self.generation += 1
+        self.world.retire(self.node)
         self.node = None
         self.inbox.clear()
         self.stalled = self._busy = False
         self._datagrams_waiting = 0
-        self._committing = ()
-        self._after_commit = None
+        self._unsaved, self._committing = [], ()
+        self._computed = None
         self._wake_due_us = None
         for observer in self.world.observers:
             observer.crashed(self)
@@ -230,10 +244,9 @@ class Machine:
         if not self.stalled:
             return
         self.stalled = False
-        if self._after_commit is not None:
-            batch, rest = self._after_commit
-            self._after_commit = None
-            self._committed(batch, rest)
+        if self._computed is not None:
+            effects, self._computed = self._computed, None
+            self._carry_out(effects)
         else:
             self._take_turn()
 
@@ -251,7 +264,7 @@ class Machine:
             self._datagrams_waiting += 1
             self.tell(DatagramReceived(source, data))
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Event | Act) -> None:
         """Put an event into the inbox."""
         if self.node is None:
             return
@@ -263,56 +276,67 @@ class Machine:
         if self._busy or self.stalled or self.node is None:
             return
         effects: list[Effect] = []
-        for _ in range(min(len(self.inbox), MAX_TURN_EVENTS)):
+        events = min(len(self.inbox), MAX_TURN_EVENTS)
+        for _ in range(events):
             event = self.inbox.popleft()
             if isinstance(event, DatagramReceived):
                 self._datagrams_waiting -= 1
             effects += self._handle(event)
         wake_at = self.node.wake_at
         if wake_at is not None and wake_at <= self.local_us:
-            effects += self._handle(Woke())
-        self._finish_turn(effects)
-
-    def _finish_turn(self, effects: Sequence[Effect]) -> None:
-        batch = [effect for effect in effects if isinstance(effect, _KEPT)]
-        rest = [effect for effect in effects if not isinstance(effect, _KEPT)]
-        if batch:
+            events += 1
+            effects += self._handle(_WOKE)
+        if events and self.handle_us:
             self._busy = True
-            self._committing = batch
-            self._later(COMMIT_US, self._commit, batch, rest)
+            self._later(events * self.handle_us, self._carry_out, effects)
+        else:
+            self._carry_out(effects)
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        """What a turn came to leaves at once, and what is to be kept goes to the disk."""
+        if self.stalled:
+            self._computed = effects
             return
-        self._release(rest)
+        self._busy = False
+        saved = False
+        for effect in effects:
+            if isinstance(effect, SendDatagram):
+                self.world.network.send(self, effect.address, effect.data)
+            elif isinstance(effect, _KEPT):
+                self._unsaved.append(effect)
+                saved = True
+            else:
+                for observer in self.world.observers:
+                    observer.performed(self, effect)
+        if saved:
+            self._save()
         if self.inbox:
             self._later(0, self._take_turn)
         self._arm_wake()
 
-    def _commit(self, batch: Sequence[Kept], rest: Sequence[Effect]) -> None:
-        self._committing = ()
+    def _save(self) -> None:
+        """Begin a commit, unless one is under way."""
+        if self._unsaved and not self._committing:
+            self._committing, self._unsaved = self._unsaved, []
+            self._later(COMMIT_US, self._commit)
+
+    def _commit(self) -> None:
+        batch, self._committing = self._committing, ()
         self.disk.apply(batch, self.world.now_us)
         for observer in self.world.observers:
             observer.committed(self, batch)
-        if self.stalled:
-            self._after_commit = (batch, rest)
-        else:
-            self._committed(batch, rest)
+        self._save()
+        own = [kept.record.seq for kept in batch if isinstance(kept, AppendRecord) and kept.own]
+        if own:
+            self.inbox.appendleft(Committed(own[-1]))
+            self._take_turn()
 
-    def _committed(self, batch: Sequence[Kept], rest: Sequence[Effect]) -> None:
-        self._release(rest)
-        own = [e.record.seq for e in batch if isinstance(e, AppendRecord) and e.own]
-        self._busy = False
-        self._finish_turn(self._handle(Committed(max(own))) if own else ())
-
-    def _release(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, SendDatagram):
-                self.world.network.send(self, effect.address, effect.data)
-            else:
-                for observer in self.world.observers:
-                    observer.performed(self, effect)
-
-    def _handle(self, event: Event) -> Sequence[Effect]:
+    def _handle(self, event: Event | Act) -> Sequence[Effect]:
         assert self.node is not None
         try:
+            if isinstance(event, Act):
+                event.do(self.node)
+                event = _WOKE
             effects = self.node.handle(event, self.local_us)
         except Exception as error:
             what = f"handle({type(event).__name__}) raised {error!r}"

@@ -68,6 +68,8 @@ class Network:
         self.extra_delay_us = 0
         self.groups: Mapping[int, int] | None = None
         """Machine index -> its side of a partition; None where there is no partition."""
+        self.sniff: Callable[[bytes], None] | None = None
+        """Sees each datagram as it is sent, also one that is lost."""
         self.drops: Counter[str] = Counter()
         self.datagrams = 0
         self.bytes = 0
@@ -91,6 +93,8 @@ class Network:
             raise ValueError(f"a datagram of {len(data)} bytes does not fit {MAX_DATAGRAM_BYTES}")
         self.datagrams += 1
         self.bytes += len(data)
+        if self.sniff is not None:
+            self.sniff(data)
         target = self._machines.get(address)
         if target is None:
             self.drops["no-such-address"] += 1

@@ -5,7 +5,7 @@ ended, and returns a flat dictionary that JSON can hold. A broken rule raises `V
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.coordination.body import Claim, Verdict, parse_body
@@ -16,6 +16,8 @@ from antsp2p.simulation.faults import Fault, arm_all
 from antsp2p.simulation.limits import OBSERVE_US
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
 from antsp2p.simulation.profiles import PROFILES
+from antsp2p.simulation.quantiles import quantiles_ms
+from antsp2p.simulation.records_run import run_records
 from antsp2p.simulation.workload import (
     FLAKY,
     HONEST,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from antsp2p.records.record import Record
+    from antsp2p.simulation.options import SimulationOptions
 
 RECORD_MARK: Final = b"\xa9\x00\x01\x01\x50"
 """How every record's payload begins, before the network id; it counts the copies in a datagram."""
@@ -39,60 +42,6 @@ START_WITHIN_US: Final = 50_000
 """Nodes start within this of each other."""
 FIRST_POST_US: Final = 500_000
 """Tasks are posted from here on, when the nodes have found each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationOptions:
-    """What to simulate. `loss` is on top of the profile and never ends."""
-
-    nodes: int = 10
-    tasks: int = 50
-    seed: int = 1
-    loss: float = 0.0
-    profile: str = "calm"
-    delay: str = "lan"
-    capabilities: int = 1
-    """Agents and tasks are spread evenly over this many capabilities."""
-    slots: int = 1
-    service_ms: int = 50
-    tasks_per_s: float = 20.0
-    lease_ms: int = 10_000
-    settle_ms: int = 150
-    attempts: int = 10
-    timeout_ms: int = 0
-    review: bool = False
-    blob_rate: float = 0.0
-    flaky: int = 0
-    """So many agents fail half of their tasks."""
-    silent: int = 0
-    """So many claim and never deliver or report."""
-    pretending: int = 0
-    """So many report progress for ever and never deliver; post with a timeout."""
-    wrong: int = 0
-    """So many deliver wrong results; post with review."""
-    faults_ms: int = 10_000
-    """The profile's faults end after this."""
-    until_ms: int = 600_000
-    """Not at rest by then is a violation."""
-
-    def __post_init__(self) -> None:
-        if self.nodes < 1 or self.tasks < 0 or self.capabilities < 1:
-            raise ValueError("a simulation needs at least one node and one capability")
-        if self.profile not in PROFILES:
-            raise ValueError(f"no profile {self.profile!r}; there are {', '.join(PROFILES)}")
-        if not 0 <= self.loss < 1:
-            raise ValueError("loss is a share of the datagrams: at least 0, below 1")
-
-    @property
-    def command(self) -> str:
-        """The command line that runs this again."""
-        words = ["antsp2p simulate"]
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name != "seed" and value != item.default:
-                flag = "--" + item.name.replace("_", "-")
-                words.append(flag if value is True else f"{flag} {value}")
-        return " ".join([*words, f"--seed {self.seed}"])
 
 
 @dataclass(slots=True)
@@ -115,7 +64,7 @@ class Simulation:
 
     def _busy_until_us(self) -> int:
         last_us = max((posting.due_us for posting in self.workload.postings), default=0)
-        faults_us = self.options.faults_ms * 1_000 if PROFILES[self.options.profile] else 0
+        faults_us = self.options.faults_ms * 1_000 if PROFILES[self.options.profile].faults else 0
         return max(last_us, faults_us, FIRST_POST_US)
 
     def _observe(self) -> None:
@@ -221,24 +170,12 @@ class Spread(Observer):
         )
 
 
-def quantiles_ms(values_us: Sequence[int]) -> dict[str, float]:
-    """Median, 99th percentile and maximum in milliseconds; zeros where there is nothing."""
-    if not values_us:
-        return {"p50": 0.0, "p99": 0.0, "max": 0.0}
-    ordered = sorted(values_us)
-    last = len(ordered) - 1
-    return {
-        name: round(ordered[last * share // 100] / 1_000, 3)
-        for name, share in (("p50", 50), ("p99", 99), ("max", 100))
-    }
-
-
 def build(
     options: SimulationOptions, *, faults: tuple[Fault, ...] | None = None,
     make_node: NodeMaker = shipped_node,
 ) -> Simulation:
     """The world of `options`. `faults` replaces the profile's."""
-    world = World(options.seed, delay=options.delay, replay=options.command)
+    world = World(options.seed, delay=options.delay_model, replay=options.command)
     terms = TaskTerms(
         lease_ms=options.lease_ms, settle_ms=options.settle_ms, attempts=options.attempts,
         timeout_ms=options.timeout_ms, review=options.review, blob_rate=options.blob_rate,
@@ -250,7 +187,7 @@ def build(
     for _ in range(options.nodes):
         world.add_machine(make_node)
     world.network.background_loss = options.loss
-    chosen = PROFILES[options.profile] if faults is None else faults
+    chosen = PROFILES[options.profile].faults if faults is None else faults
     arm_all(world, chosen, options.faults_ms * 1_000)
     starts = world.stream("starts")
     for machine, behaviour in zip(world.machines, _behaviours(options), strict=True):
@@ -287,4 +224,4 @@ def _post_tasks(world: World, workload: Workload, options: SimulationOptions) ->
 
 def run_from_options(options: SimulationOptions) -> dict[str, Any]:
     """Run the simulation and return its report. Raises `Violation` where a rule is broken."""
-    return build(options).run()
+    return run_records(options) if options.tasks == 0 else build(options).run()

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from antsp2p.events import Committed, Effect, Event, SendDatagram
 from antsp2p.records import keys
-from antsp2p.records.record import NETWORK_BYTES, Record
-from antsp2p.simulation.limits import MAX_PENDING_EVENTS, MAX_VERIFIED_SIGNATURES
+from antsp2p.records.record import NETWORK_BYTES, Record, parse_record
+from antsp2p.simulation.limits import (
+    MAX_PARSED_RECORDS,
+    MAX_PENDING_EVENTS,
+    MAX_VERIFIED_SIGNATURES,
+)
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
 from antsp2p.simulation.network import Network
+
+if TYPE_CHECKING:
+    from antsp2p.node import Node
 
 
 class Violation(AssertionError):
@@ -63,9 +71,13 @@ class World:
         self.epoch_ms = 1_700_000_000_000
         self.network_id = self.stream("network-id").randbytes(NETWORK_BYTES)
         self.verify = RememberedSignatures()
+        self.parse = RememberedRecords()
         self.network = Network(self, delay)
         self.machines: list[Machine] = []
         self.observers: list[Observer] = []
+        self.retired_bytes: Counter[str] = Counter()
+        self.retired_frames: Counter[str] = Counter()
+        """What nodes had sent, by message, that are gone since."""
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._tie = 0
         self._stopped = False
@@ -115,6 +127,13 @@ class World:
         """Let `run` return after the present event."""
         self._stopped = True
 
+    def retire(self, node: Node) -> None:
+        """A node is gone: keep the count of what it has sent."""
+        gossip = getattr(node, "gossip", None)
+        if gossip is not None:
+            self.retired_bytes += gossip.sent
+            self.retired_frames += gossip.frames
+
     # --- what machines report ---------------------------------------------------------------
 
     def handled(
@@ -155,6 +174,22 @@ class RememberedSignatures:
                 self._answers.clear()
             answer = self._answers[question] = keys.verify(public_key, signature, message)
         return answer
+
+
+class RememberedRecords:
+    """`parse_record`, each record made once and shared by all nodes; malformed bytes are not."""
+
+    def __init__(self) -> None:
+        self._records: dict[bytes, Record] = {}
+
+    def __call__(self, wire: bytes) -> Record:
+        """The record of `wire`. Raises `Malformed` as `parse_record` does."""
+        record = self._records.get(wire)
+        if record is None:
+            if len(self._records) >= MAX_PARSED_RECORDS:
+                self._records.clear()
+            record = self._records[wire] = parse_record(wire)
+        return record
 
 
 def effect_bytes(effect: Effect) -> bytes:

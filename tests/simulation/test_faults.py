@@ -53,7 +53,7 @@ def world_under(*faults: Fault, seed: int = 1, machines: int = 6) -> tuple[World
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_after_the_end_nothing_of_a_profile_is_left(name: str) -> None:
-    world, _ = world_under(*PROFILES[name])
+    world, _ = world_under(*PROFILES[name].faults)
     world.run(30 * SECOND_US)
     network = world.network
     assert (network.loss, network.duplication, network.reordering) == (0, 0, 0)

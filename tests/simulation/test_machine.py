@@ -15,7 +15,7 @@ from antsp2p.events import (
     Woke,
 )
 from antsp2p.simulation.limits import COMMIT_US
-from antsp2p.simulation.machine import Disk, Machine, MachineClock
+from antsp2p.simulation.machine import Act, Disk, Machine, MachineClock
 from antsp2p.simulation.world import Violation, World
 
 from .scripted_node import Script, ScriptedNode, own_record, script_of, scripted, silent
@@ -62,16 +62,15 @@ def test_a_deadline_is_reached_at_the_first_moment_the_clock_shows_it(rate_ppm: 
         assert clock.read(time_us - 1) < shown_us
 
 
-def test_datagrams_leave_after_the_commit_and_then_the_node_hears_of_it() -> None:
+def test_datagrams_leave_before_the_commit_and_after_it_the_node_hears_of_it() -> None:
     machine = machine_with(appending)
     world = machine.world
     machine.tell(HINT)
+    assert world.network.datagrams == 1
     world.run(COMMIT_US - 1)
     assert machine.disk.logs == {}
-    assert world.network.datagrams == 0
     world.run(COMMIT_US)
     assert machine.disk.own(machine.author) == {1: own_record(machine).id}
-    assert world.network.datagrams == 1
     assert script_of(machine).seen[-1][1] == Committed(1)
 
 
@@ -81,24 +80,53 @@ def test_without_anything_to_keep_datagrams_leave_at_once() -> None:
     assert machine.world.network.datagrams == 1
 
 
-def test_what_arrives_during_a_commit_waits_for_it() -> None:
-    machine = machine_with(appending)
-    machine.tell(HINT)
-    machine.tell(PeerHint(("10.0.0.3", 1)))
-    machine.world.run(COMMIT_US)
-    assert [event for _, event in script_of(machine).seen][:2] == [HINT, Committed(1)]
-    assert script_of(machine).seen[2][1] == PeerHint(("10.0.0.3", 1))
-
-
-@pytest.mark.parametrize("committed", [False, True])
-def test_a_crash_before_the_commit_sends_nothing_and_may_or_may_not_keep(committed: bool) -> None:
+def test_what_arrives_during_a_commit_is_handled_and_kept_by_the_next_one() -> None:
     machine = machine_with(appending)
     machine.tell(HINT)
     machine.world.run(COMMIT_US // 2)
+    first = own_record(machine)
+    script_of(machine).script = lambda node, event: (
+        [AppendRecord(own_record(machine, 2, first.id), 0, own=True)]
+        if isinstance(event, PeerHint) else []
+    )
+    machine.tell(HINT)
+    machine.world.run(2 * COMMIT_US - 1)
+    assert [event for _, event in script_of(machine).seen] == [HINT, HINT, Committed(1)]
+    assert list(machine.disk.own(machine.author)) == [1]
+    machine.world.run(2 * COMMIT_US)
+    assert list(machine.disk.own(machine.author)) == [1, 2]
+    assert script_of(machine).seen[-1][1] == Committed(2)
+
+
+def test_an_event_costs_the_processor_its_time_before_anything_leaves() -> None:
+    machine = machine_with(lambda node, event: [SendDatagram(HINT.address, b"x")])
+    machine.handle_us = 700
+    machine.tell(HINT)
+    machine.tell(HINT)
+    machine.world.run(699)
+    assert machine.world.network.datagrams == 0
+    machine.world.run(700)
+    assert machine.world.network.datagrams == 1
+    machine.world.run(1_400)
+    assert machine.world.network.datagrams == 2
+
+
+def test_a_user_acts_on_the_node_within_a_turn() -> None:
+    machine = machine_with()
+    machine.tell(Act(lambda node: node.wake_at))
+    assert [event for _, event in script_of(machine).seen] == [Woke()]
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_crash_before_the_commit_may_or_may_not_keep(committed: bool) -> None:
+    machine = machine_with(appending)
+    machine.tell(HINT)
+    machine.world.run(COMMIT_US // 2)
+    seen = script_of(machine).seen
     machine.crash(committed)
     machine.world.run(10 * COMMIT_US)
     assert bool(machine.disk.own(machine.author)) is committed
-    assert machine.world.network.datagrams == 0
+    assert all(not isinstance(event, Committed) for _, event in seen)
 
 
 def test_a_restart_keeps_the_disk_and_a_wiped_home_is_somebody_new() -> None:
@@ -128,15 +156,14 @@ def test_a_stopped_process_reads_its_inbox_in_order_when_it_continues() -> None:
             if isinstance(event, DatagramReceived)] == [b"\0", b"\1", b"\2"]
 
 
-def test_a_process_stopped_during_a_commit_sends_only_when_it_continues() -> None:
+def test_a_process_stopped_during_a_commit_hears_of_it_only_when_it_continues() -> None:
     machine = machine_with(appending)
     machine.tell(HINT)
     machine.stall()
     machine.world.run(1_000_000)
     assert machine.disk.own(machine.author)
-    assert machine.world.network.datagrams == 0
+    assert script_of(machine).seen[-1][1] == HINT
     machine.resume()
-    assert machine.world.network.datagrams == 1
     assert script_of(machine).seen[-1][1] == Committed(1)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import say_fields, say_json
-from antsp2p.simulation.report import SimulationOptions, run_from_options
+from antsp2p.simulation.options import SimulationOptions
+from antsp2p.simulation.report import run_from_options
 from antsp2p.simulation.world import Violation
 
 if TYPE_CHECKING:

@@ -1,0 +1,323 @@
+"""Isolated records: how fast, how often and at what cost one record reaches every node.
+
+Law: nothing here touches a node but to let it sign a record. No agent serves, nothing is announced,
+no task is posted, so all traffic is the spreading of the records and the links' own upkeep.
+
+A run has four parts. *Forming*: the nodes start at random moments and link up, for `form_ms` after
+the last start. *Warm-up*: `WARM_UP_RECORDS` records are spread and not counted, so that the tree
+has its shape. *Measured*: `records` records, `gap_ms` apart, each from a running node drawn at
+random. *Tail*: until every running node has every measured record, and one gap at least, or until
+`DEADLINE_US` has passed since the last one. Loss holds from the first moment; the profile's other
+faults begin with the measured part.
+
+What the report means; the window is the measured part and the tail, and a pair is one measured
+record and one node, other than its author, that runs at the end:
+
+- `coverage`: share of the pairs in which the node has the record at the end; `missed`: how many
+  pairs lack it.
+- `copies_per_node`: transmissions of measured records (pushed, in answers, in parts; lost ones and
+  those to nobody count) per measured record and node other than its author.
+- `latency_ms`: from the moment at which the record was durable at its author, who sends it then, to
+  the moment at which it entered the node's set, over all pairs that have one.
+- `bytes_per_node`: UDP payload sent in the window per node; `spread_bytes_per_node`: only the
+  messages that carry or ask for news (see `SPREADING`), without the datagrams' own headers;
+  `bytes_per_node_and_record`: the latter per measured record.
+- `bytes_by_message`: the bytes of all nodes in the window by message, and under `framing` what
+  datagram headers add. Messages outside an open link (hello, welcome, ...) count with theirs.
+- `adverts_per_node`: advert frames sent in the window, per measured record and node.
+- `datagrams_per_node`: datagrams sent in the window per node.
+- `links`: of the running nodes, when the measured part begins; `isolated`: nodes without any then.
+- `wall_s`, `peak_memory_mb`: what the run cost this machine; nothing else depends on it.
+"""
+from __future__ import annotations
+
+import gc
+import resource
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from antsp2p.coordination.body import RecordType
+from antsp2p.coordination.draft import Draft
+from antsp2p.events import AppendRecord, Effect, Event
+from antsp2p.simulation.discovery import Discovery
+from antsp2p.simulation.faults import arm_all
+from antsp2p.simulation.machine import Act, Kept, Machine, NodeMaker, shipped_node
+from antsp2p.simulation.profiles import PROFILES
+from antsp2p.simulation.quantiles import quantiles_ms
+from antsp2p.simulation.world import Observer, World
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from antsp2p.coordination.body import Body
+    from antsp2p.node import Node
+    from antsp2p.records.record import Record
+    from antsp2p.simulation.options import SimulationOptions
+
+RECORD_MARK: Final = b"\xa9\x00\x01\x01\x50"
+"""How every record's payload begins, before the network id; it counts the copies in a datagram."""
+START_WITHIN_US: Final = 50_000
+START_EACH_US: Final = 500
+"""Nodes start within 50 ms of each other, and half a millisecond more for each node."""
+WARM_UP_RECORDS: Final = 3
+CONTENT_BYTES: Final = 119
+"""Makes a record of 300 bytes on the wire, give or take the sizes of its numbers."""
+DEADLINE_US: Final = 120_000_000
+"""After the last record; what is not everywhere by then is missed."""
+LOOK_US: Final = 20_000
+"""How often the run asks whether every node has every record."""
+SPREADING: Final = (
+    "news", "adverts", "records", "want", "wantids", "wantnames", "prune", "graft", "part",
+)
+"""Messages that carry news or ask for it. All others are upkeep, and flow without news as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """The body of an isolated record: of a reserved type, so stored and relayed, and void."""
+
+    content: bytes
+    type: ClassVar[RecordType] = RecordType.MARK
+    shape: ClassVar[Mapping[int, tuple[str, None, bool]]] = {1: ("content", None, True)}
+
+
+class Isolated(Observer):
+    """Publishes isolated records and follows where they arrive."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._mark = RECORD_MARK + world.network_id
+        self._contents = world.stream("records/contents")
+        self._authors = world.stream("records/authors")
+        self.published: list[Record] = []
+        """In order of signing."""
+        self._due: dict[bytes, tuple[int, int]] = {}
+        """Record id -> (machine of its author, when it was durable there)."""
+        self.arrivals_us: dict[bytes, dict[int, int]] = {}
+        """Record id -> machine -> how long it took."""
+        self.copies = 0
+        self._sought = (0, 0)
+        world.observers.append(self)
+        world.network.sniff = self._sniff
+
+    def publish(self) -> None:
+        """A running node, drawn at random, signs one record."""
+        machine = self._authors.choice(self._world.running())
+        self.publish_at(machine)
+
+    def publish_at(self, machine: Machine) -> None:
+        """The node of this machine signs one record, if it may sign now."""
+        draft = Draft(cast("Body", Filler(self._contents.randbytes(CONTENT_BYTES))))
+
+        def sign(node: Node) -> None:
+            if node.may_sign:
+                self.published.append(node.append(draft))
+
+        machine.tell(Act(sign))
+
+    def _sniff(self, data: bytes) -> None:
+        self.copies += data.count(self._mark)
+
+    def committed(self, machine: Machine, batch: Sequence[Kept]) -> None:
+        for kept in batch:
+            if type(kept) is AppendRecord and kept.own:
+                self._due[kept.record.id] = (machine.index, self._world.now_us)
+                self.arrivals_us.setdefault(kept.record.id, {})
+
+    def handled(self, machine: Machine, event: Event, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if type(effect) is AppendRecord and not effect.own:
+                due = self._due.get(effect.record.id)
+                if due is not None:
+                    arrived = self.arrivals_us[effect.record.id]
+                    arrived.setdefault(machine.index, self._world.now_us - due[1])
+
+    def author_of(self, record: Record) -> int:
+        """The index of the machine that signed the record; -1 where it never became durable."""
+        return self._due.get(record.id, (-1, 0))[0]
+
+    def missing(self, first: int) -> int:
+        """Pairs of a record from `first` on and a running node that lacks it."""
+        return sum(
+            not _has(machine, record)
+            for record in self.published[first:] for machine in self._world.running()
+        )
+
+    def is_everywhere(self, first: int) -> bool:
+        """Whether every running node has all records from `first` on; looks where one was missing
+        before it looks everywhere."""
+        place, index = self._sought
+        machines = self._world.machines
+        if place >= first and place < len(self.published) and not _has(
+            machines[index], self.published[place]
+        ) and machines[index].node is not None:
+            return False
+        for place in range(first, len(self.published)):
+            for machine in machines:
+                if machine.node is not None and not _has(machine, self.published[place]):
+                    self._sought = (place, machine.index)
+                    return False
+        return True
+
+
+def _has(machine: Machine, record: Record) -> bool:
+    return machine.node is not None and machine.node.logs.get(record.id) is not None
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What has been sent so far, by all nodes that ever ran."""
+
+    bytes: int
+    datagrams: int
+    copies: int
+    by_message: Counter[str]
+    frames: Counter[str]
+
+
+def traffic(world: World, isolated: Isolated) -> Traffic:
+    """Everything sent until now."""
+    by_message, frames = world.retired_bytes.copy(), world.retired_frames.copy()
+    for machine in world.running():
+        assert machine.node is not None
+        by_message += machine.node.gossip.sent
+        frames += machine.node.gossip.frames
+    network = world.network
+    return Traffic(network.bytes, network.datagrams, isolated.copies, by_message, frames)
+
+
+class RecordsRun:
+    """One world in which isolated records are spread."""
+
+    def __init__(
+        self, options: SimulationOptions, *, make_node: NodeMaker = shipped_node
+    ) -> None:
+        self.options = options
+        self.world = World(options.seed, delay=options.delay_model, replay=options.command)
+        Discovery(self.world)
+        for _ in range(options.nodes):
+            self.world.add_machine(make_node).handle_us = options.handle_us
+        self.world.network.background_loss = options.loss
+        self.isolated = Isolated(self.world)
+
+    def form(self) -> None:
+        """Start all nodes and let them link up."""
+        world = self.world
+        starts = world.stream("starts")
+        within_us = START_WITHIN_US + START_EACH_US * len(world.machines)
+        for machine in world.machines:
+            world.after(starts.randrange(within_us), machine.start)
+        world.run(world.now_us + within_us + self.options.form_ms * 1_000)
+
+    def spread(self, count: int) -> None:
+        """Publish `count` records, one after the other, and wait one gap after the last."""
+        world, gap_us = self.world, self.options.gap_ms * 1_000
+        for number in range(count):
+            world.after(number * gap_us, self.isolated.publish)
+        world.run(world.now_us + count * gap_us)
+
+    def settle(self, first: int) -> bool:
+        """Wait until all records from `first` on are everywhere; False at the deadline."""
+        world = self.world
+        deadline_us = world.now_us + DEADLINE_US
+        while not self.isolated.is_everywhere(first):
+            if world.now_us >= deadline_us:
+                return False
+            world.run(world.now_us + LOOK_US)
+        return True
+
+    def run(self) -> dict[str, Any]:
+        """All four parts, and the report."""
+        started_s = perf_counter()
+        world, options = self.world, self.options
+        self.form()
+        self.spread(WARM_UP_RECORDS)
+        self.settle(0)
+        first = len(self.isolated.published)
+        links = [len(machine.node.gossip.links()) for machine in world.running() if machine.node]
+        before, from_us = traffic(world, self.isolated), world.now_us
+        arm_all(world, PROFILES[options.profile].faults, options.faults_ms * 1_000)
+        self.spread(options.records)
+        self.settle(first)
+        report = self._report(first, before, traffic(world, self.isolated), links)
+        return {
+            **report,
+            "window_ms": (world.now_us - from_us) // 1_000,
+            "simulated_ms": world.now_us // 1_000,
+            "steps": world.steps,
+            "trace_hash": world.trace_hash,
+            "wall_s": round(perf_counter() - started_s, 2),
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
+        }
+
+    def _report(
+        self, first: int, before: Traffic, after: Traffic, links: Sequence[int]
+    ) -> dict[str, Any]:
+        world, isolated = self.world, self.isolated
+        records = isolated.published[first:]
+        nodes = len(world.machines)
+        running = len(world.running())
+        authors_up = sum(
+            world.machines[isolated.author_of(record)].node is not None for record in records
+        )
+        pairs = len(records) * running - authors_up
+        missed = isolated.missing(first)
+        by_message = after.by_message - before.by_message
+        sent = after.bytes - before.bytes
+        datagrams_sent = by_message.pop("datagram", 0)
+        framed = sum(
+            size for name, size in by_message.items() if name not in UNFRAMED
+        )
+        by_message["framing"] = max(0, datagrams_sent - framed)
+        spreading = sum(by_message[name] for name in SPREADING)
+        latencies = [
+            took for record in records for took in isolated.arrivals_us[record.id].values()
+        ]
+        wanted = max(1, len(records) * (nodes - 1))
+        return {
+            "nodes": nodes,
+            "running": running,
+            "records": len(records),
+            "warm_up_records": first,
+            "record_bytes": max((len(record.wire) for record in records), default=0),
+            "loss": self.options.loss,
+            "seed": self.options.seed,
+            "coverage": round(1 - missed / pairs, 8) if pairs else 1.0,
+            "missed": missed,
+            "copies_per_node": round((after.copies - before.copies) / wanted, 4),
+            "latency_ms": quantiles_ms(latencies),
+            "bytes_per_node": sent // nodes,
+            "spread_bytes_per_node": spreading // nodes,
+            "bytes_per_node_and_record": round(spreading / nodes / max(1, len(records)), 1),
+            "bytes_by_message": dict(sorted((k, v) for k, v in by_message.items() if v)),
+            "adverts_per_node": round(
+                (after.frames["adverts"] - before.frames["adverts"]) / wanted, 3
+            ),
+            "datagrams_per_node": round((after.datagrams - before.datagrams) / nodes, 1),
+            "links": {
+                "min": min(links, default=0),
+                "mean": round(sum(links) / max(1, len(links)), 2),
+                "max": max(links, default=0),
+            },
+            "isolated": links.count(0),
+            "drops": dict(sorted(world.network.drops.items())),
+        }
+
+
+UNFRAMED: Final = frozenset({"hello", "welcome", "busy", "gone", "bye"})
+"""Messages that the engine counts with their datagram's header."""
+
+
+def run_records(options: SimulationOptions) -> dict[str, Any]:
+    """Spread isolated records and return the report."""
+    collects = gc.isenabled()
+    # Nodes live to the end of the run; looking through millions of objects again and again for
+    # cycles among them would double its time.
+    gc.disable()
+    try:
+        return RecordsRun(options).run()
+    finally:
+        if collects:
+            gc.enable()
