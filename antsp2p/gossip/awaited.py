@@ -83,14 +83,15 @@ class Awaited:
         expected.sources[link.id] = (link, upto)
 
     def pushed(self, author: bytes, seq: int, is_new: bool, now_us: int) -> None:
-        """A push of the author has come: before any advert, after one, or after the question."""
+        """A rooted push of the author has come: before any advert, after one, or after the
+        question. One that was pulled on its way says nothing: it is late because others waited.
+        """
         expected, overdue = self._expected.get(author), self._overdue.get(author)
         if overdue is not None and seq <= overdue.upto:
             del self._overdue[author]
             self._learn(now_us - overdue.heard_us)
         elif is_new:
             self._learn(0 if expected is None else now_us - expected.heard_us)
-        self.arrived(author)
 
     def is_overdue(self, author: bytes) -> bool:
         """Whether the author's latest awaited records had to be asked for."""

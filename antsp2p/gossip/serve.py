@@ -85,7 +85,9 @@ class Server:
                 served = served and self._send(link, batch, 1, now_us)
         return proven
 
-    def news(self, author: bytes, first: int, last: int, now_us: int) -> tuple[News, ...]:
+    def news(
+        self, author: bytes, first: int, last: int, rooted: bool, now_us: int
+    ) -> tuple[News, ...]:
         """A few new records as they are pushed; none where one does not stand in a frame."""
         frames: list[News] = []
         while first <= last:
@@ -93,7 +95,7 @@ class Server:
             run = self._visible.servable(author, first, upto, MAX_RECORD_BYTES)
             if not run or run[-1].seq > last:
                 return ()
-            frames.append(News(tuple(
+            frames.append(News(int(rooted), tuple(
                 Entry(self._age_ms(record.id, now_us), record.wire) for record in run
             )))
             first = run[-1].seq + 1

@@ -109,14 +109,19 @@ class Spread:
 
     # --- out ---------------------------------------------------------------------------------
 
-    def news(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
-        """Records of one author that are newly here: pushed on eager links, and advertised."""
-        frames = self._frames(records, now_us)
+    def news(
+        self, records: Sequence[Record], source: Link | None, rooted: bool, now_us: int
+    ) -> None:
+        """Records of one author that are newly here: pushed on eager links, and advertised.
+
+        `rooted`: they came from their author by pushes alone.
+        """
+        frames = self._frames(records, rooted, now_us)
         self._spread(records, source, frames, lambda peer: self._tree.is_eager(peer.link), now_us)
 
     def broadcast(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, to everybody at once: in a full mesh nothing is faster or less."""
-        frames = [encode_frame(frame) for frame in self._news(records, now_us)]
+        frames = [encode_frame(frame) for frame in self._news(records, True, now_us)]
         self._spread(records, None, frames, lambda peer: True, now_us)
 
     def announce(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
@@ -151,7 +156,7 @@ class Spread:
             return limits.advert_us
         return limits.calm_advert_us // 4 + self._rng.randrange(limits.calm_advert_us)
 
-    def _frames(self, records: Sequence[Record], now_us: int) -> list[bytes]:
+    def _frames(self, records: Sequence[Record], rooted: bool, now_us: int) -> list[bytes]:
         """The records as frames to be pushed, if the author has not used up its share."""
         author = records[0].author
         share = self._shares.get(author)
@@ -163,12 +168,13 @@ class Spread:
             )
         if not share.take(len(records), now_us):
             return []
-        return [encode_frame(frame) for frame in self._news(records, now_us)]
+        return [encode_frame(frame) for frame in self._news(records, rooted, now_us)]
 
-    def _news(self, records: Sequence[Record], now_us: int) -> Sequence[News]:
+    def _news(self, records: Sequence[Record], rooted: bool, now_us: int) -> Sequence[News]:
         if len(records) > self._limits.pushed_records:
             return ()
-        return self._server.news(records[0].author, records[0].seq, records[-1].seq, now_us)
+        author, first, last = records[0].author, records[0].seq, records[-1].seq
+        return self._server.news(author, first, last, rooted, now_us)
 
     def hold(self, records: Iterable[Record], now_us: int) -> None:
         """Records straight from their author in a full mesh: tell them late, if at all."""

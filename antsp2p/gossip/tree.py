@@ -1,8 +1,9 @@
 """The tree: on which links new records are pushed at once (Plumtree, Leitao et al. 2007).
 
 Law: only what arrived, by which link and whether it was asked for, shapes the tree; a single loss
-never does. A push that brings nothing new prunes its link, a row of pulls grafts one. That every
-record arrives rests on adverts and reconciliation, never on the tree.
+never does. Only records that came from their author by pushes alone ("rooted") show a circle, and
+prune it: what was pulled on the way has entered a branch where no link leads. A row of pulls
+grafts a link. That every record arrives rests on adverts and reconciliation, never on the tree.
 """
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class Tree:
         self._links: dict[int, Link] = {}
         self._eager: dict[int, None] = {}
         self._pushed: dict[bytes, int] = {}
-        """Record id -> the link whose push brought it, for the latest records."""
+        """Record id -> the link whose push brought it, for the latest rooted records."""
         self._pulls_in_a_row = 0
 
     # --- links -------------------------------------------------------------------------------
@@ -70,24 +71,20 @@ class Tree:
 
     # --- what arrives ------------------------------------------------------------------------
 
-    def pushed(self, link: Link, record_id: bytes, is_new: bool) -> bool:
-        """The peer has pushed a record. Returns whether it was needed.
-
-        A record that was pulled, because its push was late, does not count against the pusher.
-        """
+    def pushed(self, link: Link, record_id: bytes, is_new: bool, rooted: bool) -> None:
+        """The peer has pushed a record."""
         if is_new:
             self._pulls_in_a_row = 0
+        if not rooted:
+            return
+        if is_new:
             if len(self._pushed) >= self._limits.pushes_remembered:
                 del self._pushed[next(iter(self._pushed))]
             self._pushed[record_id] = link.id
             self._eager[link.id] = None
-            return True
-        first = self._pushed.get(record_id)
-        if first is not None and first != link.id:
+        elif self._pushed.get(record_id, link.id) != link.id:
             self._eager.pop(link.id, None)
             self._post(link, Prune())
-            return False
-        return True
 
     def pulled(self, link: Link) -> None:
         """New records had to be asked for: where that goes on, the answering link is grafted."""

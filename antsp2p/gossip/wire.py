@@ -254,6 +254,8 @@ class Graft:
 class News:
     """Records that nobody asked for, pushed because they are new."""
 
+    rooted: int
+    """1: they came here from their author by pushes alone."""
     entries: tuple[Entry, ...]
 
 
@@ -324,7 +326,7 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     )),
     21: (Prune, ()),
     22: (Graft, ()),
-    23: (News, (schema.items(Entry, _ENTRY, 1, MAX_ENTRIES),)),
+    23: (News, (_BIT, schema.items(Entry, _ENTRY, 1, MAX_ENTRIES))),
     24: (WantNames, (schema.plain(_SEQ, 1, MAX_NAMES),)),
 }
 _TYPES: Final[dict[type, int]] = {kind: number for number, (kind, _) in _SCHEMAS.items()}
