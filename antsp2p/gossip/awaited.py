@@ -83,7 +83,7 @@ class Awaited:
         expected.sources[link.id] = (link, upto)
 
     def pushed(self, author: bytes, seq: int, is_new: bool, now_us: int) -> None:
-        """A rooted push of the author has come: before any advert, after one, or after the
+        """A push all the way of the author has come: before any advert, after one, or after the
         question. One that was pulled on its way says nothing: it is late because others waited.
         """
         expected, overdue = self._expected.get(author), self._overdue.get(author)

@@ -284,7 +284,7 @@ class Gossip:
         if records and self._reader.is_mesh(now_us):
             self._parts.spread.broadcast(records, now_us)
         elif records:
-            self._parts.spread.news(records, None, True, now_us)
+            self._parts.spread.news(records, None, 0, now_us)
         for link in links if records else ():
             self._parts.liveness.active(link, now_us)
 

@@ -30,6 +30,8 @@ MAX_ADVERTS: Final = 36
 """Adverts in one frame."""
 MAX_NAMES: Final = 20
 """Names of handles in one frame."""
+MAX_STEM: Final = 65_535
+"""Numbers of pulls: two at work on one record rarely draw the same."""
 MAX_WANT_RANGES: Final = 19
 """Ranges of at most 53 bytes in one frame."""
 MAX_WANT_IDS: Final = 30

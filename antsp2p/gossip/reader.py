@@ -117,9 +117,9 @@ class Reader:
                 self._parts.spread.told(link, frame, now_us)
             case WantNames():
                 self._parts.spread.name(link, frame, now_us)
-            case News(rooted, entries):
+            case News(stem, entries):
                 self._parts.liveness.active(link, now_us)
-                self._take(link, entries, now_us, "rooted" if rooted else "pushed")
+                self._take(link, entries, now_us, stem)
             case Prune():
                 self._parts.tree.pruned(link)
             case Graft():
@@ -163,7 +163,7 @@ class Reader:
         insertion = parts.proofs.receive(part, whole)
         if insertion is not None:
             parts.intake.settle(insertion, now_us)
-            self._learn(link, insertion, 0, now_us)
+            self._learn(link, insertion, 0, 0, now_us)
 
     def _answered(self, link: Link, frame: Records, now_us: int) -> None:
         """Records that were asked for."""
@@ -172,9 +172,9 @@ class Reader:
             self._parts.pursuits.answered(link, frame.number, is_news, bool(frame.last), now_us)
 
     def _take(
-        self, link: Link, entries: Sequence[Entry], now_us: int, way: str = "asked"
+        self, link: Link, entries: Sequence[Entry], now_us: int, stem: int | None = None
     ) -> bool:
-        """Offer records to the logs; whether any was new. `way`: how they came."""
+        """Offer records to the logs; whether any was new. `stem`: of pushed ones."""
         is_news = False
         for taken in self._parts.intake.take(entries, now_us):
             run, insertion = taken.run, taken.insertion
@@ -184,8 +184,8 @@ class Reader:
             author, first, last = run[0].author, run[0].seq, run[-1].seq
             if not insertion.refused:
                 self._parts.spread.shown(link, author, last)
-            self._shape(link, run, insertion, way, now_us)
-            self._learn(link, insertion, taken.age_ms, now_us, way == "rooted")
+            on = self._shape(link, run, insertion, stem, now_us)
+            self._learn(link, insertion, taken.age_ms, on, now_us)
             if not self._parts.links.holds(link):
                 return is_news
             if insertion.refused in _TOO_EARLY:
@@ -197,22 +197,29 @@ class Reader:
         return is_news
 
     def _shape(
-        self, link: Link, run: Sequence[Record], insertion: Insertion, way: str, now_us: int
-    ) -> None:
-        """Let the tree and the patience learn from how these records came."""
+        self, link: Link, run: Sequence[Record], insertion: Insertion, stem: int | None,
+        now_us: int,
+    ) -> int:
+        """Let the tree and the patience learn from how these records came; the stem under which
+        they are pushed on."""
         parts, top = self._parts, run[-1]
-        if way != "asked" and not insertion.refused:
+        if stem is None:
+            stem = 0
+            if insertion.added:
+                stem = parts.tree.pulled(link, top.id)
+                if parts.awaited.is_overdue(top.author):
+                    parts.tree.missed(link)
+        elif not insertion.refused:
             is_new = insertion.duplicates < len(run)
-            parts.tree.pushed(link, top.id, is_new, way == "rooted")
-            if way == "rooted":
+            parts.tree.pushed(link, top.id, stem, is_new)
+            if stem == 0:
                 parts.awaited.pushed(top.author, top.seq, is_new, now_us)
-        elif insertion.added and parts.awaited.is_overdue(top.author):
-            parts.tree.pulled(link)
         if insertion.added:
             parts.awaited.arrived(top.author)
+        return stem
 
     def _learn(
-        self, link: Link, insertion: Insertion, age_ms: int, now_us: int, rooted: bool = False
+        self, link: Link, insertion: Insertion, age_ms: int, stem: int, now_us: int
     ) -> None:
         """Tell what an insertion changed, pass it on, and ask for what it lacks."""
         if insertion.added or insertion.removed or insertion.convicted:
@@ -220,7 +227,7 @@ class Reader:
         if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
             self._parts.spread.hold(insertion.added, now_us)
         elif insertion.added and age_ms <= self._limits.pushed_age_ms:
-            self._parts.spread.news(insertion.added, link, rooted, now_us)
+            self._parts.spread.news(insertion.added, link, stem, now_us)
         elif insertion.added:
             self._parts.spread.announce(insertion.added, link, now_us)
         if insertion.convicted is not None:

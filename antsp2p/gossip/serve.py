@@ -86,7 +86,7 @@ class Server:
         return proven
 
     def news(
-        self, author: bytes, first: int, last: int, rooted: bool, now_us: int
+        self, author: bytes, first: int, last: int, stem: int, now_us: int
     ) -> tuple[News, ...]:
         """A few new records as they are pushed; none where one does not stand in a frame."""
         frames: list[News] = []
@@ -95,7 +95,7 @@ class Server:
             run = self._visible.servable(author, first, upto, MAX_RECORD_BYTES)
             if not run or run[-1].seq > last:
                 return ()
-            frames.append(News(int(rooted), tuple(
+            frames.append(News(stem, tuple(
                 Entry(self._age_ms(record.id, now_us), record.wire) for record in run
             )))
             first = run[-1].seq + 1

@@ -110,18 +110,15 @@ class Spread:
     # --- out ---------------------------------------------------------------------------------
 
     def news(
-        self, records: Sequence[Record], source: Link | None, rooted: bool, now_us: int
+        self, records: Sequence[Record], source: Link | None, stem: int, now_us: int
     ) -> None:
-        """Records of one author that are newly here: pushed on eager links, and advertised.
-
-        `rooted`: they came from their author by pushes alone.
-        """
-        frames = self._frames(records, rooted, now_us)
+        """Records of one author that are newly here: pushed on eager links, and advertised."""
+        frames = self._frames(records, stem, now_us)
         self._spread(records, source, frames, lambda peer: self._tree.is_eager(peer.link), now_us)
 
     def broadcast(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, to everybody at once: in a full mesh nothing is faster or less."""
-        frames = [encode_frame(frame) for frame in self._news(records, True, now_us)]
+        frames = [encode_frame(frame) for frame in self._news(records, 0, now_us)]
         self._spread(records, None, frames, lambda peer: True, now_us)
 
     def announce(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
@@ -156,7 +153,7 @@ class Spread:
             return limits.advert_us
         return limits.calm_advert_us // 4 + self._rng.randrange(limits.calm_advert_us)
 
-    def _frames(self, records: Sequence[Record], rooted: bool, now_us: int) -> list[bytes]:
+    def _frames(self, records: Sequence[Record], stem: int, now_us: int) -> list[bytes]:
         """The records as frames to be pushed, if the author has not used up its share."""
         author = records[0].author
         share = self._shares.get(author)
@@ -168,13 +165,13 @@ class Spread:
             )
         if not share.take(len(records), now_us):
             return []
-        return [encode_frame(frame) for frame in self._news(records, rooted, now_us)]
+        return [encode_frame(frame) for frame in self._news(records, stem, now_us)]
 
-    def _news(self, records: Sequence[Record], rooted: bool, now_us: int) -> Sequence[News]:
+    def _news(self, records: Sequence[Record], stem: int, now_us: int) -> Sequence[News]:
         if len(records) > self._limits.pushed_records:
             return ()
         author, first, last = records[0].author, records[0].seq, records[-1].seq
-        return self._server.news(author, first, last, rooted, now_us)
+        return self._server.news(author, first, last, stem, now_us)
 
     def hold(self, records: Iterable[Record], now_us: int) -> None:
         """Records straight from their author in a full mesh: tell them late, if at all."""

@@ -1,21 +1,22 @@
 """The tree: on which links new records are pushed at once (Plumtree, Leitao et al. 2007).
 
 Law: only what arrived, by which link and whether it was asked for, shapes the tree; a single loss
-never does. Only records that came from their author by pushes alone ("rooted") show a circle, and
-prune it: what was pulled on the way has entered a branch where no link leads. A row of pulls
-grafts a link. That every record arrives rests on adverts and reconciliation, never on the tree.
+never does. A push that comes again with the same stem (by pushes alone from the author, or from
+one and the same pull) has gone round in a circle, and prunes its link; with another stem it has
+not, for a pull enters a branch where no link leads. A row of pulls grafts a link. That every
+record arrives rests on adverts and reconciliation, never on the tree.
 """
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antsp2p.gossip.limits import MAX_STEM, Limits
 from antsp2p.gossip.wire import Frame, Graft, Prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.link import Link
 
 
@@ -36,8 +37,8 @@ class Tree:
         self._post = post
         self._links: dict[int, Link] = {}
         self._eager: dict[int, None] = {}
-        self._pushed: dict[bytes, int] = {}
-        """Record id -> the link whose push brought it, for the latest rooted records."""
+        self._came: dict[bytes, tuple[int, int]] = {}
+        """Record id -> the link that first brought it and its stem, for the latest records."""
         self._pulls_in_a_row = 0
 
     # --- links -------------------------------------------------------------------------------
@@ -71,23 +72,31 @@ class Tree:
 
     # --- what arrives ------------------------------------------------------------------------
 
-    def pushed(self, link: Link, record_id: bytes, is_new: bool, rooted: bool) -> None:
+    def pushed(self, link: Link, record_id: bytes, stem: int, is_new: bool) -> None:
         """The peer has pushed a record."""
         if is_new:
             self._pulls_in_a_row = 0
-        if not rooted:
-            return
-        if is_new:
-            if len(self._pushed) >= self._limits.pushes_remembered:
-                del self._pushed[next(iter(self._pushed))]
-            self._pushed[record_id] = link.id
+            self._remember(record_id, link, stem)
             self._eager[link.id] = None
-        elif self._pushed.get(record_id, link.id) != link.id:
+            return
+        first_link, first_stem = self._came.get(record_id, (link.id, stem))
+        if first_stem == stem and first_link != link.id:
             self._eager.pop(link.id, None)
             self._post(link, Prune())
 
-    def pulled(self, link: Link) -> None:
-        """New records had to be asked for: where that goes on, the answering link is grafted."""
+    def pulled(self, link: Link, record_id: bytes) -> int:
+        """A record was asked for; returns the stem under which it goes on."""
+        stem = 1 + self._rng.randrange(MAX_STEM)
+        self._remember(record_id, None, stem)
+        return stem
+
+    def _remember(self, record_id: bytes, link: Link | None, stem: int) -> None:
+        if len(self._came) >= self._limits.pushes_remembered:
+            del self._came[next(iter(self._came))]
+        self._came[record_id] = (0 if link is None else link.id, stem)
+
+    def missed(self, link: Link) -> None:
+        """News had to be asked for: where that goes on, the answering link is grafted."""
         self._pulls_in_a_row += 1
         row = self._limits.pulls_before_graft
         # On lossy links rows of pulls come by chance, and grafting on them would only add copies.
@@ -103,4 +112,4 @@ class Tree:
 
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
-        return {"eager": len(self._eager), "pushes": len(self._pushed)}
+        return {"eager": len(self._eager), "pushes": len(self._came)}

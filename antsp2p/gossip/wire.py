@@ -24,6 +24,7 @@ from antsp2p.gossip.limits import (
     MAX_PAGE_LEAVES,
     MAX_PARTS,
     MAX_PEERS,
+    MAX_STEM,
     MAX_WANT_IDS,
     MAX_WANT_RANGES,
     PART_BYTES,
@@ -254,8 +255,8 @@ class Graft:
 class News:
     """Records that nobody asked for, pushed because they are new."""
 
-    rooted: int
-    """1: they came here from their author by pushes alone."""
+    stem: int
+    """0: pushed all the way from their author; else the number of the pull they came through."""
     entries: tuple[Entry, ...]
 
 
@@ -326,7 +327,7 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     )),
     21: (Prune, ()),
     22: (Graft, ()),
-    23: (News, (_BIT, schema.items(Entry, _ENTRY, 1, MAX_ENTRIES))),
+    23: (News, (schema.uint(MAX_STEM), schema.items(Entry, _ENTRY, 1, MAX_ENTRIES))),
     24: (WantNames, (schema.plain(_SEQ, 1, MAX_NAMES),)),
 }
 _TYPES: Final[dict[type, int]] = {kind: number for number, (kind, _) in _SCHEMAS.items()}
