@@ -177,16 +177,16 @@ class Limits:
     """Records of one author that are pushed on; an author that floods is advertised."""
     shares: int = 4_096
     """Authors whose share is kept; a forgotten one begins anew."""
-    advert_us: int = 1 * MILLISECOND_US
+    advert_us: int = 3 * MILLISECOND_US
     """Adverts are collected this long on lossy links."""
     calm_advert_us: int = 8 * MILLISECOND_US
     """On others a quarter of this and a random part of it more, so that mostly one end of a link
     advertises, and pushes come first."""
     lossy_permille: int = 20
     """From this estimated loss on a link counts as lossy."""
-    repeat_us: int = 25 * MILLISECOND_US
+    repeat_us: int = 10 * MILLISECOND_US
     """Before an advert is repeated on a lossy link; doubled each time."""
-    repeats: int = 2
+    repeats: int = 4
     first_patience_us: int = 5 * MILLISECOND_US
     """For an advertised record to be pushed, before it is known how long that takes here."""
     min_patience_us: int = 2 * MILLISECOND_US

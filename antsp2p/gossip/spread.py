@@ -138,7 +138,7 @@ class Spread:
                 for frame in frames:
                     self._post_bytes(peer.link, "news", frame)
                 if self._is_lossy(peer):
-                    self._tell(peer, top, now_us + self._limits.repeat_us)
+                    self._tell(peer, top, now_us + self._limits.advert_us)
             else:
                 self._tell(peer, top, now_us + self._delay_us(peer))
 
