@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 ROOT_DOMAIN: Final = b"antsp2p/1/root\0"
 ROOT_BYTES: Final = 16
-LEAF_BYTES: Final = 80
 KEY_DIGITS: Final = 64
 """Hex digits of an author's key: the longest prefix."""
 

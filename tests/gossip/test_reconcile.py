@@ -219,7 +219,7 @@ def test_an_empty_node_asks_for_all_there_is() -> None:
     newcomer.hint(swarm.peers[0])
     assert swarm.run(10 * SECOND, swarm.agree)
     assert counts["since"] > 0
-    assert counts["probe"] == 0
+    assert counts["probe"] <= 4, "nobody looks for what differs where nearly all does"
 
 
 def test_what_was_never_fetched_is_found_though_the_cursor_has_passed_it() -> None:
