@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _ROOT: Final = Path(__file__).parent.parent
 _TEXT: Final = (_ROOT / "protocol.md").read_text(encoding="utf-8")
 _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
-    "records.encoding", "records.record", "records.beat", "records.fork", "records.log",
+    "records.encoding", "records.record", "records.beat", "records.fork", "records.digest",
+    "records.log",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "gossip.limits", "gossip.link", "gossip.wire", "own_log", "pulse", "node", "runtime.home",
@@ -42,7 +43,7 @@ _ON_THE_WIRE: Final = tuple(
 _SAID_OTHERWISE: Final = frozenset({
     "MIN_INT", "MAX_INT", "OFFER_AFTER_KEY", "WIRE_VERSION", "MAX_AGE_MS", "MILLISECOND_US",
     "SECOND_US", "PUBLIC_KEY_BYTES", "SIGNATURE_BYTES", "SEED_BYTES", "VERSION", "MAX_SLOTS",
-    "PROOF", "RUN",
+    "PROOF", "RUN", "END", "FOLLOWS", "ASK_ON",
 })
 """Constants that the text gives as numbers in its grammar, or under a qualified name."""
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import socket
 from dataclasses import fields
@@ -16,11 +17,13 @@ from antsp2p.coordination.body import BlobRef, RecordType, named_ids, read_body
 from antsp2p.coordination.body import content_hash as sha256
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.tasks import TaskFold
+from antsp2p.gossip import trie
 from antsp2p.gossip.engine import Gossip, Send
 from antsp2p.gossip.wire import frame_name, split_frames, split_header
 from antsp2p.records import keys
 from antsp2p.records.beat import parse_beat
 from antsp2p.records.clock import compare, join
+from antsp2p.records.digest import Leaf
 from antsp2p.records.encoding import Malformed, decode, encode
 from antsp2p.records.fork import encode_proof, parse_proof, verify_proof
 from antsp2p.records.keys import Identity
@@ -28,7 +31,7 @@ from antsp2p.records.log import LogSet
 from antsp2p.records.record import MAX_RECORD_BYTES, Record, parse_record
 from antsp2p.runtime.blobs import BlobServer, BlobStore
 from antsp2p.runtime.home import HomeError, network_id
-from tests.vectors import generate
+from tests.vectors import digests, generate
 from tests.vectors.common import NETWORK, diagnostic, verify, written
 from tests.vectors.logs import told
 
@@ -283,6 +286,64 @@ def test_network_names(case: dict[str, Any]) -> None:
 def test_bad_network_names(case: dict[str, Any]) -> None:
     with pytest.raises(HomeError, match="1 to 64 bytes"):
         network_id(case["network_name"])
+
+
+# --- digests -------------------------------------------------------------------------------------
+
+
+def stranger_content(leaves: list[bytes], prefix: str) -> bytes:
+    """What is hashed for a prefix, as section 19 says."""
+    if len(prefix) > 2:
+        return b"".join(leaf for leaf in leaves if leaf.hex().startswith(prefix))
+    below = [index for index in range(256) if f"{index:02x}".startswith(prefix)]
+    return b"".join(
+        sha256(b"".join(leaf for leaf in leaves if leaf[0] == index)) for index in below
+    )
+
+
+def stranger_node(leaves: list[bytes], key: bytes, prefix: str) -> dict[str, Any]:
+    """What stands below a prefix, as section 19 says."""
+
+    def print_(data: bytes) -> str:
+        return hashlib.blake2s(data, key=key).digest()[:3].hex()
+
+    below = [leaf for leaf in leaves if leaf.hex().startswith(prefix)]
+    if len(below) > 16:
+        digits = "0123456789abcdef"
+        return {"fingerprints": "".join(
+            print_(stranger_content(leaves, prefix + digit)) for digit in digits
+        )}
+    return {"marks": [
+        [print_(leaf[:32]) + print_(leaf[40:72]), int.from_bytes(leaf[32:40], "big"),
+         int.from_bytes(leaf[72:], "big")]
+        for leaf in below
+    ]}
+
+
+@each("digests", "cases")
+def test_digests(case: dict[str, Any]) -> None:
+    """Both the vectors and the code, by a second writing of the text."""
+    wires = [bytes.fromhex(leaf) for leaf in case["leaves"]]
+    leaves = [
+        Leaf(wire[:32], int.from_bytes(wire[32:40], "big"), wire[40:72],
+             int.from_bytes(wire[72:], "big"))
+        for wire in wires
+    ]
+    assert [leaf.wire for leaf in leaves] == wires
+    digest = digests.digest_of(leaves)
+    assert digest.root() == unhex(case, "root")
+    assert digest.root() == sha256(b"antsp2p/1/root\0" + stranger_content(wires, ""))[:16]
+    for index in range(256):
+        shelf = stranger_content(wires, f"{index:02x}")
+        assert digest.content(f"{index:02x}") == shelf
+        assert case["shelves"].get(f"{index:02x}", sha256(b"").hex()) == shelf.hex()
+    by_author = {leaf.author: leaf for leaf in leaves}
+    for expected in case["nodes"]:
+        key, prefix = unhex(expected, "key"), expected["prefix"]
+        below = {name: expected[name] for name in expected.keys() & {"fingerprints", "marks"}}
+        assert stranger_node(wires, key, prefix) == below
+        assert written(trie.node(digest, by_author.get, key, prefix)) == [
+            prefix, *below.values()]
 
 
 # --- on the wire ---------------------------------------------------------------------------------

@@ -90,7 +90,9 @@ class Gossip:
         self._parts = build_parts(
             logs=logs, network=network, me=me, instance=instance, rng=rng, now_us=now_us,
             verify=verify, parse=parse, limits=limits, drops=self.drops, sent=self.sent,
-            calls=Calls(room=self._busy_peers, ping=self._ping, share=self._share),
+            calls=Calls(
+                room=self._busy_peers, ping=self._ping, share=self._share, report=self._report,
+            ),
         )
         self._reader = Reader(
             parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
@@ -252,6 +254,7 @@ class Gossip:
                 self._parts.liveness.extend(gap_us)
                 self._parts.awaited.extend(gap_us)
                 self._parts.pursuits.extend(gap_us)
+                self._parts.reconcile.extend(gap_us)
                 self._parts.view.extend(gap_us)
         self._last_us = now_us
         self._out = []
@@ -267,6 +270,7 @@ class Gossip:
             self.received[frame_name(frame)] += size if alone else len(encode_frame(frame))
 
     def _end(self, now_us: int) -> list[Output]:
+        self._parts.reconcile.flush(now_us)
         self._parts.pursuits.flush(now_us)
         self._parts.spread.flush(now_us)
         self._out.extend(self._parts.outbox.flush(self._parts.links))
@@ -367,7 +371,11 @@ class Gossip:
     # --- pings, addresses, dialling ----------------------------------------------------------
 
     def _ping(self, link: Link, counter: int, now_us: int) -> None:
-        self._parts.outbox.post(link, Ping(counter, self._parts.reconcile.root(now_us), 0, 0))
+        root, cursor = self._parts.reconcile.root(now_us)
+        self._parts.outbox.post(link, Ping(counter, root, cursor, 0))
+
+    def _report(self, link: Link, seq: int, head: bytes) -> None:
+        self._reader.report(link, seq, head)
 
     def _share(self, link: Link) -> None:
         peers = self._sample(link.address[0], link.author, 2 * _BUSY_PEERS)

@@ -20,8 +20,13 @@ PART_BYTES: Final = 900
 """One part of what is too large for a frame; with its own fields it stays below the limit."""
 MAX_PARTS: Final = 150
 """135,000 bytes: more than the largest proof (130,406), which only a hostile author makes."""
-MAX_PAGE_LEAVES: Final = 11
-"""Digest lines of at most 87 bytes in one frame."""
+MAX_LINES: Final = 24
+"""Lines of 46 to 63 bytes in one frame."""
+MAX_PREFIXES: Final = 64
+"""Prefixes in one question, and nodes in one answer: usual ones of 4 bytes and of 50."""
+MAX_MARKS: Final = 16
+"""Authors below a prefix that are marked one by one; more are split by the next digit, which is
+then cheaper."""
 ADVERT_BYTES: Final = 28
 """An advert at its widest; about 16 are usual."""
 NAME_BYTES: Final = 44
@@ -77,6 +82,8 @@ class Limits:
 
     # Liveness.
     ping_active_us: int = 1 * SECOND_US
+    ping_repair_us: int = 300 * MILLISECOND_US
+    """While there is something to repair, and repairing gets on."""
     ping_idle_us: int = 5 * SECOND_US
     """An idle link costs about 30 bytes a second."""
     active_for_us: int = 5 * SECOND_US
@@ -226,18 +233,50 @@ class Limits:
     """Proofs per link of which it is remembered when they were last sent or asked for."""
 
     # Reconciliation.
-    pages_per_turn: int = 16
-    """Digest pages in a burst, 16 kB."""
-    page_pause_us: int = 200 * MILLISECOND_US
-    round_us: int = 1 * SECOND_US
-    """A finished round is repeated after this long while the roots still differ."""
     lasting_mismatches: int = 2
-    """Roots that differ in a row before pages are sent: records in flight are no difference."""
-    answers_per_page: int = 60
-    """Adverts in answer to one page; the next round brings the rest."""
+    """Roots that differ in a row before anything is asked: records in flight are no difference."""
     recent_roots: int = 64
     recent_root_us: int = 2 * SECOND_US
     """Own roots remembered, and for how long: a peer a moment behind does not differ."""
+    cursors: int = 256
+    """Peers' runs of which it is remembered up to where their changes are known here."""
+    few_authors: int = 16
+    """Who holds no more than this asks a new peer for all it has, which is cheaper then."""
+    since_frames: int = 4
+    """Frames in answer to one SINCE: about 90 lines."""
+    exchanges: int = 2
+    """At once, over all links: what one brings, the next need not ask for."""
+    exchange_us: int = 20 * SECOND_US
+    """An exchange that takes longer is broken off; what it brought stays, and the next goes on."""
+    rest_us: int = 300 * MILLISECOND_US
+    """Between two exchanges on a link. It doubles while they bring nothing, up to the longest."""
+    max_rest_us: int = 30 * SECOND_US
+    turn_us: int = 500 * MILLISECOND_US
+    """How long a peer that must have fewer changes gets to ask for ours, before we probe."""
+    patience_us: int = 3 * SECOND_US
+    """After this the accepting side probes as well, and whatever else is going on."""
+    probes_under_way: int = 128
+    probes_per_exchange: int = 8_192
+    """Twice what 10,000 authors need that all differ."""
+    probe_tries: int = 8
+    """Lost eight times in a row at 30 % loss each way: one in 200; the next exchange finds it."""
+    probe_pause_us: int = 50 * MILLISECOND_US
+    """Before looking again whether there is room to fetch more."""
+    probe_batch: int = 32
+    """Prefixes that are worth a datagram while others are under way."""
+    told_under_way: int = 128
+    """Authors told to a peer and not asked for yet: what it can fetch by way of one link."""
+    untold: int = 4_096
+    """Authors that wait to be told; the next exchange finds the others."""
+    tell_tries: int = 3
+    """A peer may fetch from somebody else what it was told."""
+    compared_authors: int = 512
+    """Own authors below a prefix that are compared with a peer's few."""
+    answered_per_s: int = 1_024
+    answered_burst: int = 8_192
+    """Prefixes answered to one link: each costs about 30 µs, so 3 % of the time."""
+    answered_per_s_in_all: int = 4_096
+    answered_burst_in_all: int = 16_384
 
 
 DEFAULT_LIMITS: Final = Limits()

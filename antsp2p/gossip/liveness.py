@@ -68,6 +68,13 @@ class Liveness:
             pulse.active_until_us = now_us + self._limits.active_for_us
             pulse.next_us = min(pulse.next_us, now_us + self._limits.ping_active_us)
 
+    def soon(self, link: Link, now_us: int) -> None:
+        """Something is being repaired on the link: ping it within a moment."""
+        self.active(link, now_us)
+        pulse = self._pulses.get(link.id)
+        if pulse is not None:
+            pulse.next_us = min(pulse.next_us, now_us + self._limits.ping_repair_us)
+
     def due(self, now_us: int) -> list[Link]:
         """Send the pings whose time has come; returns the dead links."""
         dead: list[Link] = []

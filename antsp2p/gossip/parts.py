@@ -19,8 +19,9 @@ from antsp2p.gossip.liveness import Liveness
 from antsp2p.gossip.outbox import Outbox
 from antsp2p.gossip.proofs import Proofs
 from antsp2p.gossip.pursuit import Pursuits
-from antsp2p.gossip.reconcile import Reconcile
+from antsp2p.gossip.reconcile import Reconcile, Ties
 from antsp2p.gossip.serve import Server
+from antsp2p.gossip.settle import Settle
 from antsp2p.gossip.sharing import Sharing
 from antsp2p.gossip.spread import Spread
 from antsp2p.gossip.tree import Tree
@@ -47,6 +48,8 @@ class Calls:
     """(links of a caller) -> addresses to name instead of a welcome, or None."""
     ping: Callable[[Link, int, int], None]
     share: Callable[[Link], None]
+    report: Callable[[Link, int, bytes], None]
+    """(link, seq, head): what a peer says that it holds of our own log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Parts:
         self.proofs.opened(link)
         self.tree.opened(link)
         self.spread.opened(link, now_us)
-        self.reconcile.opened(link)
+        self.reconcile.opened(link, now_us)
         self.blame.opened(link, now_us)
         self.liveness.opened(link, now_us)
         self.beats.opened(link, now_us)
@@ -159,7 +162,15 @@ def build_parts(
         ),
         sharing=Sharing(limits=limits, share=calls.share),
         reconcile=Reconcile(
-            visible=visible, spread=spread, proofs=proofs, limits=limits, post=outbox.post
+            visible=visible, instance=instance, rng=rng, limits=limits, drops=drops,
+            now_us=now_us,
+            settle=Settle(
+                visible=visible, spread=spread, proofs=proofs, report=calls.report,
+            ),
+            ties=Ties(
+                wait_us=liveness.wait_us, soon=liveness.soon, room=pursuits.room,
+                may_send=server.may_send, post=outbox.post,
+            ),
         ),
         beats=Beats(
             visible=visible, network=network, verify=verify, limits=limits, drops=drops,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.assembly import split
-from antsp2p.gossip.wire import PROOF, Frame, Part, WantIds, WantProofs
+from antsp2p.gossip.wire import PROOF, Frame, Part, Range, Want, WantIds, WantProofs
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class _Peer:
     link: Link
     marks: dict[tuple[str, bytes], int] = field(default_factory=dict)
-    """(sent, asked or sibling; author or record id) -> when it may be done again."""
+    """(sent, asked, place or sibling; author or record id) -> when it may be done again."""
 
 
 class Proofs:
@@ -81,6 +81,11 @@ class Proofs:
         """The peer may have the record that would prove a lower fork."""
         if self._mark(link, "sibling", record_id, now_us):
             self._post(link, WantIds((record_id,)))
+
+    def ask_place(self, link: Link, author: bytes, seq: int, now_us: int) -> None:
+        """The peer has another record of `author` at `seq` than is here: one half of a proof."""
+        if self._mark(link, "place", author, now_us):
+            self._post(link, Want(0, (Range(author, seq, seq),)))
 
     def is_known(self, part: Part) -> bool:
         """Whether the part is of a proof that is here and tells all there is to know."""

@@ -199,6 +199,13 @@ class Pursuits:
         if pursuit is not None:
             self._end(pursuit)
 
+    def room(self, link: Link) -> int:
+        """How many more authors may be pursued on account of `link`."""
+        return max(0, min(
+            self._limits.pursuits - len(self._pursuits),
+            self._limits.pursuits_per_link - self._caused[link.id],
+        ))
+
     # --- time --------------------------------------------------------------------------------
 
     def due(self, now_us: int) -> None:

@@ -19,18 +19,23 @@ from antsp2p.gossip.wire import (
     RUN,
     Adverts,
     BeatFrame,
-    Digest,
+    Changes,
     Entry,
     Frame,
     Graft,
+    Leaves,
     News,
+    Nodes,
     Part,
     Peers,
     Ping,
     Pong,
+    Probe,
     Prune,
     Records,
+    Since,
     Want,
+    WantAuthors,
     WantIds,
     WantNames,
     WantProofs,
@@ -93,8 +98,8 @@ class Reader:
                 case WantIds(wanted_ids):
                     ids.extend(wanted_ids)
                     asked = True
-                case Ping(counter, root):
-                    self._hear_root(link, root, now_us)
+                case Ping(counter, root, cursor):
+                    self._hear_root(link, root, cursor, now_us)
                     if not ponged:
                         self._pong(link, counter, now_us)
                     ponged = True
@@ -104,14 +109,16 @@ class Reader:
                 return
         if asked:
             self._parts.liveness.active(link, now_us)
+            authors = [asked.author for want in wants for asked in want.ranges]
+            self._parts.reconcile.wanted(link, authors, now_us)
             for author in self._parts.server.answer(link, wants, ids, now_us):
                 self._parts.proofs.offer(link, author, now_us)
 
     def _read_frame(self, link: Link, frame: Frame, now_us: int) -> None:
         match frame:
-            case Pong(counter, root):
+            case Pong(counter, root, cursor):
                 self._parts.liveness.answered(link, counter, now_us)
-                self._hear_root(link, root, now_us)
+                self._hear_root(link, root, cursor, now_us)
             case Adverts():
                 self._parts.liveness.active(link, now_us)
                 self._parts.spread.told(link, frame, now_us)
@@ -127,8 +134,8 @@ class Reader:
             case Records():
                 self._parts.liveness.active(link, now_us)
                 self._answered(link, frame, now_us)
-            case Digest():
-                self._compare(link, frame, now_us)
+            case Since() | Changes() | Probe() | Nodes() | WantAuthors() | Leaves():
+                self._parts.reconcile.read(link, frame, now_us)
             case BeatFrame(wire):
                 self._parts.liveness.active(link, now_us)
                 beat, is_bad = self._parts.beats.receive(
@@ -224,6 +231,8 @@ class Reader:
         """Tell what an insertion changed, pass it on, and ask for what it lacks."""
         if insertion.added or insertion.removed or insertion.convicted:
             self._tell(Learned(insertion, age_ms, link.author))
+        if insertion.added:
+            self._parts.reconcile.moved(link, now_us)
         if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
             self._parts.spread.hold(insertion.added, now_us)
         elif insertion.added and age_ms <= self._limits.pushed_age_ms:
@@ -259,16 +268,16 @@ class Reader:
         self._parts.pursuits.cut(author)
         self._parts.proofs.spread(author, source, now_us)
 
-    def _compare(self, link: Link, page: Digest, now_us: int) -> None:
-        told = self._parts.reconcile.compare(link, page, now_us)
-        if told is not None and self._heads.get(link.id) != (told.seq, told.head):
-            self._heads[link.id] = (told.seq, told.head)
-            self._tell(HeadReported(link.author, told.seq, told.head))
+    def report(self, link: Link, seq: int, head: bytes) -> None:
+        """The peer said what it holds of our own log."""
+        if self._heads.get(link.id) != (seq, head):
+            self._heads[link.id] = (seq, head)
+            self._tell(HeadReported(link.author, seq, head))
 
     def _pong(self, link: Link, counter: int, now_us: int) -> None:
-        root = self._parts.reconcile.root(now_us)
-        self._parts.outbox.post(link, Pong(counter, root, 0, 0, 0))
+        root, cursor = self._parts.reconcile.root(now_us)
+        self._parts.outbox.post(link, Pong(counter, root, cursor, 0, 0))
 
-    def _hear_root(self, link: Link, root: bytes, now_us: int) -> None:
-        if self._parts.reconcile.heard(link, root, now_us):
+    def _hear_root(self, link: Link, root: bytes, cursor: int, now_us: int) -> None:
+        if self._parts.reconcile.heard(link, root, cursor, now_us):
             self._parts.liveness.active(link, now_us)

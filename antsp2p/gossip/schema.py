@@ -6,12 +6,14 @@ nothing is repaired. What a field means is not known here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.keys import PUBLIC_KEY_BYTES, is_acceptable_public_key
 
 Read = Callable[[Any], Any]
+
+_DIGITS: Final = frozenset("0123456789abcdef")
 
 
 def octets(low: int, high: int | None = None) -> Read:
@@ -52,6 +54,26 @@ def host(value: Any) -> bytes:
     if type(value) is not bytes or len(value) not in (4, 16):
         raise Malformed("frame-field")
     return value
+
+
+def digits(high: int) -> Read:
+    """Text of at most `high` lower-case hex digits."""
+
+    def read(value: Any) -> str:
+        if type(value) is not str or len(value) > high or not set(value) <= _DIGITS:
+            raise Malformed("frame-field")
+        return value
+
+    return read
+
+
+def either(kind: type, first: Read, other: Read) -> Read:
+    """A value of `kind` by `first`, anything else by `other`."""
+
+    def read(value: Any) -> Any:
+        return first(value) if type(value) is kind else other(value)
+
+    return read
 
 
 def items(build: Callable[..., Any], readers: Sequence[Read], low: int, high: int) -> Read:

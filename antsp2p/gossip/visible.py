@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.link import Holding
 from antsp2p.gossip.wire import NO_HEAD
-from antsp2p.records.log import Leaf, LogSet
 
 if TYPE_CHECKING:
+    from antsp2p.records.log import Leaf, LogSet
     from antsp2p.records.record import Record
 
 
@@ -22,10 +22,12 @@ class Visible:
         self.logs = logs
         self.me = me
         self.published = 0
+        logs.veil(me, 0)
 
     def publish(self, upto_seq: int) -> None:
         """Own records up to `upto_seq` may be shown from now on."""
         self.published = max(self.published, upto_seq)
+        self.logs.veil(self.me, self.published)
 
     def seq(self, author: bytes) -> int:
         """The highest seq that may be shown of `author`; 0: nothing."""
@@ -49,27 +51,12 @@ class Visible:
         seq = self.seq(author)
         record = self.at(author, seq)
         if record is None:
-            return Holding(0, NO_HEAD, self.logs.root())
-        return Holding(seq, record.id, self.logs.root())
+            return Holding(0, NO_HEAD, self.logs.digest.root())
+        return Holding(seq, record.id, self.logs.digest.root())
 
     def leaf(self, author: bytes) -> Leaf | None:
-        leaf = self.logs.leaf(author)
-        return None if leaf is None else self._shown(leaf)
-
-    def leaves(self, after: bytes, limit: int) -> tuple[Leaf, ...]:
-        """Up to `limit` lines of authors above `after`, ascending; none of seq 0 unconvicted."""
-        return tuple(
-            shown for leaf in self.logs.leaves(after, limit)
-            if (shown := self._shown(leaf)) is not None
-        )
-
-    def _shown(self, leaf: Leaf) -> Leaf | None:
-        if leaf.author != self.me or leaf.seq <= self.published:
-            return leaf
-        record = self.at(self.me, self.published)
-        if record is not None:
-            return Leaf(self.me, record.seq, record.id, leaf.convicted_seq)
-        return Leaf(self.me, 0, NO_HEAD, leaf.convicted_seq) if leaf.convicted_seq else None
+        """The author's line in the digest, which knows of nothing that may not be shown."""
+        return self.logs.leaf(author)
 
     def servable(
         self, author: bytes, first: int, last: int, max_bytes: int

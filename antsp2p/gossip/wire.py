@@ -20,18 +20,20 @@ from antsp2p.gossip.limits import (
     MAX_DATAGRAM_BYTES,
     MAX_ENTRIES,
     MAX_FRAMES,
+    MAX_LINES,
+    MAX_MARKS,
     MAX_NAMES,
-    MAX_PAGE_LEAVES,
     MAX_PARTS,
     MAX_PEERS,
+    MAX_PREFIXES,
     MAX_STEM,
     MAX_WANT_IDS,
     MAX_WANT_RANGES,
     PART_BYTES,
 )
 from antsp2p.records.beat import MAX_BEAT_BYTES
+from antsp2p.records.digest import KEY_DIGITS
 from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
-from antsp2p.records.keys import PUBLIC_KEY_BYTES
 from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES, NETWORK_BYTES
 
 if TYPE_CHECKING:
@@ -48,7 +50,11 @@ ROOT_BYTES: Final = 16
 SHORT_ID_BYTES: Final = 8
 NO_HEAD: Final = bytes(ID_BYTES)
 MAX_AGE_MS: Final = MAX_UINT53
+SESSION_KEY_BYTES: Final = 8
+PRINT_BYTES: Final = 3
+BRANCHES: Final = 16
 PROOF, RUN = 0, 1
+END, FOLLOWS, ASK_ON = 0, 1, 2
 _HEADER_BYTES: Final = 3 + NETWORK_BYTES + 1 + TOKEN_BYTES
 
 
@@ -83,12 +89,40 @@ class Entry(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One author in a digest. `convicted_seq` above 0: the lowest proven fork."""
+    """One author's leaf. `convicted_seq` above 0: the lowest proven fork."""
 
     author: bytes
     seq: int
-    head: bytes
+    short_head: bytes
+    """The first bytes of the head; of zeros where `seq` is 0."""
     convicted_seq: int
+
+
+class Mark(NamedTuple):
+    """One author's leaf, in few bytes that mean something only under a session's key."""
+
+    prints: bytes
+    """Fingerprints of the author and of the head."""
+    seq: int
+    convicted_seq: int
+
+
+class Node(NamedTuple):
+    """What stands below a prefix of hex digits of authors' keys.
+
+    Where it is much, the fingerprints of the 16 prefixes that are one digit longer; else a mark
+    for every author.
+    """
+
+    prefix: str
+    below: bytes | tuple[Mark, ...]
+
+
+class Clue(NamedTuple):
+    """An author whose key begins with `prefix` and has the fingerprint `print_`."""
+
+    prefix: str
+    print_: bytes
 
 
 class PeerAddress(NamedTuple):
@@ -233,11 +267,52 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
-    """Every author above `after` up to and including `upto` (empty: all the rest)."""
+class Since:
+    """What has changed after change `cursor` of your run `instance`?"""
 
-    after: bytes
-    upto: bytes
+    instance: bytes
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All whose last change has a number above `start` and at most `upto`, in that order."""
+
+    start: int
+    upto: int
+    more: int
+    """END, or FOLLOWS: by itself in the next frame, or ASK_ON."""
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What stands below these prefixes of keys? The fingerprints are to be made with `key`."""
+
+    key: bytes
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The answer to a probe; or, with a key that the receiver did not choose, news for it."""
+
+    key: bytes
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantAuthors:
+    """Who is behind these marks?"""
+
+    key: bytes
+    clues: tuple[Clue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """What is held of these authors."""
+
     lines: tuple[Line, ...]
 
 
@@ -269,17 +344,11 @@ class WantNames:
 
 Frame = (
     Hello | Welcome | Confirm | Busy | Gone | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
-    | WantProofs | Records | BeatFrame | Part | Digest | Prune | Graft | News | WantNames
+    | WantProofs | Records | BeatFrame | Part | Since | Changes | Probe | Nodes | WantAuthors
+    | Prune | Graft | News | WantNames | Leaves
 )
 
 # --- schemas -------------------------------------------------------------------------------------
-
-
-def _bound(value: Any) -> bytes:
-    if type(value) is not bytes or len(value) not in (0, PUBLIC_KEY_BYTES):
-        raise Malformed("frame-field")
-    return value
-
 
 
 _SEQ: Final = schema.uint(MAX_UINT53)
@@ -294,6 +363,14 @@ _PEERS: Final = schema.items(
 _BIT: Final = schema.uint(1)
 
 _ENTRY: Final = (schema.uint(MAX_AGE_MS), schema.octets(1, MAX_RECORD_BYTES))
+
+_LINE: Final = (schema.author, _SEQ, schema.octets(SHORT_ID_BYTES), _SEQ)
+_KEY: Final = schema.octets(SESSION_KEY_BYTES)
+_PREFIX: Final = schema.digits(KEY_DIGITS)
+_BELOW: Final = schema.either(
+    bytes, schema.octets(BRANCHES * PRINT_BYTES),
+    schema.items(Mark, (schema.octets(2 * PRINT_BYTES), _SEQ, _SEQ), 0, MAX_MARKS),
+)
 
 _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     0: (Hello, (
@@ -322,13 +399,18 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
         schema.uint(RUN), schema.author, _ID, schema.uint(MAX_AGE_MS), schema.uint(MAX_PARTS - 1),
         schema.uint(MAX_PARTS, 1), schema.octets(1, PART_BYTES),
     )),
-    16: (Digest, (
-        _bound, _bound, schema.items(Line, (schema.author, _SEQ, _ID, _SEQ), 0, MAX_PAGE_LEAVES),
+    16: (Since, (_INSTANCE, _SEQ)),
+    17: (Changes, (_SEQ, _SEQ, schema.uint(ASK_ON), schema.items(Line, _LINE, 0, MAX_LINES))),
+    18: (Probe, (_KEY, schema.plain(_PREFIX, 1, MAX_PREFIXES))),
+    19: (Nodes, (_KEY, schema.items(Node, (_PREFIX, _BELOW), 1, MAX_PREFIXES))),
+    20: (WantAuthors, (
+        _KEY, schema.items(Clue, (_PREFIX, schema.octets(PRINT_BYTES)), 1, MAX_PREFIXES),
     )),
     21: (Prune, ()),
     22: (Graft, ()),
     23: (News, (schema.uint(MAX_STEM), schema.items(Entry, _ENTRY, 1, MAX_ENTRIES))),
     24: (WantNames, (schema.plain(_SEQ, 1, MAX_NAMES),)),
+    25: (Leaves, (schema.items(Line, _LINE, 1, MAX_LINES),)),
 }
 _TYPES: Final[dict[type, int]] = {kind: number for number, (kind, _) in _SCHEMAS.items()}
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _TYPES}
@@ -378,12 +460,12 @@ def _check_whole(frame: Frame) -> None:
         case Part(index=index, count=count):
             if index >= count:
                 raise Malformed("frame-part")
-        case Digest(after, upto, lines):
-            authors = [line.author for line in lines]
-            if authors != sorted(set(authors)) or (upto and after >= upto):
-                raise Malformed("frame-page")
-            if authors and (authors[0] <= after or (upto and authors[-1] > upto)):
-                raise Malformed("frame-page")
+        case Changes(start=start, upto=upto):
+            if start > upto:
+                raise Malformed("frame-range")
+        case Nodes(nodes=nodes):
+            if any(len(node.prefix) == KEY_DIGITS and type(node.below) is bytes for node in nodes):
+                raise Malformed("frame-node")
         case _:
             pass
 

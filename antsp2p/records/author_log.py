@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from antsp2p.records.record import Record
 
 _UNCHECKED, _GOOD, _BAD = 0, 1, 2
+NOTHING_TOLD = (0, 0)
+"""Of an author without a leaf."""
 
 Strand = Callable[[int], "Record | None"]
 """seq -> record: valid records, linked where adjacent."""
@@ -45,8 +47,7 @@ def ids_at(strands: Sequence[Strand], seq: int) -> dict[bytes, list[tuple[Strand
 class AuthorLog:
     """`run[i]` has seq i + 1. Waiting records stand above a gap, and below a proven fork."""
 
-    __slots__ = ("_signed", "_waiting_signed", "cover", "crowd", "is_listed", "proof", "run",
-                 "waiting")
+    __slots__ = ("_signed", "_waiting_signed", "cover", "crowd", "proof", "run", "told", "waiting")
 
     def __init__(self) -> None:
         self.run: list[Record] = []
@@ -59,8 +60,8 @@ class AuthorLog:
         self.cover: tuple[Record, ...] = ()
         self.crowd = 0
         """As how many waiting records this author was last counted."""
-        self.is_listed = False
-        """Whether the author has a leaf."""
+        self.told = NOTHING_TOLD
+        """(seq, convicted seq) of the author's leaf."""
 
     def known(self, seq: int) -> Record | None:
         """The record at `seq`, in the run or waiting."""

@@ -7,11 +7,12 @@ the set if it is signed, or an ancestor by `prev` of one that is, and every reco
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right, insort
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.records.author_log import AuthorLog, Strand, ids_at
+from antsp2p.records.author_log import NOTHING_TOLD, AuthorLog, Strand, ids_at
+from antsp2p.records.digest import ROOT_BYTES, Digest, Leaf
 from antsp2p.records.fork import (
     MAX_UNSIGNED,
     ForkProof,
@@ -35,8 +36,6 @@ __all__ = [
     "encode_proof", "parse_proof", "verify_proof",
 ]
 
-ROOT_DOMAIN: Final = b"antsp2p/1/root\0"
-ROOT_BYTES: Final = 16
 MAX_AUTHORS: Final = 65_536
 """Authors held, waiting or convicted: a table of about 50 MB before the records themselves."""
 MAX_WAITING_PER_AUTHOR: Final = 128
@@ -48,8 +47,6 @@ MAX_AHEAD: Final = 1_024
 """How far above the head a record may wait. What is farther will be offered again by the time the
 gap is closed."""
 
-_SHELVES: Final = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -57,26 +54,6 @@ class Head:
 
     seq: int
     id: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An author's line in the digest. `seq` 0 and a `head` of zeros: nothing is held.
-
-    `convicted_seq` is 0, or the seq of the lowest proven fork; seq and head are then those of what
-    is held below it, so that a node that has only the proof can still be repaired.
-    """
-
-    author: bytes
-    seq: int
-    head: bytes
-    convicted_seq: int
-
-    @property
-    def wire(self) -> bytes:
-        """80 bytes: author, seq (u64), head, convicted seq (u64), integers big-endian."""
-        seq, convicted_seq = self.seq.to_bytes(8, "big"), self.convicted_seq.to_bytes(8, "big")
-        return self.author + seq + self.head + convicted_seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +94,9 @@ class LogSet:
         self._verify = verify
         self._logs: dict[bytes, AuthorLog] = {}
         self._by_id: dict[bytes, Record] = {}
-        self._shelves: list[list[bytes]] = [[] for _ in range(_SHELVES)]
-        self._shelf_digests: list[bytes | None] = [None] * _SHELVES
-        self._root: bytes | None = None
+        self.digest = Digest(self.leaf)
+        self._veiled = b""
+        self._veiled_above = 0
         # Authors by how many of their records wait, so that the fullest is found at once.
         self._crowds: list[dict[bytes, None]] = [{} for _ in range(MAX_WAITING_PER_AUTHOR + 1)]
         self._waiting_count = 0
@@ -403,19 +380,33 @@ class LogSet:
             log.crowd = len(log.waiting)
             if log.crowd:
                 self._crowds[log.crowd][author] = None
-        is_listed = bool(log.run) or log.proof is not None
-        shelf = self._shelves[author[0]]
-        if is_listed and not log.is_listed:
-            insort(shelf, author)
-        elif log.is_listed and not is_listed:
-            shelf.remove(author)
-        if is_listed or log.is_listed:
-            self._shelf_digests[author[0]] = self._root = None
-        log.is_listed = is_listed
-        if is_listed or log.waiting:
+        self._list(author, log)
+        if log.told != NOTHING_TOLD or log.waiting or log.run:
             self._logs[author] = log
         else:
             self._logs.pop(author, None)
+
+    def _list(self, author: bytes, log: AuthorLog) -> None:
+        """Bring the digest in line; seq and conviction tell whether the leaf has changed."""
+        seq = len(log.run) if author != self._veiled else min(len(log.run), self._veiled_above)
+        told = (seq, log.proof.seq if log.proof is not None else 0)
+        if told == log.told:
+            return
+        log.told = told
+        if told == NOTHING_TOLD:
+            self.digest.drop(author)
+        else:
+            self.digest.put(author)
+
+    def veil(self, author: bytes, above_seq: int) -> None:
+        """Leave the one author's records above `above_seq` out of the digest.
+
+        One's own that may not be shown yet must not make roots differ: nobody could repair that.
+        """
+        self._veiled, self._veiled_above = author, above_seq
+        log = self._logs.get(author)
+        if log is not None:
+            self._list(author, log)
 
     # --- what the set holds ----------------------------------------------------------------------
 
@@ -464,27 +455,23 @@ class LogSet:
         return tuple(run)
 
     def authors(self) -> tuple[bytes, ...]:
-        """All authors with a leaf, sorted."""
-        return tuple(author for shelf in self._shelves for author in shelf)
+        """All authors of whom something is held or proven, sorted."""
+        veiled = self._logs.get(self._veiled)
+        if veiled is not None and veiled.run and veiled.told == NOTHING_TOLD:
+            return tuple(sorted((*self.digest.authors(), self._veiled)))
+        return tuple(self.digest.authors())
 
     def leaf(self, author: bytes) -> Leaf | None:
         """The author's line in the digest; None where nothing is held or proven."""
         log = self._logs.get(author)
-        if log is None or not log.is_listed:
+        if log is None or log.told == NOTHING_TOLD:
             return None
-        head = log.run[-1].id if log.run else NO_PREV
-        return Leaf(author, len(log.run), head, log.proof.seq if log.proof is not None else 0)
+        seq, convicted_seq = log.told
+        return Leaf(author, seq, log.run[seq - 1].id if seq else NO_PREV, convicted_seq)
 
     def leaves(self, after: bytes = b"", limit: int = MAX_AUTHORS) -> tuple[Leaf, ...]:
         """At most `limit` leaves of the authors above `after`, sorted by author."""
-        found: list[Leaf] = []
-        for shelf in self._shelves[after[0] if after else 0 :]:
-            for author in shelf[bisect_right(shelf, after) :]:
-                leaf = self.leaf(author)
-                if leaf is None or len(found) >= limit:
-                    return tuple(found)
-                found.append(leaf)
-        return tuple(found)
+        return tuple(islice(self.digest.leaves(after), limit))
 
     def proof(self, author: bytes) -> ForkProof | None:
         """The proof of the author's lowest known fork."""
@@ -502,22 +489,11 @@ class LogSet:
             yield from self._logs[author].run
 
     def root(self) -> bytes:
-        """16 bytes that commit to all leaves: equal sets have equal roots.
-
-        Shelf i is the leaves of the authors whose first byte is i, sorted by author. Its digest is
-        the SHA-256 of their wires, one after the other (of nothing, if there are none). The root is
-        the first 16 bytes of SHA-256("antsp2p/1/root\0" || digest of shelf 0 || ... || of shelf
-        255). Only shelves that changed are hashed again. A sum or XOR of leaf hashes would be
-        cheaper, but an attacker with many keys could make two sets collide.
-        """
-        if self._root is None:
-            for index, shelf in enumerate(self._shelves):
-                if self._shelf_digests[index] is None:
-                    wires = (leaf.wire for leaf in map(self.leaf, shelf) if leaf is not None)
-                    self._shelf_digests[index] = hashlib.sha256(b"".join(wires)).digest()
-            digests = b"".join(digest for digest in self._shelf_digests if digest is not None)
-            self._root = hashlib.sha256(ROOT_DOMAIN + digests).digest()[:ROOT_BYTES]
-        return self._root
+        """The digest's; where the veil hides something, one like no other."""
+        log = self._logs.get(self._veiled)
+        if log is None or len(log.run) <= self._veiled_above:
+            return self.digest.root()
+        return hashlib.sha256(self.digest.root() + log.run[-1].id).digest()[:ROOT_BYTES]
 
 
 def _gap(author: bytes, log: AuthorLog) -> Missing | None:

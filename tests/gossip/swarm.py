@@ -24,7 +24,7 @@ SECOND = 1_000_000
 cached_verify = lru_cache(maxsize=200_000)(verify)
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=100_000)
 def identity(index: int) -> Identity:
     return Identity.from_seed(index.to_bytes(32, "big"))
 

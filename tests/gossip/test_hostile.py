@@ -12,20 +12,28 @@ from antsp2p.gossip.wire import (
     Advert,
     Adverts,
     BeatFrame,
+    Changes,
+    Clue,
     Confirm,
-    Digest,
     Entry,
     Frame,
     Hello,
+    Leaves,
     Line,
+    Mark,
     Name,
+    Node,
+    Nodes,
     Part,
     PeerAddress,
     Peers,
     Ping,
+    Probe,
     Range,
     Records,
+    Since,
     Want,
+    WantAuthors,
     WantIds,
     WantProofs,
     Welcome,
@@ -46,7 +54,8 @@ BOUNDS = {
     "own": 16, "pursuits": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
-    "suspected": 256, "rounds": 40, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
+    "suspected": 256, "reconciled": 40, "exchanges": 2, "exchanged": 8_192 + 4_096 + 2 * 512,
+    "cursors": 256, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,
     "blame": 40, "eager": 40, "tells": 65_536, "shares": 4_096, "pushes": 1_024,
     "awaited": 1_024, "overdue": 1_024,
 }
@@ -133,6 +142,22 @@ def test_nothing_grows_under_random_and_mutated_datagrams() -> None:
     assert len(target.gossip.drops) > 15, "many kinds of damage were told apart"
 
 
+def exchange_at_random(rng: random.Random, author: bytes, seq: int) -> Frame:
+    """A frame of a reconciliation that nobody asked for."""
+    key, line = rng.randbytes(8), Line(author, seq, rng.randbytes(8), rng.choice([0, 1, seq]))
+    prefix = author.hex()[: rng.choice([0, 1, 2, 5, 64])]
+    marks = tuple(Mark(rng.randbytes(6), seq, 0) for _ in range(rng.randrange(16)))
+    frames: list[Frame] = [
+        Since(rng.choice([b"i" * 8, key]), rng.choice([0, 5, seq])),
+        Changes(1, 2**53 - 1, rng.randrange(3), (line,) * 20),
+        Probe(key, (prefix, "", *map("{:x}".format, range(16)))),
+        Nodes(key, (Node(prefix, marks), Node(prefix[:63], rng.randbytes(48)))),
+        WantAuthors(key, (Clue(prefix, rng.randbytes(3)),)),
+        Leaves((line,)),
+    ]
+    return rng.choice(frames)
+
+
 def frames_at_random(rng: random.Random) -> Frame:
     """A frame that is well formed and means harm."""
     author = identity(rng.randrange(3, 900)).author
@@ -154,7 +179,7 @@ def frames_at_random(rng: random.Random) -> Frame:
             index, data = rng.randrange(100), rng.randbytes(50)
             return Part(rng.randrange(2), author, fake, 0, index, 120, data)
         case 6:
-            return Digest(b"", b"", (Line(author, seq, fake, rng.choice([0, 1, seq])),))
+            return exchange_at_random(rng, author, seq)
         case 7:
             forged = bytearray(record(rng.randrange(3, 9), 1).wire)
             forged[-1] ^= rng.randrange(2)

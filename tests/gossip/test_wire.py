@@ -5,16 +5,17 @@ import random
 
 import pytest
 
-from antsp2p.gossip import wire
+from antsp2p.gossip import trie, wire
 from antsp2p.gossip.limits import (
     HELLO_BYTES,
     MAX_ADVERTS,
     MAX_DATAGRAM_BYTES,
     MAX_FRAME_BYTES,
+    MAX_LINES,
     MAX_NAMES,
-    MAX_PAGE_LEAVES,
     MAX_PARTS,
     MAX_PEERS,
+    MAX_PREFIXES,
     MAX_WANT_IDS,
     MAX_WANT_RANGES,
     PART_BYTES,
@@ -26,16 +27,19 @@ from antsp2p.gossip.wire import (
     BeatFrame,
     Busy,
     Bye,
+    Changes,
+    Clue,
     Confirm,
-    Digest,
     Entry,
     Frame,
     Gone,
     Graft,
     Hello,
     Line,
+    Mark,
     Name,
     News,
+    Node,
     Part,
     PeerAddress,
     Peers,
@@ -44,6 +48,7 @@ from antsp2p.gossip.wire import (
     Prune,
     Range,
     Records,
+    Since,
     Want,
     WantIds,
     WantNames,
@@ -64,6 +69,7 @@ TOKEN = b"t" * 8
 AUTHORS = [bytes((index,)) * 32 for index in range(2, 60)]
 ID = b"\xff" * 32
 TOP = MAX_UINT53
+LINES = [Line(author, TOP, b"h" * 8, TOP) for author in AUTHORS[:MAX_LINES]]
 
 LARGEST: list[Frame] = [
     Welcome(AUTHORS[0], TOKEN, TOKEN, TOP, ID, b"r" * 16),
@@ -88,10 +94,15 @@ LARGEST: list[Frame] = [
     News(1, (Entry(TOP, b"w" * 1_000),)),
     WantNames((TOP,) * MAX_NAMES),
     Part(1, AUTHORS[0], ID, TOP, MAX_PARTS - 1, MAX_PARTS, b"p" * PART_BYTES),
-    Digest(
-        bytes(32), b"\xfe" * 32,
-        tuple(Line(author, TOP, ID, TOP) for author in AUTHORS[:MAX_PAGE_LEAVES]),
-    ),
+    Since(TOKEN, TOP),
+    Changes(TOP, TOP, 2, trie.lines_in_frames(LINES)[0]),
+    trie.probes(TOKEN, ["f" * 14 + f"{index:02x}" for index in range(MAX_PREFIXES)])[0],
+    trie.probes(TOKEN, ["f" * 62 + f"{index:02x}" for index in range(MAX_PREFIXES)])[0],
+    trie.nodes(TOKEN, [Node("f" * 63, b"f" * 48)] * MAX_PREFIXES)[0],
+    trie.nodes(TOKEN, [Node("", (Mark(b"m" * 6, TOP, TOP),) * 16)] * MAX_PREFIXES)[0],
+    trie.nodes(TOKEN, [Node("abc", ())] * MAX_PREFIXES)[0],
+    trie.want_authors(TOKEN, [Clue("f" * 64, b"c" * 3)] * MAX_PREFIXES)[0],
+    trie.leaves(LINES)[0],
 ]
 
 
@@ -157,10 +168,18 @@ REFUSED: list[tuple[str, object]] = [
     ("a host of 5 bytes", [8, [[AUTHORS[0], b"12345", 1]]]),
     ("port 0", [8, [[AUTHORS[0], b"1234", 0]]]),
     ("a part beyond the count", [15, 0, AUTHORS[0], ID, 0, 2, 2, b"p"]),
-    ("lines out of order", [16, b"", b"", [[AUTHORS[1], 1, ID, 0], [AUTHORS[0], 1, ID, 0]]]),
-    ("a line below the range", [16, AUTHORS[0], b"", [[AUTHORS[0], 1, ID, 0]]]),
-    ("a line above the range", [16, b"", AUTHORS[0], [[AUTHORS[1], 1, ID, 0]]]),
-    ("an empty range", [16, AUTHORS[0], AUTHORS[0], []]),
+    ("changes upside down", [17, 2, 1, 0, []]),
+    ("more than asking on", [17, 1, 2, 3, []]),
+    ("a line without a conviction", [25, [[AUTHORS[0], 1, b"h" * 8]]]),
+    ("a prefix in capitals", [18, TOKEN, ["AB"]]),
+    ("a prefix in bytes", [18, TOKEN, [b"ab"]]),
+    ("a prefix of 65 digits", [18, TOKEN, ["a" * 65]]),
+    ("no prefix", [18, TOKEN, []]),
+    ("a key of 9 bytes", [18, TOKEN + b"k", ["a"]]),
+    ("15 fingerprints", [19, TOKEN, [["a", b"f" * 45]]]),
+    ("17 marks", [19, TOKEN, [["a", [[b"m" * 6, 1, 0]] * 17]]]),
+    ("fingerprints below a whole key", [19, TOKEN, [["a" * 64, b"f" * 48]]]),
+    ("a clue of 4 bytes", [20, TOKEN, [["a", b"clue"]]]),
 ]
 
 

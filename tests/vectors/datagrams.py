@@ -7,6 +7,9 @@ import cbor2
 
 from antsp2p.gossip.limits import HELLO_BYTES, MAX_DATAGRAM_BYTES
 from antsp2p.gossip.wire import (
+    ASK_ON,
+    END,
+    FOLLOWS,
     NO_HEAD,
     NO_TOKEN,
     PROOF,
@@ -16,25 +19,33 @@ from antsp2p.gossip.wire import (
     BeatFrame,
     Busy,
     Bye,
+    Changes,
+    Clue,
     Confirm,
-    Digest,
     Entry,
     Frame,
     Gone,
     Graft,
     Hello,
+    Leaves,
     Line,
+    Mark,
     Name,
     News,
+    Node,
+    Nodes,
     Part,
     PeerAddress,
     Peers,
     Ping,
     Pong,
+    Probe,
     Prune,
     Range,
     Records,
+    Since,
     Want,
+    WantAuthors,
     WantIds,
     WantNames,
     WantProofs,
@@ -64,6 +75,7 @@ INSTANCE, PEER_INSTANCE = b"i" * 8, b"j" * 8
 TOKEN, NONCE, COOKIE = bytes(range(8)), b"\xa0" * 8, b"\xb0" * 8
 _ROOT = bytes(range(16))
 _ID = bytes(range(32))
+_KEY = bytes(range(0x10, 0x18))
 
 
 def _fields(frame: Frame) -> dict[str, Any]:
@@ -79,7 +91,6 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     )
     four = PeerAddress(PEER, bytes((192, 0, 2, 1)), 4_747)
     six = PeerAddress(PEER, bytes.fromhex("20010db8000000000000000000000001"), 65_535)
-    low, high = sorted((ME, PEER))
     yield "hello", "may I talk to you? its padding is empty here", Hello(
         PEER, PEER_INSTANCE, NONCE, 3, b"")
     yield "welcome", "nothing held of the caller's log", Welcome(
@@ -116,17 +127,27 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     yield "beat", "embedded as bytes", BeatFrame(beat.wire)
     yield "proof part", "the first of two", Part(PROOF, PEER, _ID, 0, 0, 2, bytes(900))
     yield "run part", "the last of two, shorter", Part(RUN, PEER, _ID, 17, 1, 2, b"\x01")
-    yield "digest, the whole", "no bounds, and nothing held", Digest(b"", b"", ())
-    yield "digest, first page", "up to the last author it names", Digest(
-        b"", high, (Line(low, 3, _ID, 0), Line(high, 0, NO_HEAD, 1)))
-    yield "digest, last page", "above a bound, to the end", Digest(
-        low, b"", (Line(high, 2, _ID, 3),))
+    yield "since", "a run of the receiver's, and its change number", Since(PEER_INSTANCE, 17)
+    yield "changes, first frame", "the next one follows by itself", Changes(
+        17, 20, FOLLOWS, (Line(ME, 3, _ID[:8], 0), Line(PEER, 0, bytes(8), 1)))
+    yield "changes, ask on", "from 25, since more has changed", Changes(
+        20, 25, ASK_ON, (Line(PEER, 2, _ID[:8], 3),))
+    yield "changes, the end", "nothing has changed since", Changes(25, 25, END, ())
+    yield "probe", "of all keys", Probe(_KEY, ("",))
+    yield "probe, deeper", "of several, one of them a whole key", Probe(
+        _KEY, ("0", "abc", ME.hex()))
+    yield "nodes", "fingerprints, marks, and nothing", Nodes(_KEY, (
+        Node("a", bytes(range(48))),
+        Node("abc", (Mark(_ID[:6], 7, 0), Mark(_ID[6:12], 0, 1))),
+        Node("abd", ())))
+    yield "want authors", "below a prefix, by their fingerprints", WantAuthors(
+        _KEY, (Clue("abc", _ID[:3]), Clue("", _ID[3:6])))
+    yield "leaves", "of an author", Leaves((Line(ME, 3, _ID[:8], 0),))
 
 
 def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     small = bytes(32)
-    low, high = sorted((ME, PEER))
-    line = [high, 1, _ID, 0]
+    line = [PEER, 1, bytes(8), 0]
     yield "not an array", "a map", {0: 4}, "frame"
     yield "empty array", "a type at least", [], "frame"
     yield "type as text", "an integer", ["gone"], "frame"
@@ -180,14 +201,30 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     yield "part of 901 bytes", "900 are the most", [15, 0, PEER, _ID, 0, 0, 1, bytes(901)], (
         "frame-field")
     yield "part empty", "one byte at least", [15, 0, PEER, _ID, 0, 0, 1, b""], "frame-field"
-    yield "page bound of 31 bytes", "none, or 32", [16, bytes(31), b"", []], "frame-field"
-    yield "page of one author twice", "strictly ascending", [16, b"", b"", [line, line]], (
-        "frame-page")
-    yield "page not in order", "ascending", [16, b"", b"", [line, [low, *line[1:]]]], "frame-page"
-    yield "page below its bound", "above after", [16, high, b"", [line]], "frame-page"
-    yield "page above its bound", "up to upto", [16, b"", low, [line]], "frame-page"
-    yield "page of nothing", "after is below upto", [16, high, high, []], "frame-page"
-    yield "12 lines", "11 are the most", [16, b"", b"", [line] * 12], "frame-array"
+    yield "since, instance of 7 bytes", "it has 8", [16, bytes(7), 0], "frame-field"
+    yield "changes backwards", "start above upto", [17, 2, 1, 0, []], "frame-range"
+    yield "changes, more 3", "2 is the most", [17, 1, 2, 3, []], "frame-field"
+    yield "25 lines", "24 are the most", [17, 0, 1, 0, [line] * 25], "frame-array"
+    yield "line with a whole head", "eight bytes", [17, 0, 1, 0, [[PEER, 1, _ID, 0]]], (
+        "frame-field")
+    yield "line of a bad key", "not acceptable", [25, [[small, 1, bytes(8), 0]]], "frame-author"
+    yield "line of three items", "four", [25, [line[:3]]], "frame-array"
+    yield "no leaves", "one at least", [25, []], "frame-array"
+    yield "probe, key of 9 bytes", "it has 8", [18, bytes(9), [""]], "frame-field"
+    yield "probe of nothing", "one prefix at least", [18, _KEY, []], "frame-array"
+    yield "65 prefixes", "64 are the most", [18, _KEY, ["a"] * 65], "frame-array"
+    yield "prefix of 65 digits", "a key has 64", [18, _KEY, ["a" * 65]], "frame-field"
+    yield "prefix in capitals", "one writing only", [18, _KEY, ["A"]], "frame-field"
+    yield "prefix in bytes", "text", [18, _KEY, [b"a"]], "frame-field"
+    yield "15 fingerprints", "16 of three bytes", [19, _KEY, [["", bytes(45)]]], "frame-field"
+    yield "fingerprints below a whole key", "there is nothing below", [
+        19, _KEY, [["a" * 64, bytes(48)]]], "frame-node"
+    yield "17 marks", "16 are the most", [19, _KEY, [["", [[bytes(6), 1, 0]] * 17]]], (
+        "frame-array")
+    yield "mark of 5 bytes", "two fingerprints of three", [
+        19, _KEY, [["", [[bytes(5), 1, 0]]]]], "frame-field"
+    yield "node of a number", "bytes or an array", [19, _KEY, [["", 1]]], "frame-array"
+    yield "clue of 4 bytes", "a fingerprint of three", [20, _KEY, [["", bytes(4)]]], "frame-field"
 
 
 def frames() -> dict[str, list[Case]]:

@@ -10,7 +10,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.vectors import blobs, bodies, clocks, contests, datagrams, encodings, envelopes, logs
+from tests.vectors import (
+    blobs,
+    bodies,
+    clocks,
+    contests,
+    datagrams,
+    digests,
+    encodings,
+    envelopes,
+    logs,
+)
 from tests.vectors.common import NETWORK
 
 if TYPE_CHECKING:
@@ -41,6 +51,8 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
      contests.cases),
     ("hashes", "The tie-break, hashes of content, and network ids of names. Sections 11, 3 and "
      "22.", clocks.hashes),
+    ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
+     "below a prefix under a session's key. Sections 7 and 19.", digests.cases),
     ("frames", "Frames, each alone in a datagram: the fields, or why the datagram is dropped. "
      "Section 16.", datagrams.frames),
     ("datagrams", "Datagrams to a node without links that has dialled nobody: what it answers, "
