@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
+from antsp2p.gossip.book import Purpose
+from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (
     BYE_REASONS,
     Change,
@@ -91,19 +93,21 @@ class Gossip:
             logs=logs, network=network, me=me, instance=instance, rng=rng, now_us=now_us,
             verify=verify, parse=parse, limits=limits, drops=self.drops, sent=self.sent,
             calls=Calls(
-                room=self._busy_peers, ping=self._ping, share=self._share, report=self._report,
+                room=self._busy_peers, may_open=self._late_busy_peers, takes=self._takes,
+                ping=self._ping, share=self._share, report=self._report,
             ),
         )
         self._reader = Reader(
             parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
             bad_signature=self._bad_signature,
         )
+        self._displacements = Bucket(limits.displaced_per_s, limits.displaced_burst, now_us)
         self._out: list[Output] = []
         self.heard_us = -1
         """When a linked peer, by its token and not by its address alone, was last heard."""
         self._expected_us: int | None = None
         self._last_us = now_us
-        self._wake_us = self._earliest()
+        self._wake_us = self._earliest(now_us)
 
     # --- events ------------------------------------------------------------------------------
 
@@ -119,6 +123,7 @@ class Gossip:
         link = reading.link
         if link is not None and self._parts.links.holds(link):
             self.heard_us = now_us
+            link.heard += 1
             self._parts.liveness.heard(link, now_us)
             self._count_received(reading, len(data))
             self._reader.read(link, reading.frames, now_us)
@@ -128,7 +133,8 @@ class Gossip:
         """Somebody may listen at `address`; `keep`: a person named it, dial it for ever."""
         self._begin(now_us)
         self._parts.view.hint(address, now_us, keep)
-        self._dial(now_us)
+        if self._parts.view.wake_us <= now_us:
+            self._dial(now_us)
         return self._end(now_us)
 
     def publish(self, upto_seq: int, now_us: int) -> list[Output]:
@@ -154,6 +160,8 @@ class Gossip:
     def wake(self, now_us: int) -> list[Output]:
         """`wake_at` has passed."""
         self._begin(now_us)
+        if self._wake_us is not None:
+            self._parts.liveness.late(now_us - self._wake_us, now_us)
         self._parts.awaited.due(now_us)
         self._parts.pursuits.due(now_us)
         for link in self._parts.liveness.due(now_us):
@@ -174,9 +182,8 @@ class Gossip:
 
     def attend(self, now_us: int) -> None:
         """Somebody waits for signs of life: ping all links at the short interval for a while."""
-        for link in self._parts.links.all():
-            self._parts.liveness.active(link, now_us)
-        self._wake_us = self._earliest()
+        self._parts.liveness.attend(now_us)
+        self._wake_us = self._earliest(now_us)
 
     def restored(self, record_id: bytes, age_ms: int, now_us: int) -> None:
         """A record of the store has this age now."""
@@ -193,14 +200,15 @@ class Gossip:
         """When `wake` is to be called next."""
         return self._wake_us
 
-    def _earliest(self) -> int | None:
+    def _earliest(self, now_us: int) -> int | None:
         parts = self._parts
         times = (
             parts.pursuits.wake_us, parts.liveness.wake_us, parts.reconcile.wake_us,
             parts.sharing.wake_us, parts.view.wake_us, parts.spread.wake_us,
             parts.awaited.wake_us,
         )
-        return min((time for time in times if time is not None), default=None)
+        earliest_us = min((time for time in times if time is not None), default=None)
+        return None if earliest_us is None else max(earliest_us, now_us)
 
     @property
     def published(self) -> int:
@@ -274,7 +282,7 @@ class Gossip:
         self._parts.pursuits.flush(now_us)
         self._parts.spread.flush(now_us)
         self._out.extend(self._parts.outbox.flush(self._parts.links))
-        self._expected_us = self._wake_us = self._earliest()
+        self._expected_us = self._wake_us = self._earliest(now_us)
         return self._out
 
     def _publish(self, upto_seq: int, now_us: int) -> None:
@@ -309,13 +317,14 @@ class Gossip:
                 self._parts.view.named(address[0].encode(), address[0], peers, now_us)
 
     def _open(self, link: Link, seq: int, head: bytes, now_us: int) -> None:
-        self._parts.view.reached(link.address, link.author, now_us)
+        is_exchange = self._parts.view.linked(link.address, link.author, now_us)
         self._parts.links.forget_dial(link.address)
         self._tell(LinkUp(link.author, link.address))
         self._parts.opened(link, now_us)
         self._reader.opened(link, seq, head, now_us)
-        self._introduce(link)
-        self._displace(link, now_us)
+        if self._parts.view.is_small():
+            self._introduce(link)
+        self._displace(link, is_exchange, now_us)
 
     def _close(self, link: Link, reason: str, now_us: int) -> None:
         self._closed(self._parts.links.close(link, reason).link, reason, now_us)
@@ -324,10 +333,13 @@ class Gossip:
         """Forget all that was kept for a link that is out of the table."""
         self._parts.closed(link, now_us)
         self._reader.closed(link)
-        if reason == "peer-full":
+        if reason in ("peer-full", "full"):
             self._parts.view.refused(link.address, now_us)
         else:
-            self._parts.view.lost(link.address, now_us)
+            self._parts.view.lost(link.address, now_us, is_silent=reason == "timeout")
+        self._parts.view.thinned(now_us)
+        if reason == "timeout":
+            self._parts.sharing.soon(now_us)
         if not self._parts.links.of(link.author):
             self._tell(LinkDown(link.author, link.address, reason))
 
@@ -339,29 +351,48 @@ class Gossip:
             self._tell(Send(link.address, data))
         self._close(link, reason, now_us)
 
-    def _displace(self, newcomer: Link, now_us: int) -> None:
-        """Keep accepted links within their number; the newcomer has one turn at least."""
-        accepted = self._displaceable()
-        if len(accepted) > self._limits.accepted_links:
-            others = [link for link in accepted if link is not newcomer]
-            self._dismiss(self._rng.choice(others), "full", now_us)
+    def _displace(self, newcomer: Link, is_exchange: bool, now_us: int) -> None:
+        """Keep links within their number; the newcomer has one turn at least."""
+        others = [link for link in self._bounded_links() if link is not newcomer]
+        accepted = [link for link in others if not link.initiated]
+        own_choice = [link for link in others if link.initiated]
+        if self._free_places() < 0:
+            self._dismiss(self._rng.choice(accepted or own_choice), "full", now_us)
+        elif is_exchange and own_choice and len(others) >= self._limits.target_links:
+            self._dismiss(self._rng.choice(own_choice), "full", now_us)
 
-    def _displaceable(self) -> list[Link]:
+    def _bounded_links(self) -> list[Link]:
+        """All but those to addresses that a person named."""
         return [
             link for link in self._parts.links.all()
-            if not link.initiated and not self._parts.view.is_kept(link.address)
+            if not self._parts.view.is_kept(link.address)
         ]
 
-    def _busy_peers(self, caller_links: int) -> tuple[PeerAddress, ...] | None:
+    def _free_places(self) -> int:
+        bounded = len(self._bounded_links())
+        kept = max(len(self._parts.links) - bounded - self._limits.kept_links, 0)
+        return self._limits.target_links + self._limits.accepted_links - bounded - kept
+
+    def _busy_peers(
+        self, caller_links: int, caller: bytes, host: str
+    ) -> tuple[PeerAddress, ...] | None:
         """Addresses to name where there is no room for the caller; None where there is."""
-        limits = self._limits
-        everything = limits.target_links + limits.accepted_links + limits.kept_links
-        if len(self._parts.links) < everything and (
-            len(self._displaceable()) < limits.accepted_links
-            or caller_links < limits.needy_links
+        is_needy = caller_links < self._limits.needy_links
+        if (
+            self._free_places() > 0 or self._parts.view.is_returning(caller)
+            or (is_needy and self._displacements.available(self._last_us) > 0)
         ):
             return None
-        return self._sample("", b"", _BUSY_PEERS)
+        return self._sample(host, caller, _BUSY_PEERS)
+
+    def _late_busy_peers(self, caller: bytes, host: str) -> tuple[PeerAddress, ...] | None:
+        """The same when the caller confirms: many may have been welcomed to one place."""
+        if (
+            self._free_places() > 0 or self._parts.view.is_returning(caller)
+            or self._displacements.take(1, self._last_us)
+        ):
+            return None
+        return self._sample(host, caller, _BUSY_PEERS)
 
     def _bad_signature(self, link: Link, now_us: int) -> None:
         if self._parts.blame.add(link, now_us) and self._parts.links.holds(link):
@@ -372,38 +403,49 @@ class Gossip:
 
     def _ping(self, link: Link, counter: int, now_us: int) -> None:
         root, cursor = self._parts.reconcile.root(now_us)
-        self._parts.outbox.post(link, Ping(counter, root, cursor, 0))
+        self._parts.outbox.post(link, Ping(counter, root, cursor, link.sent + 1))
 
     def _report(self, link: Link, seq: int, head: bytes) -> None:
         self._reader.report(link, seq, head)
 
-    def _share(self, link: Link) -> None:
-        peers = self._sample(link.address[0], link.author, 2 * _BUSY_PEERS)
-        if peers:
-            self._parts.outbox.post(link, Peers(peers))
+    def _share(self, link: Link, count: int, asks: bool, now_us: int) -> None:
+        peers = self._sample(link.address[0], link.author, count)
+        if peers or asks:
+            self._parts.outbox.post(link, Peers(int(asks), peers))
 
     def _sample(self, host: str, asker: bytes, count: int) -> tuple[PeerAddress, ...]:
         linked = [(link.author, link.address) for link in self._parts.links.all()]
-        return self._parts.view.sample(linked, host, asker, count)
+        return self._parts.view.sample(linked, host, asker, count, self._last_us)
 
     def _introduce(self, newcomer: Link) -> None:
         """Tell the other links of a newcomer, so that a mesh forms at once."""
         host, port = newcomer.address
         if not pack_host(host):
             return
-        frame = Peers((PeerAddress(newcomer.author, pack_host(host), port),))
+        frame = Peers(0, (PeerAddress(newcomer.author, pack_host(host), port),))
         for link in self._parts.links.all():
             if link.author != newcomer.author:
                 self._parts.outbox.post(link, frame)
 
-    def _dial(self, now_us: int) -> None:
+    def _linked(self) -> Linked:
         links = self._parts.links.all()
-        linked = Linked(
-            addresses={link.address for link in links}, authors={link.author for link in links}
+        return Linked(
+            addresses={link.address for link in links}, authors={link.author for link in links},
+            initiated=sum(link.initiated for link in links),
         )
-        for address in self._parts.view.plan(linked, now_us):
+
+    def _takes(self, address: Address, root: bytes) -> bool:
+        """Whether to link with the node that answered at `address` and told `root`."""
+        own_root, _ = self._parts.reconcile.root(self._last_us)
+        is_strange = root != own_root
+        return self._parts.view.wants(address, self._linked(), is_strange=is_strange)
+
+    def _dial(self, now_us: int) -> None:
+        for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
-                data = self._parts.links.dial(address)
+                asks_little = purpose in (Purpose.LOST, Purpose.LOOK)
+                size = MIN_HELLO_BYTES if asks_little else HELLO_BYTES
+                data = self._parts.links.dial(address, size)
                 self.sent["hello"] += len(data)
                 self._tell(Send(address, data))
 

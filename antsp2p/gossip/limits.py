@@ -16,6 +16,8 @@ MAX_FRAME_BYTES: Final = 1_060
 """A record of 1,000 bytes in its frame; what is left holds the header and a CONFIRM."""
 HELLO_BYTES: Final = 512
 """An unproven address gets at most as much as it sent; the answers to a hello fit in this."""
+MIN_HELLO_BYTES: Final = 160
+"""A welcome fits in this, and one or two addresses: enough to see whether a node is there."""
 PART_BYTES: Final = 900
 """One part of what is too large for a frame; with its own fields it stays below the limit."""
 MAX_PARTS: Final = 150
@@ -59,12 +61,17 @@ class Limits:
     # Links.
     target_links: int = 8
     """Dial until this many: with half of all nodes crashed, degree 8 still leaves none cut off."""
-    accepted_links: int = 16
-    """Taken from others on top; beyond it a needy newcomer displaces an accepted link."""
+    accepted_links: int = 4
+    """Taken from others on top; where all nodes fit into the sum, they form a full mesh."""
     needy_links: int = 4
     """A caller with fewer links displaces one where there is no room; others are sent on."""
+    displaced_per_s: int = 2
+    """Links given up for needy callers: a crowd at one node is sent on to its neighbours."""
+    displaced_burst: int = 4
     kept_links: int = 16
     """Links to addresses that a person named come on top of the target."""
+    dialled_share: int = 4
+    """One link in so many is dialled by this node: others cannot choose all its peers."""
     links_per_author: int = 2
     """One for now and one for the moment after a restart at another address."""
     cookie_us: int = 30 * SECOND_US
@@ -83,22 +90,38 @@ class Limits:
     # Liveness.
     ping_active_us: int = 1 * SECOND_US
     ping_repair_us: int = 300 * MILLISECOND_US
-    """While there is something to repair, and repairing gets on."""
-    ping_idle_us: int = 5 * SECOND_US
-    """An idle link costs about 30 bytes a second."""
+    """While there is something to repair, and repairing gets on; pings follow no closer."""
+    ping_idle_us: int = 7 * SECOND_US
+    ping_jitter_us: int = 2 * SECOND_US
+    """Up to this much is added: an idle link costs each side about 13 bytes a second."""
     active_for_us: int = 5 * SECOND_US
     """A link counts as active for this long after it carried news or differed."""
     dead_us: int = 4_500_000
     """Silence after an unanswered ping: four more pings were lost as well."""
+    second_look_us: int = 100 * MILLISECOND_US
+    """Between noticing that a peer is silent and giving it up, the inbox has been drained."""
+    lag_factor: int = 4
+    """Patience grows by so many times the own lateness, which halves every second."""
+    max_lag_us: int = 5 * SECOND_US
+    """Lateness above this counts as this: patience stays below half a minute."""
+    loss_sample: int = 16
+    """Datagrams between two looks at how many were lost."""
     stall_us: int = 1 * SECOND_US
     """A gap of the own loop above this is not the peers' fault: all deadlines move by it."""
 
     # Addresses.
-    known_addresses: int = 256
+    passive_addresses: int = 64
+    """Named by peers or found by discovery, and not yet proven."""
+    remembered_addresses: int = 256
+    """Where a node answered once."""
     kept_addresses: int = 64
     """Named by a person, never forgotten; more than anybody types."""
-    named_per_source: int = 48
+    named_per_source: int = 16
     """Addresses that one peer may make this node remember: one liar cannot fill the table."""
+    named_per_host: int = 4
+    """Unproven ports of one host at a time; this machine itself has no such bound."""
+    named_per_subnet: int = 16
+    """Unproven addresses of one public /24 or /64: nobody rents all that a node knows."""
     named_per_s: int = 8
     named_burst: int = 64
     """Addresses read from one link: a mesh that forms at once names each newcomer once."""
@@ -108,6 +131,8 @@ class Limits:
     first_backoff_us: int = 250 * MILLISECOND_US
     max_backoff_us: int = 10 * SECOND_US
     """Kept addresses are dialled for ever at this interval at least."""
+    refused_us: int = 30 * SECOND_US
+    """A node without room has some again when others have come and gone."""
     long_backoff_us: int = 60 * SECOND_US
     """Others slow down further after `patient_dials`."""
     patient_dials: int = 10
@@ -119,12 +144,39 @@ class Limits:
     named_backoff_us: int = 30 * SECOND_US
     named_dials_per_s: int = 4
     """In all: what strangers' payloads can make this node send is 2 kB/s."""
+    named_dials_burst: int = 16
+    """A newcomer is sent from full nodes to others some times before it finds room."""
+    silent_per_host: int = 4
+    silent_per_subnet: int = 32
+    """Hellos to named addresses that may stay unanswered within `silent_us`: what a liar can make
+    this node send to one victim is 35 bytes a second, and to its network 280."""
+    silent_us: int = 60 * SECOND_US
     heal_us: int = 10 * SECOND_US
     """One known address outside the view is dialled this often, so that partitions heal."""
-    share_us: int = 10 * SECOND_US
-    """Addresses are shared with a link when it comes up, after this, and then ever more rarely."""
-    max_share_us: int = 320 * SECOND_US
+    lost_us: int = 4 * SECOND_US
+    """Between two hellos to peers that fell silent, while that is fresh: 47 bytes a second."""
+    lost_for_us: int = 600 * SECOND_US
+    """Afterwards they are dialled as any other address outside the view."""
+    returned_failures: int = 5
+    """Hellos in vain after which an answer means that a way is open again."""
+    strange_roots: int = 2
+    """Answers with another root in a row after which an outsider is linked all the same."""
+    mix_us: int = 5 * SECOND_US
+    """A link is exchanged for one to an outsider after this, and then ever more rarely: nodes that
+    heard of a few neighbours only come to form one random graph."""
+    max_mix_us: int = 640 * SECOND_US
+    shuffle_us: int = 5 * SECOND_US
+    """Addresses are exchanged with a random peer after this, and then ever more rarely."""
+    max_shuffle_us: int = 120 * SECOND_US
+    shuffled_peers: int = 8
+    """Addresses in a shuffle: 400 bytes each way."""
+    shuffle_soon_us: int = 1 * SECOND_US
+    """A node that knows nobody else to dial asks its peers this often."""
+    share_fresh_us: int = 900 * SECOND_US
+    """An address where nobody answered for longer is not told to others."""
     own_addresses: int = 16
+    dials: int = 384
+    """Addresses whose answer is waited for: as many as are known at most."""
 
     # Spread.
     peer_heads: int = 4_096
@@ -156,7 +208,7 @@ class Limits:
     attempts: int = 20
     """Questions without an answer before a pursuit is left to reconciliation."""
     first_wait_us: int = 100 * MILLISECOND_US
-    min_wait_us: int = 15 * MILLISECOND_US
+    min_wait_us: int = 3 * MILLISECOND_US
     max_wait_us: int = 1 * SECOND_US
     id_wants: int = 256
     """Records fetched by id: siblings that would prove a fork."""
@@ -214,7 +266,7 @@ class Limits:
     """Answer to one datagram of wants; the asker then asks on. It fits a socket's buffer."""
     serve_bytes_per_s: int = 4 * 1024 * 1024
     serve_burst_bytes: int = 1024 * 1024
-    """Per link: catching up stays fast, and 24 links cannot take more than a fast network."""
+    """Per link: catching up stays fast, and 12 links cannot take more than a fast network."""
     verified_ids: int = 16
     """Signatures checked to answer one datagram of wants by id."""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.bucket import Bucket
-from antsp2p.gossip.limits import HELLO_BYTES, Limits
+from antsp2p.gossip.limits import HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.wire import (
     NO_TOKEN,
     TOKEN_BYTES,
@@ -65,6 +65,10 @@ class Link:
     since_us: int
     confirmed: bool
     """Whether the peer has shown that its side is up."""
+    sent: int = 0
+    """Datagrams written for it."""
+    heard: int = 0
+    """Datagrams read on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A dialled address answered, but there is a link to that author already."""
+    """A dialled address answered, but there is a link to that author, or none is wanted."""
 
     address: Address
     author: bytes
@@ -129,7 +133,10 @@ class Holding:
 
 
 class Links:
-    """All links of a node. `holding(author)` is told in the handshake; `room(links)` may refuse."""
+    """All links of a node. `holding(author)` is told in the handshake. A caller is sent on to the
+    addresses that `room(links, author, host)` gives at its hello, or `may_open(author, host)` at
+    its confirm. `takes(address, root)` is whether to link with a node that answered a hello.
+    """
 
     def __init__(
         self,
@@ -142,7 +149,9 @@ class Links:
         limits: Limits,
         drops: Counter[str],
         holding: Callable[[bytes], Holding],
-        room: Callable[[int], tuple[PeerAddress, ...] | None],
+        room: Callable[[int, bytes, str], tuple[PeerAddress, ...] | None],
+        may_open: Callable[[bytes, str], tuple[PeerAddress, ...] | None] = lambda *caller: None,
+        takes: Callable[[Address, bytes], bool] = lambda address, root: True,
     ) -> None:
         self._network = network
         self._me = me
@@ -152,6 +161,8 @@ class Links:
         self._drops = drops
         self._holding = holding
         self._room = room
+        self._may_open = may_open
+        self._takes = takes
         self._secret = rng.randbytes(32)
         self._by_address: dict[Address, Link] = {}
         self._by_author: dict[bytes, list[Link]] = {}
@@ -189,16 +200,16 @@ class Links:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def dial(self, address: Address) -> bytes:
+    def dial(self, address: Address, size: int = HELLO_BYTES) -> bytes:
         """A hello for `address`. Repeats keep their nonce, so that any answer is the answer."""
         nonce = self._dials.get(address)
         if nonce is None:
-            if len(self._dials) >= self._limits.known_addresses:
+            if len(self._dials) >= self._limits.dials:
                 del self._dials[next(iter(self._dials))]
             nonce = self._dials[address] = self._fresh_token()
         links = min(len(self._by_address), 255)
         return hello_datagram(
-            self._network, Hello(self._me, self._instance, nonce, links, padding=b"")
+            self._network, Hello(self._me, self._instance, nonce, links, padding=b""), size
         )
 
     def forget_dial(self, address: Address) -> None:
@@ -207,7 +218,9 @@ class Links:
     def write(self, link: Link, frames: Sequence[bytes]) -> list[bytes]:
         """Datagrams that carry the encoded `frames` in order."""
         first = b"" if link.confirmed else self._confirmation(link)
-        return pack(self._network, link.token_out, first, frames)
+        datagrams = pack(self._network, link.token_out, first, frames)
+        link.sent += len(datagrams)
+        return datagrams
 
     def reply(self, token: bytes, frames: Sequence[Frame]) -> bytes:
         """The answer of a `Reading` as a datagram."""
@@ -260,6 +273,10 @@ class Links:
         if frames and isinstance(frames[0], Welcome):
             # A welcome that came twice proves nothing about our CONFIRM.
             return Reading()
+        if frames and isinstance(frames[0], Busy) and not link.confirmed:
+            return Reading(
+                changes=[self.close(link, "peer-full"), Refused(link.address, frames[0].peers)]
+            )
         link.confirmed = True
         content = [frame for frame in frames if not isinstance(frame, Confirm)]
         for frame in content:
@@ -269,12 +286,14 @@ class Links:
         return Reading(link=link, frames=content)
 
     def _hello(self, address: Address, hello: Hello, size: int, now_us: int) -> Reading:
-        if size < HELLO_BYTES:
+        if size < MIN_HELLO_BYTES:
             return self._drop("hello-short")
         if hello.author == self._me:
             return self._own_hello(hello)
-        peers = self._room(hello.links)
-        if peers is not None and not self.of(hello.author):
+        peers = None if self.of(hello.author) else self._room(hello.links, hello.author, address[0])
+        if peers is not None:
+            while len(self.reply(hello.nonce, [Busy(peers)])) > size:
+                peers = peers[:-1]
             return Reading(replies=[Busy(peers)], reply_token=hello.nonce)
         held = self._holding(hello.author)
         slot = now_us // self._limits.cookie_us
@@ -307,7 +326,7 @@ class Links:
             return Reading(changes=[Own(address)])
         if any(link.instance == welcome.instance for link in self.of(welcome.author)):
             return Reading(changes=[Reached(address, welcome.author)])
-        if self._is_full(welcome.author, address):
+        if self._is_full(welcome.author, address) or not self._takes(address, welcome.root):
             return Reading(changes=[Reached(address, welcome.author)])
         changes = self._make_way(address)
         link = Link(
@@ -337,6 +356,9 @@ class Links:
             return self._drop("link-duplicate")
         if twin is None and self._is_full(confirm.author, address):
             return self._drop("author-full")
+        peers = None if self.of(confirm.author) else self._may_open(confirm.author, address[0])
+        if peers is not None:
+            return Reading(replies=[Busy(peers)], reply_token=confirm.nonce)
         changes = self._make_way(address)
         link = Link(
             id=self._take_id(), author=confirm.author, instance=confirm.instance,

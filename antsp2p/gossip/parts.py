@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from antsp2p.gossip.limits import Limits
-    from antsp2p.gossip.wire import PeerAddress
+    from antsp2p.gossip.wire import Address, PeerAddress
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import LogSet
     from antsp2p.records.record import Parse
@@ -44,10 +44,15 @@ if TYPE_CHECKING:
 class Calls:
     """What the parts ask of the engine."""
 
-    room: Callable[[int], tuple[PeerAddress, ...] | None]
-    """(links of a caller) -> addresses to name instead of a welcome, or None."""
+    room: Callable[[int, bytes, str], tuple[PeerAddress, ...] | None]
+    """(links of a caller, its key, its host) -> addresses to name instead of a welcome, or None."""
+    may_open: Callable[[bytes, str], tuple[PeerAddress, ...] | None]
+    """(key and host of a caller whose address is proven) -> the same."""
+    takes: Callable[[Address, bytes], bool]
+    """(address that answered, its root) -> whether to link with it."""
     ping: Callable[[Link, int, int], None]
-    share: Callable[[Link], None]
+    share: Callable[[Link, int, bool, int], None]
+    """(link, count, whether as many are wanted back, now)"""
     report: Callable[[Link, int, bytes], None]
     """(link, seq, head): what a peer says that it holds of our own log."""
 
@@ -132,7 +137,7 @@ def build_parts(
 ) -> Parts:
     """All parts, each with the calls that it needs."""
     visible, ages, outbox = Visible(logs, me), Ages(limits.ages_waiting), Outbox(sent)
-    liveness = Liveness(limits=limits, ping=calls.ping)
+    liveness = Liveness(limits=limits, rng=rng, ping=calls.ping)
     pursuits = Pursuits(
         limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us, post=outbox.post
     )
@@ -159,8 +164,9 @@ def build_parts(
         links=Links(
             network=network, me=me, instance=instance, rng=rng, now_us=now_us, limits=limits,
             drops=drops, holding=visible.holding, room=calls.room,
+            may_open=calls.may_open, takes=calls.takes,
         ),
-        sharing=Sharing(limits=limits, share=calls.share),
+        sharing=Sharing(limits=limits, rng=rng, now_us=now_us, share=calls.share),
         reconcile=Reconcile(
             visible=visible, instance=instance, rng=rng, limits=limits, drops=drops,
             now_us=now_us,

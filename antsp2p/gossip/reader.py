@@ -98,7 +98,8 @@ class Reader:
                 case WantIds(wanted_ids):
                     ids.extend(wanted_ids)
                     asked = True
-                case Ping(counter, root, cursor):
+                case Ping(counter, root, cursor, sent):
+                    self._parts.liveness.pinged(link, sent)
                     self._hear_root(link, root, cursor, now_us)
                     if not ponged:
                         self._pong(link, counter, now_us)
@@ -116,8 +117,8 @@ class Reader:
 
     def _read_frame(self, link: Link, frame: Frame, now_us: int) -> None:
         match frame:
-            case Pong(counter, root, cursor):
-                self._parts.liveness.answered(link, counter, now_us)
+            case Pong(counter, root, cursor, sent, heard):
+                self._parts.liveness.answered(link, counter, sent, heard, now_us)
                 self._hear_root(link, root, cursor, now_us)
             case Adverts():
                 self._parts.liveness.active(link, now_us)
@@ -149,7 +150,9 @@ class Reader:
             case WantProofs(authors):
                 for author in authors:
                     self._parts.proofs.offer(link, author, now_us)
-            case Peers(peers):
+            case Peers(asks, peers):
+                if asks:
+                    self._parts.sharing.asked(link, now_us)
                 if self._parts.sharing.may_name(link, len(peers), now_us):
                     self._parts.view.named(link.author, link.address[0], peers, now_us)
                 else:
@@ -276,7 +279,7 @@ class Reader:
 
     def _pong(self, link: Link, counter: int, now_us: int) -> None:
         root, cursor = self._parts.reconcile.root(now_us)
-        self._parts.outbox.post(link, Pong(counter, root, cursor, 0, 0))
+        self._parts.outbox.post(link, Pong(counter, root, cursor, link.sent + 1, link.heard))
 
     def _hear_root(self, link: Link, root: bytes, cursor: int, now_us: int) -> None:
         if self._parts.reconcile.heard(link, root, cursor, now_us):

@@ -1,7 +1,8 @@
-"""Sharing addresses, so that a node that knows one other finds the rest.
+"""Sharing addresses, so that nodes that know a few others come to know all they need.
 
-Law: told when a link comes up and then ever more rarely, and read at a bounded rate. Only
-addresses where a node was reached are told. What is done with them is the view's matter.
+Law: told when a link comes up, then exchanged with one random peer ever more rarely, and read at a
+bounded rate. Only addresses where a node was reached are told. What is done with them is the
+view's matter.
 """
 from __future__ import annotations
 
@@ -12,50 +13,75 @@ from antsp2p.gossip.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
     from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.link import Link
 
 
 @dataclass(slots=True, eq=False)
-class _Turn:
+class _Allowance:
     link: Link
-    next_us: int
-    pause_us: int
-    allowance: Bucket
+    named: Bucket
+    answers: Bucket
 
 
 class Sharing:
-    """When each link is told addresses. `share(link)` tells some."""
+    """When peers are told addresses. `share(link, count, asks, now_us)` tells some."""
 
-    def __init__(self, *, limits: Limits, share: Callable[[Link], None]) -> None:
+    def __init__(
+        self, *, limits: Limits, rng: Random, now_us: int,
+        share: Callable[[Link, int, bool, int], None],
+    ) -> None:
         self._limits = limits
+        self._rng = rng
         self._share = share
-        self._turns: dict[int, _Turn] = {}
+        self._allowances: dict[int, _Allowance] = {}
+        self._pause_us = limits.shuffle_us
+        self._shuffled_us = now_us
+        self._next_us = now_us + self._jittered(limits.shuffle_us)
 
     def opened(self, link: Link, now_us: int) -> None:
-        self._turns[link.id] = _Turn(
-            link, now_us + self._limits.share_us, self._limits.share_us,
-            Bucket(self._limits.named_per_s, self._limits.named_burst, now_us),
+        limits = self._limits
+        self._allowances[link.id] = _Allowance(
+            link, Bucket(limits.named_per_s, limits.named_burst, now_us), Bucket(1, 2, now_us)
         )
-        self._share(link)
+        self._share(link, 2 * limits.shuffled_peers, False, now_us)
 
     def closed(self, link: Link) -> None:
-        self._turns.pop(link.id, None)
+        self._allowances.pop(link.id, None)
 
     def may_name(self, link: Link, count: int, now_us: int) -> bool:
         """Whether the peer may name `count` more addresses."""
-        turn = self._turns.get(link.id)
-        return turn is not None and turn.allowance.take(count, now_us)
+        allowance = self._allowances.get(link.id)
+        return allowance is not None and allowance.named.take(count, now_us)
+
+    def asked(self, link: Link, now_us: int) -> None:
+        """The peer wants as many addresses back."""
+        allowance = self._allowances.get(link.id)
+        if allowance is not None and allowance.answers.take(1, now_us):
+            self._share(link, self._limits.shuffled_peers, False, now_us)
+
+    def soon(self, now_us: int) -> None:
+        """There is nobody left to dial: ask a peer for others."""
+        self._next_us = min(
+            self._next_us, max(now_us + 1, self._shuffled_us + self._limits.shuffle_soon_us)
+        )
 
     def due(self, now_us: int) -> None:
-        """Tell the links whose turn has come."""
-        for turn in self._turns.values():
-            if turn.next_us <= now_us:
-                turn.pause_us = min(2 * turn.pause_us, self._limits.max_share_us)
-                turn.next_us = now_us + turn.pause_us
-                self._share(turn.link)
+        """Exchange addresses with a random peer, if it is time."""
+        if now_us < self._next_us:
+            return
+        self._shuffled_us = now_us
+        self._next_us = now_us + self._jittered(self._pause_us)
+        self._pause_us = min(2 * self._pause_us, self._limits.max_shuffle_us)
+        if self._allowances:
+            chosen = self._rng.choice(list(self._allowances.values()))
+            self._share(chosen.link, self._limits.shuffled_peers, True, now_us)
 
     @property
     def wake_us(self) -> int | None:
-        return min((turn.next_us for turn in self._turns.values()), default=None)
+        return self._next_us if self._allowances else None
+
+    def _jittered(self, interval_us: int) -> int:
+        return self._rng.randrange(interval_us * 3 // 4, interval_us * 5 // 4 + 1)

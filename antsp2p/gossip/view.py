@@ -1,16 +1,16 @@
-"""The view: which addresses are known, and whom to dial next.
+"""The view: how many links a node wants, and whom to dial next.
 
 Law: an address that only a payload names gets a bounded number of padded hellos at a bounded rate,
-and nothing else. What a link is and what flows on it is not known here.
+and nothing else. The view is asked when something is due, never at every datagram. What a link is
+and what flows on it is not known here.
 """
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.book import Book, Known, Origin, Purpose
+from antsp2p.gossip.strangers import StrangerDials
 from antsp2p.gossip.wire import (
     Address,
     PeerAddress,
@@ -20,40 +20,11 @@ from antsp2p.gossip.wire import (
 )
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Collection, Iterable
     from random import Random
 
     from antsp2p.gossip.limits import Limits
-
-
-class Origin(IntEnum):
-    """Why an address is known; the higher, the longer it is kept."""
-
-    NAMED = 0
-    """Only a payload names it."""
-    HINTED = 1
-    """This machine found it: discovery, or memory."""
-    PROVEN = 2
-    """A node answered there."""
-    KEPT = 3
-    """A person named it."""
-
-
-@dataclass(slots=True, eq=False)
-class Known:
-    """One known address. `author` is empty until somebody named or proved one."""
-
-    address: Address
-    origin: Origin
-    author: bytes
-    source: bytes
-    """The peer whose payload named it; empty for others."""
-    added_us: int
-    proven: bool = False
-    failures: int = 0
-    """Hellos since an answer last came."""
-    dialled_us: int = -1
-    next_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +33,12 @@ class Linked:
 
     addresses: Collection[Address]
     authors: Collection[bytes]
+    initiated: int = 0
+    """Links that this node dialled."""
 
 
 class View:
-    """The table of known addresses."""
+    """Plans hellos over the address book."""
 
     def __init__(
         self, *, me: bytes, rng: Random, now_us: int, limits: Limits, drops: Counter[str]
@@ -73,11 +46,21 @@ class View:
         self._me = me
         self._rng = rng
         self._limits = limits
-        self._drops = drops
-        self._known: dict[Address, Known] = {}
+        self._book = Book(limits=limits, rng=rng, drops=drops)
         self._own: dict[Address, None] = {}
-        self._named_dials = Bucket(limits.named_dials_per_s, limits.named_dials_per_s, now_us)
+        self._strangers = StrangerDials(limits, now_us)
+        self._target = limits.target_links
+        self._is_small = True
+        """Whether there are links enough for everybody known to be about."""
+        self._is_hungry = True
+        """Whether the last plan wanted more links than it had addresses for."""
         self._heal_us = now_us + self._spread(limits.heal_us)
+        self._lost_us: int | None = None
+        """When the next peer that fell silent is dialled."""
+        self._mix_us = now_us + self._spread(limits.mix_us)
+        self._mix_pause_us = limits.mix_us
+        self._has_news = False
+        """Whether an address was named since the last exchange of a link."""
         self.wake_us = now_us
         """When `plan` has something to do."""
 
@@ -87,17 +70,11 @@ class View:
         """This machine or its user knows `address`."""
         if address in self._own:
             return
-        known = self._known.get(address)
-        if known is None:
-            kept = sum(known.origin is Origin.KEPT for known in self._known.values())
-            keep = keep and kept < self._limits.kept_addresses
-            known = self._add(address, Origin.KEPT if keep else Origin.HINTED, b"", b"", now_us)
-        if known is None:
-            return
-        known.origin = max(known.origin, Origin.KEPT if keep else Origin.HINTED)
+        known = self._book.hint(address, keep, now_us)
         # A hint is news: whoever gave it has just seen something there.
         known.next_us = min(known.next_us, max(now_us, known.dialled_us + self._limits.dial_us))
-        self.wake_us = min(self.wake_us, known.next_us)
+        if self._is_welcome or known.origin is Origin.KEPT:
+            self.wake_us = min(self.wake_us, known.next_us)
 
     def named(
         self, source: bytes, source_host: str, peers: Iterable[PeerAddress], now_us: int
@@ -110,41 +87,50 @@ class View:
                 continue
             if is_loopback(host) and not is_loopback(source_host):
                 continue
-            known = self._known.get(address)
-            if known is None:
-                self._add(address, Origin.NAMED, peer.author, source, now_us)
-                self.wake_us = min(self.wake_us, now_us)
-            elif not known.author:
-                known.author = peer.author
+            known = self._book.get(address)
+            if known is not None:
+                known.author = known.author or peer.author
+            elif self._book.name(address, peer.author, source, now_us) is not None:
+                self._has_news = True
+                if self._is_welcome:
+                    self.wake_us = min(self.wake_us, now_us)
 
     def reached(self, address: Address, author: bytes, now_us: int) -> None:
         """`author` answered at `address`."""
-        known = self._known.get(address)
-        if known is None:
-            known = self._add(address, Origin.PROVEN, author, b"", now_us)
-        if known is not None:
-            known.author = author
-            known.origin = max(known.origin, Origin.PROVEN)
-            known.proven = True
-            known.failures = 0
+        self._book.prove(address, author, now_us)
+        self._strangers.answered(address)
 
-    def lost(self, address: Address, now_us: int) -> None:
-        """The link at `address` is gone: try it again soon."""
-        known = self._known.get(address)
-        if known is not None:
-            known.next_us = now_us + self._spread(self._limits.first_backoff_us)
-            self.wake_us = min(self.wake_us, known.next_us)
+    def lost(self, address: Address, now_us: int, *, is_silent: bool) -> None:
+        """The link at `address` is gone: try it again soon. `is_silent`: nobody said why."""
+        known = self._book.get(address)
+        if known is None:
+            return
+        known.next_us = now_us + self._spread(self._limits.first_backoff_us)
+        if is_silent:
+            known.lost_us = now_us
+            soon_us = now_us + self._spread(self._limits.lost_us // 4)
+            self._lost_us = soon_us if self._lost_us is None else min(self._lost_us, soon_us)
 
     def refused(self, address: Address, now_us: int) -> None:
         """The node there has no room: it lives, so ask again, but not soon."""
-        known = self._known.get(address)
-        if known is not None:
-            known.proven = True
-            known.next_us = now_us + self._spread(self._limits.max_backoff_us)
+        known = self._book.get(address)
+        if known is None:
+            return
+        self._strangers.answered(address)
+        if known.author:
+            self._book.prove(address, known.author, now_us)
+        known.failures, known.lost_us = 0, -1
+        known.next_us = now_us + self._spread(self._limits.refused_us)
+        if self._is_hungry:
+            self.thinned(now_us)
+
+    def thinned(self, now_us: int) -> None:
+        """There is a link less: look whether another is to be dialled."""
+        self.wake_us = min(self.wake_us, now_us + 1)
 
     def own(self, address: Address) -> None:
         """`address` is this node's own: never dial it again."""
-        self._known.pop(address, None)
+        self._book.remove(address)
         if len(self._own) >= self._limits.own_addresses:
             del self._own[next(iter(self._own))]
         self._own[address] = None
@@ -153,59 +139,161 @@ class View:
         """The own loop stood still for `gap_us`: nothing was missed in that time."""
         self._heal_us += gap_us
 
+    # --- answers to hellos -------------------------------------------------------------------
+
+    def wants(self, address: Address, linked: Linked, *, is_strange: bool) -> bool:
+        """Whether to link with the node that answered a hello at `address`. `is_strange`: it told
+        another root than ours."""
+        known = self._book.get(address)
+        is_missing = self._missing(linked) > 0
+        if known is None:
+            return is_missing
+        known.strange = known.strange + 1 if is_strange else 0
+        if known.origin is Origin.KEPT:
+            most = self._limits.target_links + self._limits.kept_links
+            return len(linked.authors) < most
+        if known.lost_us >= 0 or known.purpose is Purpose.MIX:
+            return True
+        is_far = (
+            known.strange >= self._limits.strange_roots
+            or known.failures > self._limits.returned_failures
+        )
+        return is_missing or is_far
+
+    def linked(self, address: Address, author: bytes, now_us: int) -> bool:
+        """A link to `address` is up; returns whether another is to go for it."""
+        known = self._book.prove(address, author, now_us)
+        self._strangers.answered(address)
+        is_exchange = known.purpose is Purpose.MIX
+        known.purpose, known.lost_us, known.strange = Purpose.NEED, -1, 0
+        return is_exchange
+
+    def is_returning(self, author: bytes) -> bool:
+        """Whether `author` fell silent and has not been linked since."""
+        return any(known.lost_us >= 0 and known.author == author for known in self._book.proven())
+
     # --- deciding ----------------------------------------------------------------------------
 
-    def plan(self, linked: Linked, now_us: int) -> list[Address]:
+    def plan(self, linked: Linked, now_us: int) -> list[tuple[Address, Purpose]]:
         """The addresses to send a hello to now, and `wake_us` anew."""
         limits = self._limits
-        for known in list(self._known.values()):
-            if self._is_spent(known, now_us):
-                del self._known[known.address]
+        for known in [known for known in self._book if self._is_spent(known, now_us)]:
+            self._book.remove(known.address)
         free = [
-            known for known in self._known.values()
+            known for known in self._book
             if known.address not in linked.addresses
             and not (known.author and known.author in linked.authors)
         ]
+        self._target = self._target_of(linked, free)
+        missing = self._missing(linked)
         pending = sum(self._is_pending(known, now_us) for known in free)
-        wanted = min(limits.target_links - len(linked.authors), limits.pending_dials) - pending
-        kept_wanted = limits.target_links + limits.kept_links - len(linked.authors)
-        heal = self._heal_due(now_us)
-        due = [known for known in free if known.next_us <= now_us]
+        wanted = min(missing, limits.pending_dials) - pending
+        chosen = self._replacements(free, linked, wanted, now_us)
+        purposes = dict.fromkeys((known.address for known in chosen), Purpose.NEED)
+        for known, purpose in self._outsiders(free, chosen, missing, now_us):
+            chosen.append(known)
+            purposes[known.address] = purpose
+        is_alone = not linked.authors
+        dialled = [known for known in chosen if self._dial(known, is_alone, now_us)]
+        for known in dialled:
+            known.purpose = purposes[known.address]
+        self._is_hungry = missing > 0
+        self._set_wake(free, wanted > len(dialled), now_us)
+        return [(known.address, known.purpose) for known in dialled]
+
+    def _target_of(self, linked: Linked, free: list[Known]) -> int:
+        """How many links to have: to everybody where that fits, so that few form a full mesh."""
+        limits = self._limits
+        others: set[bytes | Address] = set()
+        most = limits.target_links + limits.accepted_links - len(linked.authors)
+        for known in free:
+            if known.failures <= limits.outsider_failures:
+                others.add(known.author or known.address)
+                if len(others) > most:
+                    self._is_small = False
+                    return limits.target_links
+        self._is_small = True
+        return max(limits.target_links, len(linked.authors) + len(others))
+
+    def _missing(self, linked: Linked) -> int:
+        """Links to dial for: up to the target, and until enough of them are our own choice."""
+        total = len(linked.authors)
+        own_choice = -(-total // self._limits.dialled_share)
+        return max(self._target - total, own_choice - linked.initiated, 0)
+
+    def is_small(self) -> bool:
+        """Whether all nodes known to be about are to be linked."""
+        return self._is_small
+
+    def _replacements(
+        self, free: list[Known], linked: Linked, wanted: int, now_us: int
+    ) -> list[Known]:
+        kept_wanted = (
+            self._limits.target_links + self._limits.kept_links - len(linked.authors)
+        )
+        due = [
+            known for known in free
+            if known.next_us <= now_us and (wanted > 0 or known.origin is Origin.KEPT)
+        ]
         # Every address gets a number drawn once, so that equals are tried in a random order.
         order = {known.address: self._rng.random() for known in due}
-        due.sort(key=lambda known: (-known.origin, known.failures, order[known.address]))
+        due.sort(key=lambda known: (
+            known.origin is not Origin.KEPT, known.lost_us >= 0, known.failures,
+            order[known.address],
+        ))
         chosen: list[Known] = []
         for known in due:
-            if known.origin is Origin.KEPT:
-                if len(chosen) < kept_wanted:
-                    chosen.append(known)
-            elif len(chosen) < wanted:
+            if len(chosen) < (kept_wanted if known.origin is Origin.KEPT else wanted):
                 chosen.append(known)
-        if heal:
-            self._add_outsider(free, chosen, now_us)
-        is_alone = not linked.authors
-        dialled = [known.address for known in chosen if self._dial(known, is_alone, now_us)]
-        self._set_wake(free, wanted - len(dialled) > 0, now_us)
-        return dialled
+        return chosen
 
-    def _heal_due(self, now_us: int) -> bool:
-        if now_us < self._heal_us:
-            return False
-        self._heal_us = now_us + self._spread(self._limits.heal_us)
-        return True
-
-    def _add_outsider(self, free: list[Known], chosen: list[Known], now_us: int) -> None:
-        """One more known address outside the view, at random, whatever its backoff."""
-        outside = [
+    def _outsiders(
+        self, free: list[Known], chosen: list[Known], missing: int, now_us: int
+    ) -> list[tuple[Known, Purpose]]:
+        """Addresses outside the view that are dialled although no link is missing."""
+        limits = self._limits
+        found: list[tuple[Known, Purpose]] = []
+        is_heal, is_lost = now_us >= self._heal_us, self._is_lost_due(now_us)
+        is_mix = now_us >= self._mix_us
+        if not (is_heal or is_lost or is_mix):
+            return found
+        rest = [
             known for known in free
             if known not in chosen and not self._is_pending(known, now_us)
-            and known.origin is not Origin.NAMED
         ]
-        if outside:
-            chosen.append(self._rng.choice(outside))
+        if is_lost:
+            lost = [known for known in rest if now_us - limits.lost_for_us < known.lost_us >= 0]
+            if lost:
+                oldest = min(lost, key=lambda known: (known.dialled_us, known.address))
+                found.append((oldest, Purpose.LOST))
+                self._lost_us = now_us + self._spread(limits.lost_us)
+            else:
+                self._lost_us = None
+        if is_heal:
+            self._heal_us = now_us + self._spread(limits.heal_us)
+            found += [(known, Purpose.LOOK) for known in self._any_of(rest)]
+        if is_mix:
+            self._mix_us = now_us + self._spread(self._mix_pause_us)
+            if self._has_news and missing == 0 and not self._is_small:
+                self._has_news = False
+                self._mix_pause_us = min(2 * self._mix_pause_us, limits.max_mix_us)
+                found += [(known, Purpose.MIX) for known in self._any_of(rest)
+                          if known.lost_us < 0]
+        return list({known.address: (known, purpose) for known, purpose in found}.values())
+
+    def _is_lost_due(self, now_us: int) -> bool:
+        return self._lost_us is not None and now_us >= self._lost_us
+
+    def _any_of(self, rest: list[Known]) -> list[Known]:
+        """One address at random, of a shelf at random, so that the few seeds have their turn."""
+        shelves = [
+            [known for known in rest if known.origin is origin] for origin in Origin
+        ]
+        filled = [shelf for shelf in shelves if shelf]
+        return [self._rng.choice(self._rng.choice(filled))] if filled else []
 
     def _dial(self, known: Known, is_alone: bool, now_us: int) -> bool:
-        if known.origin is Origin.NAMED and not self._named_dials.take(1, now_us):
+        if known.origin is Origin.NAMED and not self._strangers.take(known.address, now_us):
             known.next_us = now_us + self._limits.dial_us
             return False
         known.dialled_us = now_us
@@ -229,17 +317,21 @@ class View:
         return known.failures > 0 and now_us - known.dialled_us < self._limits.dial_us
 
     def _set_wake(self, free: list[Known], wants_more: bool, now_us: int) -> None:
-        times = [self._heal_us] if self._known else []
+        times = []
+        if len(self._book):
+            times += [self._heal_us, self._mix_us]
+        if self._lost_us is not None:
+            times.append(self._lost_us)
         for known in free:
             if known.origin is Origin.KEPT or wants_more:
                 times.append(max(known.next_us, now_us + self._limits.first_backoff_us // 2))
-            elif self._is_pending(known, now_us):
+            elif self._is_hungry and self._is_pending(known, now_us):
                 times.append(known.dialled_us + self._limits.dial_us)
         self.wake_us = min(times, default=now_us + self._limits.heal_us)
 
     def _is_spent(self, known: Known, now_us: int) -> bool:
         """Whether an address never answered and has had its chances."""
-        if self._is_pending(known, now_us) or known.proven:
+        if known.proven or self._is_pending(known, now_us):
             return False
         if known.origin is Origin.NAMED:
             return known.failures >= self._limits.named_dials
@@ -252,22 +344,24 @@ class View:
         return not any(
             known.author and known.author not in linked
             and known.failures <= self._limits.outsider_failures
-            for known in self._known.values()
+            for known in self._book
         )
 
     def addresses_of(self, author: bytes) -> list[Address]:
         """Where `author` was reached, then where others say it is."""
-        found = [known for known in self._known.values() if known.author == author]
+        found = [known for known in self._book if known.author == author]
         found.sort(key=lambda known: (not known.proven, known.failures, known.address))
         return [known.address for known in found]
 
     def sample(
-        self, linked: Iterable[tuple[bytes, Address]], asker_host: str, asker: bytes, count: int
+        self, linked: Iterable[tuple[bytes, Address]], asker_host: str, asker: bytes, count: int,
+        now_us: int,
     ) -> tuple[PeerAddress, ...]:
         """Up to `count` addresses where a node was reached, for a peer at `asker_host`."""
         pool = dict.fromkeys((address, author) for author, address in linked)
-        for known in self._known.values():
-            if known.proven and known.author and known.failures == 0:
+        after_us = now_us - self._limits.share_fresh_us
+        for known in self._book.proven():
+            if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
                 pool[known.address, known.author] = None
         shareable = [
             PeerAddress(author, pack_host(host), port)
@@ -280,52 +374,26 @@ class View:
         return tuple(sorted(shareable))
 
     def knows(self, address: Address) -> bool:
-        return address in self._known
+        return self._book.get(address) is not None
 
     def is_kept(self, address: Address) -> bool:
-        known = self._known.get(address)
+        known = self._book.get(address)
         return known is not None and known.origin is Origin.KEPT
 
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
-        return {"known": len(self._known), "own": len(self._own)}
+        return {
+            **self._book.sizes(), **self._strangers.sizes(), "known": len(self._book),
+            "own": len(self._own),
+        }
+
+    @property
+    def _is_welcome(self) -> bool:
+        """Whether one more address is dialled at once: links are missing, or nodes are few."""
+        few = 2 * (self._limits.target_links + self._limits.accepted_links)
+        return self._is_hungry or len(self._book) <= few
 
     # --- small parts -------------------------------------------------------------------------
-
-    def _add(
-        self, address: Address, origin: Origin, author: bytes, source: bytes, now_us: int
-    ) -> Known | None:
-        if source and self._named_by(source) >= self._limits.named_per_source:
-            self._drops["named-full"] += 1
-            return None
-        if len(self._known) >= self._limits.known_addresses and not self._evict(origin):
-            self._drops["known-full"] += 1
-            return None
-        known = Known(address, origin, author, source, now_us, next_us=now_us)
-        self._known[address] = known
-        return known
-
-    def _named_by(self, source: bytes) -> int:
-        return sum(known.source == source and not known.proven for known in self._known.values())
-
-    def _evict(self, origin: Origin) -> bool:
-        """Make room for an address of `origin`: the worst that is not above it goes."""
-        counts = Counter(known.source for known in self._known.values())
-        victims = [
-            known for known in self._known.values()
-            if known.origin is not Origin.KEPT and known.origin <= origin
-        ]
-        if not victims:
-            return False
-        worst = min(
-            victims,
-            key=lambda known: (
-                known.origin, -counts[known.source], -known.failures, known.added_us,
-                known.address,
-            ),
-        )
-        del self._known[worst.address]
-        return True
 
     def _spread(self, interval_us: int) -> int:
         """`interval_us` give or take a quarter, so that nodes do not act in step."""

@@ -208,6 +208,9 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
+    """`asks`: 1 where as many are wanted back."""
+
+    asks: int
     peers: tuple[PeerAddress, ...]
 
 
@@ -383,7 +386,7 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     5: (Bye, (schema.uint(255),)),
     6: (Ping, (_SEQ, _ROOT, _SEQ, _SEQ)),
     7: (Pong, (_SEQ, _ROOT, _SEQ, _SEQ, _SEQ)),
-    8: (Peers, (_PEERS,)),
+    8: (Peers, (_BIT, _PEERS)),
     9: (Adverts, (
         schema.items(Name, (_SEQ, schema.author), 0, MAX_NAMES),
         schema.items(Advert, (_SEQ, _SOME_SEQ, schema.octets(SHORT_ID_BYTES)), 0, MAX_ADVERTS),
@@ -535,11 +538,12 @@ def split_frames(data: bytes) -> tuple[list[Frame], int]:
     return known, len(parsed) - len(known)
 
 
-def hello_datagram(network: bytes, hello: Hello) -> bytes:
-    """`hello`, whose padding is empty, padded to HELLO_BYTES exactly."""
+def hello_datagram(network: bytes, hello: Hello, size: int = HELLO_BYTES) -> bytes:
+    """`hello`, whose padding is empty, padded to `size` exactly: not below MIN_HELLO_BYTES."""
     bare = len(join_frames(network, NO_TOKEN, [encode_frame(hello)]))
-    # The padding's own length takes two bytes more than that of an empty string.
-    padded = replace(hello, padding=bytes(HELLO_BYTES - bare - 2))
+    # The padding's own length takes one or two bytes more than that of an empty string.
+    room = size - bare - 1
+    padded = replace(hello, padding=bytes(room if room < 256 else room - 1))
     return join_frames(network, NO_TOKEN, [encode_frame(padded)])
 
 

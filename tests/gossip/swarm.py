@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.engine import Gossip, Output, Send
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_DATAGRAM_BYTES, Limits
+from antsp2p.gossip.wire import encode_frame
 from antsp2p.records.keys import Identity, verify
 from antsp2p.records.log import LogSet
 from antsp2p.records.record import NO_PREV, Record, sign_record
@@ -17,10 +18,11 @@ from antsp2p.records.record import NO_PREV, Record, sign_record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from antsp2p.gossip.wire import Address
+    from antsp2p.gossip.wire import Address, Frame
 
 NETWORK = b"n" * 16
 SECOND = 1_000_000
+SOCKET_DATAGRAMS = 200
 cached_verify = lru_cache(maxsize=200_000)(verify)
 
 
@@ -59,6 +61,8 @@ class Peer:
         )
         self.outputs: list[Output] = []
         self.armed_us: int | None = None
+        self.socket: list[tuple[Address, bytes]] | None = None
+        """What waits while the process is stopped; None while it runs."""
 
     def sign(self, count: int = 1) -> None:
         """Append own records without publishing them."""
@@ -81,6 +85,24 @@ class Peer:
                 self.outputs.append(output)
                 self.swarm.note(self, output)
         self.swarm.arm(self)
+
+    def say(self, address: Address, frame: Frame) -> None:
+        """Send a frame of one's own making on the link to `address`."""
+        link = self.gossip._parts.links.at(address)
+        assert link is not None
+        for data in self.gossip._parts.links.write(link, [encode_frame(frame)]):
+            self.swarm.send(self, address, data)
+
+    def stop(self) -> None:
+        """Suspend the process; its socket goes on taking what fits."""
+        self.socket = []
+
+    def go_on(self) -> None:
+        """Let the process run again: what waited comes first, then what was due."""
+        waiting, self.socket = self.socket or [], None
+        for sender, data in waiting:
+            self.perform(self.gossip.receive(sender, data, self.swarm.now_us))
+        self.perform(self.gossip.wake(self.swarm.now_us))
 
     def linked(self) -> set[bytes]:
         return {link.author for link in self.gossip.links()}
@@ -154,6 +176,8 @@ class Swarm:
         if peer.armed_us != armed_us or peer not in self.peers:
             return
         peer.armed_us = None
+        if peer.socket is not None:
+            return
         wake_us = peer.gossip.wake_at
         if wake_us is not None and wake_us <= self.now_us:
             self.counts["wakes"] += 1
@@ -182,7 +206,9 @@ class Swarm:
 
     def deliver(self, address: Address, sender: Address, data: bytes) -> None:
         target = self.by_address.get(address)
-        if target is not None:
+        if target is not None and target.socket is not None:
+            target.socket += [(sender, data)] if len(target.socket) < SOCKET_DATAGRAMS else []
+        elif target is not None:
             target.perform(target.gossip.receive(sender, data, self.now_us))
 
     def run(self, duration_us: int, until: Callable[[], bool] | None = None) -> bool:

@@ -26,7 +26,7 @@ class Side:
             network=NETWORK, me=me, instance=bytes(7) + bytes((boot,)),
             rng=random.Random(f"{me!r} {boot}"), now_us=0, limits=DEFAULT_LIMITS,
             drops=self.drops, holding=lambda author: Holding(4, b"h" * 32, b"r" * 16),
-            room=lambda links: self.full,
+            room=lambda *caller: self.full,
         )
         self.changes: list[object] = []
         self.frames: list[object] = []

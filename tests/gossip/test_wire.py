@@ -79,7 +79,7 @@ LARGEST: list[Frame] = [
     Bye(255),
     Ping(TOP, b"r" * 16, TOP, TOP),
     Pong(TOP, b"r" * 16, TOP, TOP, TOP),
-    Peers(tuple(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[:MAX_PEERS])),
+    Peers(1, tuple(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[:MAX_PEERS])),
     Adverts((), (Advert(TOP, TOP, b"s" * 8),) * MAX_ADVERTS),
     Adverts(
         tuple(Name(TOP, author) for author in AUTHORS[:MAX_NAMES]), (Advert(TOP, TOP, b"s" * 8),)

@@ -98,7 +98,7 @@ def _valid_datagrams(peer: HandPeer, rng: Random) -> list[bytes]:
         Probe(other[:8], ("", "0", peer.author.hex()[:3])),
         Nodes(other[:8], (Node(peer.author.hex()[:3], (Mark(other[:6], 3, 0),)),)),
         WantAuthors(other[:8], (Clue("", other[:3]),)),
-        Peers((PeerAddress(peer.author, b"\x7f\0\0\1", 9),)),
+        Peers(0, (PeerAddress(peer.author, b"\x7f\0\0\1", 9),)),
     )
     datagrams = [peer.datagram(frame) for frame in frames]
     datagrams.append(peer.datagram(*frames[2:]))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import cbor2
 
-from antsp2p.gossip.limits import HELLO_BYTES, MAX_DATAGRAM_BYTES
+from antsp2p.gossip.limits import MAX_DATAGRAM_BYTES, MIN_HELLO_BYTES
 from antsp2p.gossip.wire import (
     ASK_ON,
     END,
@@ -105,7 +105,8 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     yield "ping", "a counter, a root, the change at which it held, datagrams sent", Ping(
         1, _ROOT, 3, 9)
     yield "pong", "the counter comes back, with datagrams heard", Pong(1, _ROOT, 0, 7, 9)
-    yield "peers", "where nodes were reached", Peers((four,))
+    yield "peers", "where nodes were reached", Peers(0, (four,))
+    yield "peers that ask", "tell me as many: nothing is known here", Peers(1, ())
     yield "advert", "a handle and its name, the highest seq, the beginning of the id", Adverts(
         (Name(0, ME),), (Advert(0, 7, _ID[:8]),))
     yield "36 adverts", "as many as there may be, of handles named before", Adverts(
@@ -166,10 +167,11 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
         1, PEER, INSTANCE, bytes(7), 0, NO_HEAD, _ROOT], "frame-field"
     yield "hello, links 256", "255 stands for all above", [
         0, PEER, INSTANCE, NONCE, 256, b""], "frame-field"
-    yield "peers, host of 5 bytes", "4 or 16", [8, [[PEER, bytes(5), 1]]], "frame-field"
-    yield "peers, port 0", "nobody listens there", [8, [[PEER, bytes(4), 0]]], "frame-field"
-    yield "peers, port 65536", "two bytes", [8, [[PEER, bytes(4), 65_536]]], "frame-field"
-    yield "17 peers", "16 are the most", [8, [[PEER, bytes(4), 1]] * 17], "frame-array"
+    yield "peers, host of 5 bytes", "4 or 16", [8, 0, [[PEER, bytes(5), 1]]], "frame-field"
+    yield "peers, port 0", "nobody listens there", [8, 0, [[PEER, bytes(4), 0]]], "frame-field"
+    yield "peers, port 65536", "two bytes", [8, 0, [[PEER, bytes(4), 65_536]]], "frame-field"
+    yield "peers that ask twice", "it is asked for or not", [8, 2, []], "frame-field"
+    yield "17 peers", "16 are the most", [8, 0, [[PEER, bytes(4), 1]] * 17], "frame-array"
     yield "adverts without names", "two arrays", [9, [[0, 1, bytes(8)]]], "frame-length"
     yield "37 adverts", "36 are the most", [9, [], [[0, 1, bytes(8)]] * 37], "frame-array"
     yield "21 names", "20 are the most", [9, [[0, PEER]] * 21, []], "frame-array"
@@ -286,7 +288,7 @@ def _dropped() -> Iterable[tuple[str, str, bytes, str, str | None]]:
         TOKEN, Confirm(PEER, PEER_INSTANCE, NONCE, 0, NO_HEAD)), "cookie", None
     yield "confirm by the own key", "not oneself, and nobody else", _with(
         TOKEN, Confirm(ME, PEER_INSTANCE, NONCE, 0, NO_HEAD)), "own-key", None
-    short = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(HELLO_BYTES - 94)))
+    short = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(MIN_HELLO_BYTES - 87)))
     yield "a short hello", f"{len(short)} bytes: the answer must not be larger", short, (
         "hello-short"), None
     yield "hello by the own key", "another machine has our key", hello_datagram(
@@ -301,12 +303,16 @@ def _dropped() -> Iterable[tuple[str, str, bytes, str, str | None]]:
 def datagrams() -> dict[str, Any]:
     """Datagrams to a node that has no links, and whose key is `me`."""
     hello = hello_datagram(NETWORK, Hello(PEER, PEER_INSTANCE, NONCE, 0, b""))
+    smallest = hello_datagram(
+        NETWORK, Hello(PEER, PEER_INSTANCE, NONCE, 0, b""), MIN_HELLO_BYTES)
     large = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(MAX_DATAGRAM_BYTES - 94)))
     return {
         "me": ME.hex(), "instance": INSTANCE.hex(),
         "answered": [
             case("hello", "512 bytes; the answer is smaller", datagram=hello, reply="welcome",
                  reply_token=NONCE),
+            case("the smallest hello", "160 bytes; the answer is smaller", datagram=smallest,
+                 reply="welcome", reply_token=NONCE),
             case("a large hello", "more than 512 bytes will do", datagram=large, reply="welcome",
                  reply_token=NONCE),
         ],

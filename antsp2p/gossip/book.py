@@ -1,0 +1,198 @@
+"""The address book: which addresses are known, why, and which give way when it is full.
+
+Law: three shelves, each with its bound. What is proven never gives way to what is only named, and
+of what is named the most talkative source gives way first. When to dial is not known here.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.strangers import is_local, subnet_of
+from antsp2p.gossip.wire import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from antsp2p.gossip.limits import Limits
+    from antsp2p.gossip.wire import Address
+
+
+class Origin(IntEnum):
+    """Why an address is known; the higher, the longer it is kept."""
+
+    NAMED = 0
+    """Only a payload names it."""
+    HINTED = 1
+    """This machine found it: discovery, or memory."""
+    PROVEN = 2
+    """A node answered there."""
+    KEPT = 3
+    """A person named it."""
+
+
+class Purpose(IntEnum):
+    """Why an address was dialled last, and so what to do with an answer."""
+
+    NEED = 0
+    """Links are missing: link while they still are."""
+    LOST = 1
+    """A peer fell silent, and may be back: link."""
+    MIX = 2
+    """One link is to be exchanged: link, and let another go."""
+    LOOK = 3
+    """To see whether it is there: link only if it is on the far side of a partition."""
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """One known address. `author` is empty until somebody named or proved one."""
+
+    address: Address
+    origin: Origin
+    author: bytes
+    source: bytes
+    """The peer whose payload named it; empty for others."""
+    added_us: int
+    proven: bool = False
+    failures: int = 0
+    """Hellos since an answer last came."""
+    dialled_us: int = -1
+    next_us: int = 0
+    reached_us: int = -1
+    lost_us: int = -1
+    """When a link to it fell silent; below zero once it is back."""
+    purpose: Purpose = Purpose.NEED
+    strange: int = 0
+    """Answers in a row with another root than ours."""
+
+
+class Book:
+    """Passive, remembered and kept addresses."""
+
+    def __init__(self, *, limits: Limits, rng: Random, drops: Counter[str]) -> None:
+        self._limits = limits
+        self._rng = rng
+        self._drops = drops
+        self._passive: dict[Address, Known] = {}
+        self._remembered: dict[Address, Known] = {}
+        self._kept: dict[Address, Known] = {}
+
+    def get(self, address: Address) -> Known | None:
+        return (
+            self._remembered.get(address) or self._passive.get(address)
+            or self._kept.get(address)
+        )
+
+    def __iter__(self) -> Iterator[Known]:
+        yield from self._kept.values()
+        yield from self._remembered.values()
+        yield from self._passive.values()
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._remembered) + len(self._passive)
+
+    def proven(self) -> Iterator[Known]:
+        """Where a node answered once."""
+        yield from (known for known in self._kept.values() if known.proven)
+        yield from self._remembered.values()
+
+    def remove(self, address: Address) -> None:
+        for shelf in (self._passive, self._remembered, self._kept):
+            shelf.pop(address, None)
+
+    # --- adding ------------------------------------------------------------------------------
+
+    def name(self, address: Address, author: bytes, source: bytes, now_us: int) -> Known | None:
+        """Remember what a peer's payload names, if there is a place for it."""
+        named = [known for known in self._passive.values() if known.origin is Origin.NAMED]
+        counts = Counter(known.source for known in named)
+        limits = self._limits
+        host = address[0]
+        if counts[source] >= limits.named_per_source:
+            self._drops["named-full"] += 1
+            return None
+        rivals: list[Known] | None = None
+        if not is_loopback(host):
+            here = [known for known in named if known.address[0] == host]
+            near = [known for known in named if subnet_of(known.address[0]) == subnet_of(host)]
+            if len(here) >= limits.named_per_host:
+                rivals = here
+            elif len(near) >= limits.named_per_subnet and not is_local(host):
+                rivals = near
+        if rivals is None and len(self._passive) >= limits.passive_addresses:
+            rivals = named
+        if rivals is not None and not self._yield(rivals, counts, counts[source]):
+            self._drops["named-full"] += 1
+            return None
+        known = Known(address, Origin.NAMED, author, source, now_us, next_us=now_us)
+        self._passive[address] = known
+        return known
+
+    def _yield(self, rivals: list[Known], counts: Counter[bytes], own: int) -> bool:
+        """Let one of `rivals` give way to a source that has `own` addresses so far."""
+        worst = min(
+            rivals, default=None,
+            key=lambda known: (-counts[known.source], -known.failures, known.added_us,
+                               known.address),
+        )
+        if worst is None or counts[worst.source] <= own + 1:
+            return False
+        del self._passive[worst.address]
+        return True
+
+    def hint(self, address: Address, keep: bool, now_us: int) -> Known:
+        """Remember what this machine or its user knows."""
+        known = self.get(address)
+        keep = keep and len(self._kept) < self._limits.kept_addresses
+        if known is None:
+            known = Known(address, Origin.HINTED, b"", b"", now_us, next_us=now_us)
+            if not keep:
+                self._make_room()
+                self._passive[address] = known
+        if keep and known.origin is not Origin.KEPT:
+            self.remove(address)
+            known.origin = Origin.KEPT
+            self._kept[address] = known
+        known.origin = max(known.origin, Origin.HINTED)
+        return known
+
+    def prove(self, address: Address, author: bytes, now_us: int) -> Known:
+        """`author` answered at `address`."""
+        known = self.get(address) or Known(address, Origin.PROVEN, author, b"", now_us)
+        if known.origin is not Origin.KEPT and address not in self._remembered:
+            self._passive.pop(address, None)
+            known.origin = Origin.PROVEN
+            if len(self._remembered) >= self._limits.remembered_addresses:
+                self._forget_one()
+            self._remembered[address] = known
+        known.author = author
+        known.proven = True
+        known.reached_us = now_us
+        known.failures = 0
+        return known
+
+    def _make_room(self) -> None:
+        """A place for a hint: what is only named gives way first, then any."""
+        if len(self._passive) < self._limits.passive_addresses:
+            return
+        named = [known for known in self._passive.values() if known.origin is Origin.NAMED]
+        victim = self._rng.choice(named or list(self._passive.values()))
+        del self._passive[victim.address]
+
+    def _forget_one(self) -> None:
+        worst = min(
+            self._remembered.values(),
+            key=lambda known: (-known.failures, known.reached_us, known.address),
+        )
+        del self._remembered[worst.address]
+
+    def sizes(self) -> dict[str, int]:
+        """Table sizes, to be checked against their bounds."""
+        return {
+            "passive": len(self._passive), "remembered": len(self._remembered),
+            "kept": len(self._kept),
+        }
