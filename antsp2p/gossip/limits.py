@@ -268,6 +268,8 @@ class Limits:
     """Authors told to a peer and not asked for yet: what it can fetch by way of one link."""
     untold: int = 4_096
     """Authors that wait to be told; the next exchange finds the others."""
+    tell_waits: int = 8
+    """Waits for an answer before telling again: a peer asks for what it was told as it has room."""
     tell_tries: int = 3
     """A peer may fetch from somebody else what it was told."""
     compared_authors: int = 512
