@@ -222,7 +222,8 @@ def test_an_empty_node_asks_for_all_there_is() -> None:
     assert counts["probe"] <= 4, "nobody looks for what differs where nearly all does"
 
 
-def test_what_was_never_fetched_is_found_though_the_cursor_has_passed_it() -> None:
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_was_never_fetched_is_found_though_the_cursor_has_passed_it(busy: bool) -> None:
     """A cursor proves nothing: here the lines came, and the records never did."""
     swarm = linked_pair(100)
     lost = {"records"}
@@ -241,7 +242,11 @@ def test_what_was_never_fetched_is_found_though_the_cursor_has_passed_it() -> No
     swarm.run(60 * SECOND)
     assert not swarm.agree()
     lost.clear()
-    assert swarm.run(60 * SECOND, swarm.agree)
+    for _ in range(600 if busy else 0):
+        swarm.peers[0].publish()
+        swarm.run(50_000)
+    assert swarm.run(0 if busy else 60 * SECOND, lambda: all(
+        swarm.peers[1].logs.at(identity(_FIRST + index).author, 2) for index in range(5)))
 
 
 # --- who asks, and how often ---------------------------------------------------------------------
