@@ -214,7 +214,8 @@ class Descent:
         while self._untold and len(self._told) < most:
             author = next(iter(self._untold))
             batch[author] = prefix = self._untold.pop(author)
-            self._told[author] = prefix, _Ask(now_us + self._wait_us(self.link))
+            wait_us = self._limits.tell_waits * self._wait_us(self.link)
+            self._told[author] = prefix, _Ask(now_us + wait_us)
         self._post_told(batch)
 
     def _post_told(self, told: dict[bytes, str | None]) -> None:

@@ -307,6 +307,10 @@ class Limits:
     """How long a peer that must have fewer changes gets to ask for ours, before we probe."""
     patience_us: int = 3 * SECOND_US
     """After this the accepting side probes as well, and whatever else is going on."""
+    overdue_us: int = 10 * SECOND_US
+    """Roots that differ for so long are reason to probe, even where news never stops."""
+    vain_exchanges: int = 4
+    """After more in a row, pings slow down to those of an idle link."""
     probes_under_way: int = 128
     probes_per_exchange: int = 8_192
     """Twice what 10,000 authors need that all differ."""
@@ -320,6 +324,8 @@ class Limits:
     """Authors told to a peer and not asked for yet: what it can fetch by way of one link."""
     untold: int = 4_096
     """Authors that wait to be told; the next exchange finds the others."""
+    tell_waits: int = 8
+    """Waits for an answer before telling again: a peer asks for what it was told as it has room."""
     tell_tries: int = 3
     """A peer may fetch from somebody else what it was told."""
     compared_authors: int = 512

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Exchanged = Since | Changes | Probe | Nodes | WantAuthors | Leaves
 
+_MANY: Final = 16
 _NARROW: Final = 4 * MAX_MARKS
 """Authors below a prefix that was marked one by one a moment ago."""
 
@@ -70,6 +71,7 @@ class _Peer:
     differs_since_us: int | None = None
     moved_us: int | None = None
     """When records last came or went on the link."""
+    probed_us: int = 0
     was_listed: bool = False
     had_exchange: bool = False
     rest_until_us: int = 0
@@ -147,7 +149,10 @@ class Reconcile:
         return root, self._digest.number
 
     def heard(self, link: Link, root: bytes, cursor: int, now_us: int) -> bool:
-        """A root of the peer, and its change number. Returns whether the two differ."""
+        """A root of the peer, and its change number.
+
+        Returns whether the two differ, and repairing may be expected to get on.
+        """
         peer = self._peers[link.id]
         peer.cursor = max(peer.cursor, cursor)
         last_ours_us = self._recent.get(root)
@@ -169,7 +174,7 @@ class Reconcile:
                 self._begin(peer, now_us - peer.differs_since_us, now_us)
             if not peer.vain:
                 self._ties.soon(link, now_us)
-        return True
+        return peer.vain <= self._limits.vain_exchanges
 
     def _know(self, link: Link, cursor: int) -> None:
         """All that the peer had changed up to `cursor` is known here."""
@@ -193,12 +198,14 @@ class Reconcile:
                 return
             known, peer.was_listed = 0, True
         ties, link = self._ties, peer.link
-        if known is not None and known < peer.cursor:
+        is_overdue = self._is_overdue(peer, now_us)
+        if known is not None and known < peer.cursor and not is_overdue:
             self._exchanges[link.id] = Catching(
                 link, known, limits=self._limits, wait_us=ties.wait_us, room=ties.room,
                 post=ties.post, now_us=now_us,
             )
-        elif self._may_probe(peer, known, differs_us, now_us):
+        elif is_overdue or self._may_probe(peer, known, differs_us, now_us):
+            peer.probed_us = now_us
             self._exchanges[link.id] = Descent(
                 link, self._rng.randbytes(SESSION_KEY_BYTES), visible=self._visible,
                 settle=self._settle, limits=self._limits, wait_us=ties.wait_us, room=ties.room,
@@ -208,6 +215,15 @@ class Reconcile:
     def _has_little(self) -> bool:
         """Whether it is cheaper to hear all that a peer has than to look for what differs."""
         return len(self._digest) <= self._limits.few_authors
+
+    def _is_overdue(self, peer: _Peer, now_us: int) -> bool:
+        """Whether the two have differed for so long that more must be wrong than is under way.
+
+        Where news never stops, something is always under way, and cursors always promise more.
+        """
+        since_us = max(peer.differs_since_us or now_us, peer.probed_us)
+        own_share_us = 0 if peer.link.initiated else self._limits.patience_us
+        return now_us - since_us >= self._limits.overdue_us + own_share_us
 
     def _may_probe(
         self, peer: _Peer, known: int | None, differs_us: int, now_us: int
@@ -228,7 +244,7 @@ class Reconcile:
         peer.rest_until_us, peer.had_exchange = now_us + rest_us, True
         if not peer.vain:
             self._ties.soon(link, now_us)
-        peer.vain = min(peer.vain + 1, 16)
+        peer.vain = min(peer.vain + 1, _MANY)
 
     @property
     def wake_us(self) -> int | None:

@@ -222,8 +222,24 @@ def test_an_empty_node_asks_for_all_there_is() -> None:
     assert counts["probe"] <= 4, "nobody looks for what differs where nearly all does"
 
 
-def test_what_was_never_fetched_is_found_though_the_cursor_has_passed_it() -> None:
-    """A cursor proves nothing: here the lines came, and the records never did."""
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_a_cursor_has_passed_over_is_found_all_the_same(busy: bool) -> None:
+    """A cursor proves nothing, and where news never stops it always promises more."""
+    swarm = linked_pair(100)
+    source, target = swarm.peers
+    for index in range(5):
+        give(source, _FIRST + index, 2)
+    cursors = target.gossip._parts.reconcile._cursors
+    for run in cursors:
+        cursors[run] = source.logs.digest.number
+    for _ in range(500 if busy else 0):
+        source.publish()
+        swarm.run(50_000)
+    assert swarm.run(0 if busy else 10 * SECOND, lambda: all(
+        target.logs.at(identity(_FIRST + index).author, 2) for index in range(5)))
+
+
+def test_records_that_were_lost_for_long_are_fetched_when_they_pass() -> None:
     swarm = linked_pair(100)
     lost = {"records"}
 
