@@ -59,11 +59,15 @@ class MachineClock:
 
     def read(self, time_us: int) -> int:
         """What the clock shows at `time_us` of the world."""
+        if not self.rate_ppm:
+            return self.offset_us + time_us
         return self.offset_us + time_us + time_us * self.rate_ppm // PARTS_PER_MILLION
 
     def reaches(self, shown_us: int) -> int:
         """The first time of the world at which the clock shows at least `shown_us`."""
         elapsed_us = shown_us - self.offset_us
+        if not self.rate_ppm:
+            return elapsed_us
         time_us = elapsed_us * PARTS_PER_MILLION // (PARTS_PER_MILLION + self.rate_ppm) - 2
         while self.read(time_us) < shown_us:
             time_us += 1
@@ -355,9 +359,10 @@ class Machine:
     # --- the deadline -----------------------------------------------------------------------
 
     def _arm_wake(self) -> None:
-        if self.node is None or self.node.wake_at is None:
+        wake_at = None if self.node is None else self.node.wake_at
+        if wake_at is None:
             return
-        due_us = max(self.clock.reaches(self.node.wake_at), self.world.now_us)
+        due_us = max(self.clock.reaches(wake_at), self.world.now_us)
         if self._wake_due_us is None or due_us < self._wake_due_us:
             self._wake_due_us = due_us
             self._idle_wakes = self._idle_wakes + 1 if due_us == self.world.now_us else 0

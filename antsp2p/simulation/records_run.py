@@ -5,8 +5,9 @@ no task is posted, so all traffic is the spreading of the records and the links'
 
 A run has four parts. *Forming*: the nodes start at random moments and link up, for `form_ms` after
 the last start. *Warm-up*: `WARM_UP_RECORDS` records are spread and not counted, so that the tree
-has its shape. *Measured*: `records` records, `gap_ms` apart, each from a running node drawn at
-random. *Tail*: until every running node has every measured record, and one gap at least, or until
+has its shape. *Measured*: `records` records, each from a running node drawn at random, `gap_ms`
+after the one before and not before that one is everywhere, for which it waits `PATIENCE_US` at
+most. *Tail*: until every running node has every measured record, and one gap at least, or until
 `DEADLINE_US` has passed since the last one. Loss holds from the first moment; the profile's other
 faults begin with the measured part.
 
@@ -66,8 +67,10 @@ CONTENT_BYTES: Final = 119
 """Makes a record of 300 bytes on the wire, give or take the sizes of its numbers."""
 DEADLINE_US: Final = 120_000_000
 """After the last record; what is not everywhere by then is missed."""
-LOOK_US: Final = 20_000
-"""How often the run asks whether every node has every record."""
+PATIENCE_US: Final = 2_000_000
+"""A record that is not everywhere by then no longer keeps the next one waiting."""
+LOOK_US: Final = 10_000
+"""How often the run asks whether every node has the records."""
 SPREADING: Final = (
     "news", "adverts", "records", "want", "wantids", "wantnames", "prune", "graft", "part",
 )
@@ -212,11 +215,15 @@ class RecordsRun:
         world.run(world.now_us + within_us + self.options.form_ms * 1_000)
 
     def spread(self, count: int) -> None:
-        """Publish `count` records, one after the other, and wait one gap after the last."""
+        """Publish `count` records, one after the other, each when the one before is everywhere."""
         world, gap_us = self.world, self.options.gap_ms * 1_000
-        for number in range(count):
-            world.after(number * gap_us, self.isolated.publish)
-        world.run(world.now_us + count * gap_us)
+        for _ in range(count):
+            last = len(self.isolated.published)
+            self.isolated.publish()
+            world.run(world.now_us + gap_us)
+            patient_until_us = world.now_us + PATIENCE_US
+            while world.now_us < patient_until_us and not self.isolated.is_everywhere(last):
+                world.run(world.now_us + LOOK_US)
 
     def settle(self, first: int) -> bool:
         """Wait until all records from `first` on are everywhere; False at the deadline."""

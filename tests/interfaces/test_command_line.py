@@ -113,7 +113,7 @@ def test_addresses() -> None:
 
 
 def test_simulate_takes_every_option_of_the_simulation() -> None:
-    from antsp2p.simulation.report import SimulationOptions
+    from antsp2p.simulation.options import SimulationOptions
 
     flags = {flag.replace("-", "_") for flag, *_ in command_line._SIMULATION} | {"review"}
     assert flags == {item.name for item in fields(SimulationOptions)}

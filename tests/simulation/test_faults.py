@@ -64,7 +64,7 @@ def test_after_the_end_nothing_of_a_profile_is_left(name: str) -> None:
 def test_the_same_seed_brings_the_same_faults() -> None:
     runs = []
     for seed in (5, 5, 6):
-        world, lives = world_under(*PROFILES["mixed"], seed=seed)
+        world, lives = world_under(*PROFILES["mixed"].faults, seed=seed)
         world.run(30 * SECOND_US)
         runs.append(lives.lines)
     assert runs[0] == runs[1] != runs[2]
