@@ -123,6 +123,12 @@ class Disk:
         return {seq: entry[0].id for seq, entry in self.logs.get(author, {}).items()}
 
 
+def _address(index: int, moves: int) -> Address:
+    """Each machine's own, and after a move one that nobody else has."""
+    net = 2 * (moves % 128) + index // 62_500
+    return (f"10.{net}.{index // 250 % 250}.{index % 250 + 1}", PORT)
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """Something that this machine's user does with the node itself, as a command does."""
@@ -144,7 +150,7 @@ def shipped_node(machine: Machine) -> Node:
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
         fresh=machine.disk.boot == 1, published=machine.disk.published,
         now_us=machine.local_us,
-        wall_ms=world.epoch_ms + world.now_us // 1_000, verify=world.verify, parse=world.parse,
+        wall_ms=world.epoch_ms + world.now_us // 1_000 + machine.wall_step_ms, verify=world.verify, parse=world.parse,
         nickname=f"node-{machine.index}",
     )
 
@@ -155,8 +161,11 @@ class Machine:
     def __init__(self, world: World, index: int, make_node: NodeMaker = shipped_node) -> None:
         self.world = world
         self.index = index
-        self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", PORT)
+        self.moves = 0
+        self.address: Address = _address(index, 0)
         self.make_node = make_node
+        self.wall_step_ms = 0
+        """How far off this machine's calendar is; a node reads it as it starts."""
         self.life = 0
         """Counts the keys this machine has had; a wiped home begins a new life."""
         self.identity = self._new_identity()
@@ -237,6 +246,19 @@ class Machine:
         """Crash, and put the backup in the place of the disk: the same key with an older store."""
         self.crash()
         self.disk = backup.copy()
+
+    def lose_store(self) -> None:
+        """Crash, and lose the store but not the key: who one is, and nothing that one said."""
+        self.crash()
+        self.disk = Disk(boot=self.disk.boot)
+
+    def move(self) -> None:
+        """Crash, and come back at another address."""
+        self.crash()
+        self.world.network.detach(self)
+        self.moves += 1
+        self.address = _address(self.index, self.moves)
+        self.world.network.attach(self)
 
     def stall(self) -> None:
         """Stop the node's process; what arrives waits, as far as a socket holds it."""

@@ -59,6 +59,8 @@ class SimulationOptions:
             raise ValueError("a simulation needs at least one node and one capability")
         if self.profile not in PROFILES:
             raise ValueError(f"no profile {self.profile!r}; there are {', '.join(PROFILES)}")
+        if self.tasks and not PROFILES[self.profile].tasks:
+            raise ValueError(f"in profile {self.profile!r} nodes leave for good: take --tasks 0")
         if not 0 <= self.loss < 1:
             raise ValueError("loss is a share of the datagrams: at least 0, below 1")
 

@@ -32,11 +32,12 @@ record and one node, other than its author, that runs at the end:
 """
 from __future__ import annotations
 
+import functools
 import gc
 import resource
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, cast
 
 from antsp2p.coordination.body import RecordType
 from antsp2p.coordination.draft import Draft
@@ -50,13 +51,14 @@ from antsp2p.simulation.world import Observer, World
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from antsp2p.coordination.body import Body
     from antsp2p.node import Node
     from antsp2p.records.record import Record
     from antsp2p.simulation.options import SimulationOptions
 
+P = ParamSpec("P")
 RECORD_MARK: Final = b"\xa9\x00\x01\x01\x50"
 """How every record's payload begins, before the network id; it counts the copies in a datagram."""
 START_WITHIN_US: Final = 50_000
@@ -317,14 +319,27 @@ UNFRAMED: Final = frozenset({"hello", "welcome", "busy", "gone", "bye"})
 """Messages that the engine counts with their datagram's header."""
 
 
+def without_cycle_search(run: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
+    """Run it without the search for cycles of dead objects.
+
+    Nodes live to the end of a run; looking through millions of objects again and again would
+    double its time.
+    """
+
+    @functools.wraps(run)
+    def running(*args: P.args, **options: P.kwargs) -> dict[str, Any]:
+        searches = gc.isenabled()
+        gc.disable()
+        try:
+            return run(*args, **options)
+        finally:
+            if searches:
+                gc.enable()
+
+    return running
+
+
+@without_cycle_search
 def run_records(options: SimulationOptions) -> dict[str, Any]:
     """Spread isolated records and return the report."""
-    collects = gc.isenabled()
-    # Nodes live to the end of the run; looking through millions of objects again and again for
-    # cycles among them would double its time.
-    gc.disable()
-    try:
-        return RecordsRun(options).run()
-    finally:
-        if collects:
-            gc.enable()
+    return RecordsRun(options).run()
