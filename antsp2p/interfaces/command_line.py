@@ -138,8 +138,13 @@ def _at_least_zero(text: str) -> float:
 
 
 _ANY = _count(0, 2**53)
+def _node_counts(text: str) -> tuple[int, ...]:
+    count = _count(1, 100_000)
+    return tuple(count(part) for part in text.split(","))
+
+
 _SIMULATION: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
-    ("nodes", _count(1, 100_000), "N", "how many nodes"),
+    ("nodes", _node_counts, "N[,N]", "how many nodes; of several numbers, one run each"),
     ("tasks", _count(0, 1_000_000), "N", "how many tasks, spread over the nodes"),
     ("records", _count(1, 1_000_000), "N", "with --tasks 0: how many isolated records to spread"),
     ("gap-ms", _count(1, 3_600_000), "MS", "time between two isolated records"),
@@ -353,6 +358,9 @@ class _Commands:
     def _add_simulate(self) -> None:
         simulate = self._add(
             "simulate", "run many nodes in a simulated world", homeless=True
+        )
+        simulate.add_argument(
+            "--report", metavar="DIR", help="write the figures and their curves as a page there"
         )
         simulate.more_help = _profiles_help
         # What is left out has the simulation's own default.

@@ -150,7 +150,8 @@ def shipped_node(machine: Machine) -> Node:
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
         fresh=machine.disk.boot == 1, published=machine.disk.published,
         now_us=machine.local_us,
-        wall_ms=world.epoch_ms + world.now_us // 1_000 + machine.wall_step_ms, verify=world.verify, parse=world.parse,
+        wall_ms=world.epoch_ms + world.now_us // 1_000 + machine.wall_step_ms,
+        verify=world.verify, parse=world.parse,
         nickname=f"node-{machine.index}",
     )
 

@@ -6,13 +6,14 @@ stream, so that turning on loss does not change the delays of the datagrams that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from antsp2p.simulation.delays import DELAY_MODELS
 from antsp2p.simulation.limits import MAX_DATAGRAM_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from antsp2p.events import Address
     from antsp2p.simulation.machine import Machine
     from antsp2p.simulation.world import World

@@ -73,6 +73,8 @@ PATIENCE_US: Final = 2_000_000
 """A record that is not everywhere by then no longer keeps the next one waiting."""
 LOOK_US: Final = 10_000
 """How often the run asks whether every node has the records."""
+CURVE_POINTS: Final = 200
+"""Of one curve; more are not seen."""
 SPREADING: Final = (
     "news", "adverts", "records", "want", "wantids", "wantnames", "prune", "graft", "part",
 )
@@ -206,6 +208,8 @@ class RecordsRun:
             self.world.add_machine(make_node).handle_us = options.handle_us
         self.world.network.background_loss = options.loss
         self.isolated = Isolated(self.world)
+        self._copies: list[int] = []
+        """All copies sent until the next record was due, record by record."""
 
     def form(self) -> None:
         """Start all nodes and let them link up."""
@@ -226,6 +230,7 @@ class RecordsRun:
             patient_until_us = world.now_us + PATIENCE_US
             while world.now_us < patient_until_us and not self.isolated.is_everywhere(last):
                 world.run(world.now_us + LOOK_US)
+            self._copies.append(self.isolated.copies)
 
     def settle(self, first: int) -> bool:
         """Wait until all records from `first` on are everywhere; False at the deadline."""
@@ -237,7 +242,7 @@ class RecordsRun:
             world.run(world.now_us + LOOK_US)
         return True
 
-    def run(self) -> dict[str, Any]:
+    def run(self, *, curves: bool = False) -> dict[str, Any]:
         """All four parts, and the report."""
         started_s = perf_counter()
         world, options = self.world, self.options
@@ -259,6 +264,31 @@ class RecordsRun:
             "trace_hash": world.trace_hash,
             "wall_s": round(perf_counter() - started_s, 2),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
+            **({"curves": self.curves(first)} if curves else {}),
+        }
+
+    def curves(self, first: int) -> dict[str, Any]:
+        """What the records from `first` on did over time.
+
+        `coverage`: (milliseconds, share of the pairs that had the record by then); `copies`: of
+        each record, per node; what is sent after the next record counts with that. `slowest_ms`:
+        of each record, its last arrival.
+        """
+        arrivals = [self.isolated.arrivals_us[r.id] for r in self.isolated.published[first:]]
+        took = sorted(us for arrived in arrivals for us in arrived.values())
+        pairs = len(took) + self.isolated.missing(first)
+        marks = sorted({*range(0, len(took), max(1, len(took) // CURVE_POINTS)), len(took) - 1})
+        others = max(1, len(self.world.machines) - 1)
+        sent = self._copies
+        return {
+            "coverage": [
+                (took[mark] / 1_000, round((mark + 1) / pairs, 6)) for mark in marks if took
+            ],
+            "copies": [
+                round((sent[at] - (sent[at - 1] if at else 0)) / others, 4)
+                for at in range(first, len(sent))
+            ],
+            "slowest_ms": [max(arrived.values(), default=0) / 1_000 for arrived in arrivals],
         }
 
     def _report(
@@ -340,6 +370,6 @@ def without_cycle_search(run: Callable[P, dict[str, Any]]) -> Callable[P, dict[s
 
 
 @without_cycle_search
-def run_records(options: SimulationOptions) -> dict[str, Any]:
-    """Spread isolated records and return the report."""
-    return RecordsRun(options).run()
+def run_records(options: SimulationOptions, *, curves: bool = False) -> dict[str, Any]:
+    """Spread isolated records and return the report, with its curves if they are wanted."""
+    return RecordsRun(options).run(curves=curves)
