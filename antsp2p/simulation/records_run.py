@@ -14,6 +14,9 @@ faults begin with the measured part.
 What the report means; the window is the measured part and the tail, and a pair is one measured
 record and one node, other than its author, that runs at the end:
 
+- `records`: measured records that some running node has at the end; `lost_with_author`: how many
+  died with their author before they left it. Where a profile brings everybody back, the run waits
+  for that first.
 - `coverage`: share of the pairs in which the node has the record at the end; `missed`: how many
   pairs lack it.
 - `copies_per_node`: transmissions of measured records (pushed, in answers, in parts; lost ones and
@@ -28,7 +31,8 @@ record and one node, other than its author, that runs at the end:
 - `adverts_per_node`: advert frames sent in the window, per measured record and node.
 - `datagrams_per_node`: datagrams sent in the window per node.
 - `links`: of the running nodes, when the measured part begins; `isolated`: nodes without any then.
-- `wall_s`, `peak_memory_mb`: what the run cost this machine; nothing else depends on it.
+- `wall_s`, `cpu_s`, `peak_memory_mb`: what the run cost this machine; no other figure depends on
+  it.
 """
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ import functools
 import gc
 import resource
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, cast
 
 from antsp2p.coordination.body import RecordType
@@ -105,7 +109,7 @@ class Isolated(Observer):
         self.arrivals_us: dict[bytes, dict[int, int]] = {}
         """Record id -> machine -> how long it took."""
         self.copies = 0
-        self._sought = (0, 0)
+        self._sought: tuple[Record | None, Machine | None] = (None, None)
         world.observers.append(self)
         world.network.sniff = self._sniff
 
@@ -145,27 +149,37 @@ class Isolated(Observer):
         """The index of the machine that signed the record; -1 where it never became durable."""
         return self._due.get(record.id, (-1, 0))[0]
 
+    def kept(self, first: int) -> list[Record]:
+        """The records from `first` on that some running node has. The others were lost with their
+        author before anybody else had them."""
+        running = self._world.running()
+        return [
+            record for record in self.published[first:]
+            if any(_has(machine, record) for machine in running)
+        ]
+
     def missing(self, first: int) -> int:
-        """Pairs of a record from `first` on and a running node that lacks it."""
+        """Pairs of such a record and a running node that lacks it."""
+        running = self._world.running()
         return sum(
-            not _has(machine, record)
-            for record in self.published[first:] for machine in self._world.running()
+            not _has(machine, record) for record in self.kept(first) for machine in running
         )
 
     def is_everywhere(self, first: int) -> bool:
-        """Whether every running node has all records from `first` on; looks where one was missing
-        before it looks everywhere."""
-        place, index = self._sought
-        machines = self._world.machines
-        if place >= first and place < len(self.published) and not _has(
-            machines[index], self.published[place]
-        ) and machines[index].node is not None:
+        """Whether every running node has all records from `first` on that are not lost with their
+        author; looks first where one was missing before."""
+        running = self._world.running()
+        record, machine = self._sought
+        if (
+            record is not None and machine is not None and machine.node is not None
+            and not _has(machine, record) and record in self.kept(first)
+        ):
             return False
-        for place in range(first, len(self.published)):
-            for machine in machines:
-                if machine.node is not None and not _has(machine, self.published[place]):
-                    self._sought = (place, machine.index)
-                    return False
+        for record in self.published[first:]:
+            lacking = [machine for machine in running if not _has(machine, record)]
+            if lacking and len(lacking) < len(running):
+                self._sought = (record, lacking[0])
+                return False
         return True
 
 
@@ -208,6 +222,7 @@ class RecordsRun:
             self.world.add_machine(make_node).handle_us = options.handle_us
         self.world.network.background_loss = options.loss
         self.isolated = Isolated(self.world)
+        self._faults_end_us = 0
         self._copies: list[int] = []
         """All copies sent until the next record was due, record by record."""
 
@@ -233,10 +248,16 @@ class RecordsRun:
             self._copies.append(self.isolated.copies)
 
     def settle(self, first: int) -> bool:
-        """Wait until all records from `first` on are everywhere; False at the deadline."""
+        """Wait until all records from `first` on are everywhere, and the profile's faults are over
+        and have brought back whom they took away; False at the deadline."""
         world = self.world
+        world.run(max(world.now_us, self._faults_end_us))
         deadline_us = world.now_us + DEADLINE_US
-        while not self.isolated.is_everywhere(first):
+        comes_back = PROFILES[self.options.profile].tasks
+        while not (
+            (not comes_back or len(world.running()) == len(world.machines))
+            and self.isolated.is_everywhere(first)
+        ):
             if world.now_us >= deadline_us:
                 return False
             world.run(world.now_us + LOOK_US)
@@ -244,7 +265,7 @@ class RecordsRun:
 
     def run(self, *, curves: bool = False) -> dict[str, Any]:
         """All four parts, and the report."""
-        started_s = perf_counter()
+        started_s, started_cpu_s = perf_counter(), process_time()
         world, options = self.world, self.options
         self.form()
         self.spread(WARM_UP_RECORDS)
@@ -252,7 +273,9 @@ class RecordsRun:
         first = len(self.isolated.published)
         links = [len(machine.node.gossip.links()) for machine in world.running() if machine.node]
         before, from_us = traffic(world, self.isolated), world.now_us
-        arm_all(world, PROFILES[options.profile].faults, options.faults_ms * 1_000)
+        if faults := PROFILES[options.profile].faults:
+            arm_all(world, faults, options.faults_ms * 1_000)
+            self._faults_end_us = world.now_us + options.faults_ms * 1_000
         self.spread(options.records)
         self.settle(first)
         report = self._report(first, before, traffic(world, self.isolated), links)
@@ -263,6 +286,7 @@ class RecordsRun:
             "steps": world.steps,
             "trace_hash": world.trace_hash,
             "wall_s": round(perf_counter() - started_s, 2),
+            "cpu_s": round(process_time() - started_cpu_s, 2),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
             **({"curves": self.curves(first)} if curves else {}),
         }
@@ -274,7 +298,7 @@ class RecordsRun:
         each record, per node; what is sent after the next record counts with that. `slowest_ms`:
         of each record, its last arrival.
         """
-        arrivals = [self.isolated.arrivals_us[r.id] for r in self.isolated.published[first:]]
+        arrivals = [self.isolated.arrivals_us.get(r.id, {}) for r in self.isolated.kept(first)]
         took = sorted(us for arrived in arrivals for us in arrived.values())
         pairs = len(took) + self.isolated.missing(first)
         marks = sorted({*range(0, len(took), max(1, len(took) // CURVE_POINTS)), len(took) - 1})
@@ -295,13 +319,11 @@ class RecordsRun:
         self, first: int, before: Traffic, after: Traffic, links: Sequence[int]
     ) -> dict[str, Any]:
         world, isolated = self.world, self.isolated
-        records = isolated.published[first:]
+        records = isolated.kept(first)
         nodes = len(world.machines)
         running = len(world.running())
-        authors_up = sum(
-            world.machines[isolated.author_of(record)].node is not None for record in records
-        )
-        pairs = len(records) * running - authors_up
+        authors = {machine.author for machine in world.running()}
+        pairs = sum(running - (record.author in authors) for record in records)
         missed = isolated.missing(first)
         by_message = after.by_message - before.by_message
         sent = after.bytes - before.bytes
@@ -312,13 +334,15 @@ class RecordsRun:
         by_message["framing"] = max(0, datagrams_sent - framed)
         spreading = sum(by_message[name] for name in SPREADING)
         latencies = [
-            took for record in records for took in isolated.arrivals_us[record.id].values()
+            took for record in records
+            for took in isolated.arrivals_us.get(record.id, {}).values()
         ]
         wanted = max(1, len(records) * (nodes - 1))
         return {
             "nodes": nodes,
             "running": running,
             "records": len(records),
+            "lost_with_author": len(isolated.published) - first - len(records),
             "warm_up_records": first,
             "record_bytes": max((len(record.wire) for record in records), default=0),
             "loss": self.options.loss,

@@ -111,7 +111,7 @@ def mass_crash(nodes: int, share: float, seed: int) -> dict[str, Any]:
     run.settle(second)
     arrivals = [
         took for record in run.isolated.published[second:]
-        for took in run.isolated.arrivals_us[record.id].values()
+        for took in run.isolated.arrivals_us.get(record.id, {}).values()
     ]
     counts = [len(peers) for peers in links.values()]
     return {

@@ -31,7 +31,7 @@ print(report["trace_hash"], report["copies_per_node"], report["missed"])
 
 def measured(report: dict[str, Any]) -> dict[str, Any]:
     """A report without what depends on the machine that made it."""
-    return {k: v for k, v in report.items() if k not in ("wall_s", "peak_memory_mb")}
+    return {k: v for k, v in report.items() if k not in ("wall_s", "cpu_s", "peak_memory_mb")}
 
 
 def test_the_report_has_what_the_command_prints_and_fits_json() -> None:
@@ -155,3 +155,19 @@ def test_who_has_gone_is_not_heard_of() -> None:
     for machine in world.machines[1:-1]:
         machine.crash()
     assert [machine.index for machine in discovery.running()] == [0, len(world.machines) - 1]
+
+
+def test_a_record_that_dies_with_its_author_is_counted_apart() -> None:
+    run = RecordsRun(SimulationOptions(nodes=4, tasks=0, seed=1))
+    run.form()
+    author, other = run.world.machines[:2]
+    run.isolated.publish_at(author)
+    author.crash()
+    assert run.isolated.published
+    assert run.isolated.kept(0) == []
+    assert (run.isolated.missing(0), run.isolated.is_everywhere(0)) == (0, True)
+    run.isolated.publish_at(other)
+    assert not run.isolated.is_everywhere(0)
+    run.world.run(run.world.now_us + 1_000_000)
+    assert len(run.isolated.kept(0)) == 1
+    assert run.isolated.is_everywhere(0)
