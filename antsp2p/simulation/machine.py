@@ -1,7 +1,8 @@
 """One simulated machine: a clock of its own, a disk, and the shipped node between them.
 
-Law: the order of a turn is the runtime's: drain the inbox, handle each event, send, and commit what
-is to be kept behind the node's back, one commit at a time; then the node is told what is durable.
+Law: the order of a turn is the runtime's: an overdue deadline, then what the inbox holds; what is to
+leave leaves, and what is to be kept is committed behind the node's back, one commit at a time; then
+the node is told what is durable.
 A crash loses everything but the disk.
 """
 from __future__ import annotations
@@ -177,7 +178,7 @@ class Machine:
         """Counts starts and crashes, so that events meant for an earlier start find nobody."""
         self.inbox: deque[Event | Act] = deque()
         self.handle_us = 0
-        """What one event costs this machine's processor; its effects leave after that."""
+        """What one event cost_us this machine's processor; its effects leave after that."""
         self.stalled = False
         self._datagrams_waiting = 0
         self._unsaved: list[Kept] = []
@@ -304,18 +305,19 @@ class Machine:
             return
         effects: list[Effect] = []
         events = min(len(self.inbox), MAX_TURN_EVENTS)
+        cost_us = events * self.handle_us
+        wake_at = self.node.wake_at
+        if wake_at is not None and wake_at <= self.local_us:
+            effects += self._handle(_WOKE)
+            cost_us += self.handle_us
         for _ in range(events):
             event = self.inbox.popleft()
             if isinstance(event, DatagramReceived):
                 self._datagrams_waiting -= 1
             effects += self._handle(event)
-        wake_at = self.node.wake_at
-        if wake_at is not None and wake_at <= self.local_us:
-            events += 1
-            effects += self._handle(_WOKE)
-        if events and self.handle_us:
+        if cost_us:
             self._busy = True
-            self._later(events * self.handle_us, self._carry_out, effects)
+            self._later(cost_us, self._carry_out, effects)
         else:
             self._carry_out(effects)
 
