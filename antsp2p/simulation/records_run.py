@@ -82,7 +82,15 @@ CURVE_POINTS: Final = 200
 SPREADING: Final = (
     "news", "adverts", "records", "want", "wantids", "wantnames", "prune", "graft", "part",
 )
-"""Messages that carry news or ask for it. All others are upkeep, and flow without news as well."""
+"""Messages that carry news or ask for it."""
+REPAIRING: Final = (
+    "since", "changes", "probe", "nodes", "leaves", "wantauthors", "wantproofs",
+)
+"""Messages that find out what differs."""
+UPKEEP: Final = (
+    "hello", "welcome", "confirm", "busy", "gone", "bye", "ping", "pong", "peers", "beatframe",
+)
+"""Messages that flow without news as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from antsp2p.simulation.faults import MILLISECOND_US
 from antsp2p.simulation.options import SimulationOptions
 from antsp2p.simulation.quantiles import quantiles_ms
 from antsp2p.simulation.records_run import (
+    REPAIRING,
     SPREADING,
     WARM_UP_RECORDS,
     RecordsRun,
@@ -198,10 +199,6 @@ def _until_everywhere(run: RecordsRun, first: int) -> int | None:
 def _repair_bytes(before: Traffic, after: Traffic) -> int:
     sent = after.by_message - before.by_message
     return sum(sent[name] for name in (*SPREADING, *REPAIRING))
-
-
-REPAIRING = ("digest", "since", "changes", "probe", "nodes", "wantauthors", "wantproofs")
-"""Messages that find out what differs."""
 
 
 def _live_links(world: World) -> dict[int, set[int]]:

@@ -8,11 +8,19 @@ from typing import Any
 
 import pytest
 
+from antsp2p.gossip import wire
 from antsp2p.simulation.discovery import Discovery
 from antsp2p.simulation.limits import EVERYBODY_HEARS_UP_TO, HEARD_BY_NODES, HEARS_OF_NODES
 from antsp2p.simulation.options import SimulationOptions
 from antsp2p.simulation.profiles import PROFILES
-from antsp2p.simulation.records_run import WARM_UP_RECORDS, RecordsRun, run_records
+from antsp2p.simulation.records_run import (
+    REPAIRING,
+    SPREADING,
+    UPKEEP,
+    WARM_UP_RECORDS,
+    RecordsRun,
+    run_records,
+)
 from antsp2p.simulation.world import World
 
 from .scripted_node import script_of, scripted, silent
@@ -97,6 +105,11 @@ def test_in_every_profile_all_that_run_have_every_record_in_the_end(profile: str
     report = run_records(options)
     assert report["missed"] == 0
     assert report["running"] >= 3
+
+
+def test_every_message_is_news_repair_or_upkeep() -> None:
+    names = [kind.__name__.lower() for kind in wire._TYPES]
+    assert sorted([*SPREADING, *REPAIRING, *UPKEEP]) == sorted(names)
 
 
 def test_copies_are_counted_when_they_are_sent_arrive_or_not() -> None:
