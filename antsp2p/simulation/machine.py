@@ -1,8 +1,8 @@
 """One simulated machine: a clock of its own, a disk, and the shipped node between them.
 
-Law: the order of a turn is the runtime's: an overdue deadline, then what the inbox holds; what is to
-leave leaves, and what is to be kept is committed behind the node's back, one commit at a time; then
-the node is told what is durable.
+Law: the order of a turn is the runtime's: an overdue deadline, then what the inbox holds; effects
+leave at once, and what is to be kept is committed behind the node's back, one commit at a time;
+then the node is told what is durable.
 A crash loses everything but the disk.
 """
 from __future__ import annotations
