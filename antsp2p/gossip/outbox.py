@@ -39,6 +39,8 @@ class Outbox:
 
     def flush(self, links: Links) -> list[Send]:
         """Everything that was posted, as datagrams."""
+        if not self._waiting:
+            return []
         sends = [
             Send(link.address, data)
             for link, frames in self._waiting.values()

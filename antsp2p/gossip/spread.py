@@ -235,6 +235,8 @@ class Spread:
         told = peer.tells.get(author)
         if told is not None and told.record.seq <= seq:
             del peer.tells[author]
+            if not peer.tells:
+                peer.due_us = None
 
     def lacks(self, link: Link, author: bytes, seq: int) -> None:
         """The peer has said that it has `author` only up to `seq`."""

@@ -27,6 +27,13 @@ _EPILOG: Final = "exit codes:\n" + "\n".join(
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
+    more_help: Callable[[], str] | None = None
+    """Lines for the end of the help that are made only where somebody asks for it."""
+
+    def format_help(self) -> str:
+        more = "" if self.more_help is None else "\n" + self.more_help()
+        return super().format_help() + more
+
     def error(self, message: str) -> NoReturn:
         complain(f"{message} (see: {self.prog} --help)")
         sys.exit(Exit.USAGE)
@@ -131,8 +138,13 @@ def _at_least_zero(text: str) -> float:
 
 
 _ANY = _count(0, 2**53)
+def _node_counts(text: str) -> tuple[int, ...]:
+    count = _count(1, 100_000)
+    return tuple(count(part) for part in text.split(","))
+
+
 _SIMULATION: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
-    ("nodes", _count(1, 100_000), "N", "how many nodes"),
+    ("nodes", _node_counts, "N[,N]", "how many nodes; of several numbers, one run each"),
     ("tasks", _count(0, 1_000_000), "N", "how many tasks, spread over the nodes"),
     ("records", _count(1, 1_000_000), "N", "with --tasks 0: how many isolated records to spread"),
     ("gap-ms", _count(1, 3_600_000), "MS", "time between two isolated records"),
@@ -140,8 +152,8 @@ _SIMULATION: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
     ("handle-us", _count(0, 1_000_000), "US", "what one event costs a node's processor"),
     ("loss", _loss, "SHARE", "of datagrams, besides the profile's faults"),
     ("seed", _ANY, "N", "the same seed gives the same run"),
-    ("profile", str, "NAME", "which faults: calm, lossy, partition, crashy, mixed, ..."),
-    ("delay", str, "NAME", "how long datagrams take: lan, ..."),
+    ("profile", str, "NAME", "which delays and faults, see below (default: calm)"),
+    ("delay", str, "NAME", "how long datagrams take: lan, wifi, wan (default: the profile's)"),
     ("capabilities", _count(1, 1_000), "N", "kinds of work"),
     ("slots", _count(1, 10_000), "N", "tasks that a node works on at once"),
     ("service-ms", _ANY, "MS", "how long a task takes"),
@@ -158,6 +170,12 @@ _SIMULATION: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
     ("faults-ms", _ANY, "MS", "the profile's faults end after this"),
     ("until-ms", _ANY, "MS", "not at rest by then is a failure"),
 )
+
+
+def _profiles_help() -> str:
+    profiles = importlib.import_module("antsp2p.simulation.profiles").PROFILES
+    lines = [f"  {name:<11} {profile.text}" for name, profile in profiles.items()]
+    return "\n".join(["profiles:", *lines, ""])
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -193,7 +211,7 @@ class _Commands:
 
     def _add(
         self, name: str, summary: str, module: str = "", *, homeless: bool = False
-    ) -> argparse.ArgumentParser:
+    ) -> _Parser:
         parser = self._commands.add_parser(
             name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -341,6 +359,10 @@ class _Commands:
         simulate = self._add(
             "simulate", "run many nodes in a simulated world", homeless=True
         )
+        simulate.add_argument(
+            "--report", metavar="DIR", help="write the figures and their curves as a page there"
+        )
+        simulate.more_help = _profiles_help
         # What is left out has the simulation's own default.
         for flag, read, shown, text in _SIMULATION:
             simulate.add_argument(

@@ -54,6 +54,10 @@ class Discovery(Observer):
             self._up[place] = last
             self._places[last.index] = place
 
+    def running(self) -> list[Machine]:
+        """The machines that newcomers may hear of, in the order of their index."""
+        return sorted(self._up, key=lambda machine: machine.index)
+
     def _hint(self, hearer: Machine, found: Machine) -> None:
         delay_us = self._delays.randrange(MIN_DISCOVERY_US, MAX_DISCOVERY_US)
         self._world.after(delay_us, self._tell, hearer, found)

@@ -6,7 +6,7 @@ draws from a stream of its own, and after `end_us` none of them is left.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 if TYPE_CHECKING:
     from random import Random
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from antsp2p.simulation.machine import Disk, Machine
     from antsp2p.simulation.world import World
 
-MILLISECOND_US = 1_000
+MILLISECOND_US: Final = 1_000
+DRAWN_PAIRS_UP_TO: Final = 300
+"""Machines up to which every directed pair is drawn at once."""
 
 
 class Fault(Protocol):
@@ -61,12 +63,35 @@ class OneWayLoss:
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
         count = len(world.machines)
-        world.network.one_way_loss = {
-            (source, target): self.rate
-            for source in range(count) for target in range(count)
-            if source != target and rng.random() < self.pairs
-        }
-        world.after(end_us, world.network.one_way_loss.clear)
+        if count > DRAWN_PAIRS_UP_TO:
+            world.network.one_way_loss = LazyPairs(rng, self)
+        else:
+            world.network.one_way_loss = {
+                (source, target): self.rate
+                for source in range(count) for target in range(count)
+                if source != target and rng.random() < self.pairs
+            }
+        world.after(end_us, self._end, world)
+
+    def _end(self, world: World) -> None:
+        world.network.one_way_loss = {}
+
+
+class LazyPairs(dict[tuple[int, int], float]):
+    """The directed pairs of a large world, each drawn when it is first used."""
+
+    def __init__(self, rng: Random, fault: OneWayLoss) -> None:
+        super().__init__({(-1, -1): 0.0})
+        self._rng = rng
+        self._fault = fault
+
+    def get(self, pair: tuple[int, int], default: Any = None) -> Any:
+        """The rate of this pair."""
+        rate = super().get(pair)
+        if rate is None:
+            hit = self._rng.random() < self._fault.pairs
+            rate = self[pair] = self._fault.rate if hit else 0.0
+        return rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +104,7 @@ class Delay:
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
         slow = False
-        for time_us in _arrivals(rng, self.every_ms, end_us):
+        for time_us in arrivals(rng, self.every_ms, end_us):
             slow = not slow
             world.after(time_us, self._set, world, self.extra_ms * MILLISECOND_US if slow else 0)
         world.after(end_us, self._set, world, 0)
@@ -131,10 +156,10 @@ class Partition:
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
         healed_us = 0
-        for time_us in _arrivals(rng, self.every_ms, end_us):
+        for time_us in arrivals(rng, self.every_ms, end_us):
             if time_us < healed_us:
                 continue
-            healed_us = min(end_us, time_us + _duration_us(rng, self.for_ms))
+            healed_us = min(end_us, time_us + duration_us(rng, self.for_ms))
             groups = {m.index: rng.randrange(self.groups) for m in world.machines}
             world.after(time_us, self._set, world, groups)
             world.after(healed_us, self._set, world, None)
@@ -173,8 +198,8 @@ class Crash:
     name: ClassVar[str] = "crash"
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
-        for time_us in _arrivals(rng, self.every_ms, end_us):
-            down_us = _duration_us(rng, self.down_ms)
+        for time_us in arrivals(rng, self.every_ms, end_us):
+            down_us = duration_us(rng, self.down_ms)
             victim = rng.choice(world.machines)
             world.after(time_us, self._strike, victim, down_us, rng.random() < 0.5)
 
@@ -193,8 +218,8 @@ class Wipe:
     name: ClassVar[str] = "wipe"
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
-        for time_us in _arrivals(rng, self.every_ms, end_us):
-            down_us = _duration_us(rng, self.down_ms)
+        for time_us in arrivals(rng, self.every_ms, end_us):
+            down_us = duration_us(rng, self.down_ms)
             world.after(time_us, self._strike, rng.choice(world.machines), down_us)
 
     def _strike(self, victim: Machine, down_us: int) -> None:
@@ -217,8 +242,8 @@ class Restore:
     name: ClassVar[str] = "restore"
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
-        for time_us in _arrivals(rng, self.every_ms, end_us):
-            down_us = _duration_us(rng, self.down_ms)
+        for time_us in arrivals(rng, self.every_ms, end_us):
+            down_us = duration_us(rng, self.down_ms)
             world.after(time_us, self._back_up, rng.choice(world.machines), down_us)
 
     def _back_up(self, victim: Machine, down_us: int) -> None:
@@ -242,8 +267,8 @@ class Stall:
     name: ClassVar[str] = "stall"
 
     def arm(self, world: World, rng: Random, end_us: int) -> None:
-        for time_us in _arrivals(rng, self.every_ms, end_us):
-            stall_us = min(_duration_us(rng, self.for_ms), end_us - time_us)
+        for time_us in arrivals(rng, self.every_ms, end_us):
+            stall_us = min(duration_us(rng, self.for_ms), end_us - time_us)
             world.after(time_us, self._strike, rng.choice(world.machines), stall_us)
 
     def _strike(self, victim: Machine, stall_us: int) -> None:
@@ -268,7 +293,7 @@ class ClockRate:
             machine.clock.rate_ppm = rng.randint(-self.up_to_ppm, self.up_to_ppm)
 
 
-def _arrivals(rng: Random, every_ms: int, end_us: int) -> list[int]:
+def arrivals(rng: Random, every_ms: int, end_us: int) -> list[int]:
     """Times before `end_us` of a Poisson process with this mean interval."""
     times: list[int] = []
     time_us = 0
@@ -279,5 +304,6 @@ def _arrivals(rng: Random, every_ms: int, end_us: int) -> list[int]:
         times.append(time_us)
 
 
-def _duration_us(rng: Random, between_ms: tuple[int, int]) -> int:
+def duration_us(rng: Random, between_ms: tuple[int, int]) -> int:
+    """A duration between these two, in microseconds."""
     return rng.randint(*between_ms) * MILLISECOND_US

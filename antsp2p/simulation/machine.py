@@ -1,7 +1,8 @@
 """One simulated machine: a clock of its own, a disk, and the shipped node between them.
 
-Law: the order of a turn is the runtime's: drain the inbox, handle each event, send, and commit what
-is to be kept behind the node's back, one commit at a time; then the node is told what is durable.
+Law: the order of a turn is the runtime's: an overdue deadline, then what the inbox holds; effects
+leave at once, and what is to be kept is committed behind the node's back, one commit at a time;
+then the node is told what is durable.
 A crash loses everything but the disk.
 """
 from __future__ import annotations
@@ -59,11 +60,15 @@ class MachineClock:
 
     def read(self, time_us: int) -> int:
         """What the clock shows at `time_us` of the world."""
+        if not self.rate_ppm:
+            return self.offset_us + time_us
         return self.offset_us + time_us + time_us * self.rate_ppm // PARTS_PER_MILLION
 
     def reaches(self, shown_us: int) -> int:
         """The first time of the world at which the clock shows at least `shown_us`."""
         elapsed_us = shown_us - self.offset_us
+        if not self.rate_ppm:
+            return elapsed_us
         time_us = elapsed_us * PARTS_PER_MILLION // (PARTS_PER_MILLION + self.rate_ppm) - 2
         while self.read(time_us) < shown_us:
             time_us += 1
@@ -119,6 +124,12 @@ class Disk:
         return {seq: entry[0].id for seq, entry in self.logs.get(author, {}).items()}
 
 
+def _address(index: int, moves: int) -> Address:
+    """Each machine's own, and after a move one that nobody else has."""
+    net = 2 * (moves % 128) + index // 62_500
+    return (f"10.{net}.{index // 250 % 250}.{index % 250 + 1}", PORT)
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """Something that this machine's user does with the node itself, as a command does."""
@@ -140,7 +151,8 @@ def shipped_node(machine: Machine) -> Node:
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
         fresh=machine.disk.boot == 1, published=machine.disk.published,
         now_us=machine.local_us,
-        wall_ms=world.epoch_ms + world.now_us // 1_000, verify=world.verify, parse=world.parse,
+        wall_ms=world.epoch_ms + world.now_us // 1_000 + machine.wall_step_ms,
+        verify=world.verify, parse=world.parse,
         nickname=f"node-{machine.index}",
     )
 
@@ -151,8 +163,11 @@ class Machine:
     def __init__(self, world: World, index: int, make_node: NodeMaker = shipped_node) -> None:
         self.world = world
         self.index = index
-        self.address: Address = (f"10.0.{index // 250}.{index % 250 + 1}", PORT)
+        self.moves = 0
+        self.address: Address = _address(index, 0)
         self.make_node = make_node
+        self.wall_step_ms = 0
+        """How far off this machine's calendar is; a node reads it as it starts."""
         self.life = 0
         """Counts the keys this machine has had; a wiped home begins a new life."""
         self.identity = self._new_identity()
@@ -163,7 +178,7 @@ class Machine:
         """Counts starts and crashes, so that events meant for an earlier start find nobody."""
         self.inbox: deque[Event | Act] = deque()
         self.handle_us = 0
-        """What one event costs this machine's processor; its effects leave after that."""
+        """What one event cost_us this machine's processor; its effects leave after that."""
         self.stalled = False
         self._datagrams_waiting = 0
         self._unsaved: list[Kept] = []
@@ -234,6 +249,19 @@ class Machine:
         self.crash()
         self.disk = backup.copy()
 
+    def lose_store(self) -> None:
+        """Crash, and lose the store but not the key: who one is, and nothing that one said."""
+        self.crash()
+        self.disk = Disk(boot=self.disk.boot)
+
+    def move(self) -> None:
+        """Crash, and come back at another address."""
+        self.crash()
+        self.world.network.detach(self)
+        self.moves += 1
+        self.address = _address(self.index, self.moves)
+        self.world.network.attach(self)
+
     def stall(self) -> None:
         """Stop the node's process; what arrives waits, as far as a socket holds it."""
         if self.node is not None:
@@ -277,18 +305,19 @@ class Machine:
             return
         effects: list[Effect] = []
         events = min(len(self.inbox), MAX_TURN_EVENTS)
+        cost_us = events * self.handle_us
+        wake_at = self.node.wake_at
+        if wake_at is not None and wake_at <= self.local_us:
+            effects += self._handle(_WOKE)
+            cost_us += self.handle_us
         for _ in range(events):
             event = self.inbox.popleft()
             if isinstance(event, DatagramReceived):
                 self._datagrams_waiting -= 1
             effects += self._handle(event)
-        wake_at = self.node.wake_at
-        if wake_at is not None and wake_at <= self.local_us:
-            events += 1
-            effects += self._handle(_WOKE)
-        if events and self.handle_us:
+        if cost_us:
             self._busy = True
-            self._later(events * self.handle_us, self._carry_out, effects)
+            self._later(cost_us, self._carry_out, effects)
         else:
             self._carry_out(effects)
 
@@ -355,9 +384,10 @@ class Machine:
     # --- the deadline -----------------------------------------------------------------------
 
     def _arm_wake(self) -> None:
-        if self.node is None or self.node.wake_at is None:
+        wake_at = None if self.node is None else self.node.wake_at
+        if wake_at is None:
             return
-        due_us = max(self.clock.reaches(self.node.wake_at), self.world.now_us)
+        due_us = max(self.clock.reaches(wake_at), self.world.now_us)
         if self._wake_due_us is None or due_us < self._wake_due_us:
             self._wake_due_us = due_us
             self._idle_wakes = self._idle_wakes + 1 if due_us == self.world.now_us else 0

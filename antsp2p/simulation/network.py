@@ -1,4 +1,4 @@
-"""The simulated network: delay models by name, and the state that network faults set.
+"""The simulated network: it carries datagrams, and holds the state that network faults set.
 
 Law: a datagram is lost, delayed or doubled here and nowhere else. Every purpose draws from its own
 stream, so that turning on loss does not change the delays of the datagrams that arrive.
@@ -6,43 +6,17 @@ stream, so that turning on loss does not change the delays of the datagrams that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from antsp2p.simulation.delays import DELAY_MODELS
 from antsp2p.simulation.limits import MAX_DATAGRAM_BYTES
 
 if TYPE_CHECKING:
-    from random import Random
+    from collections.abc import Callable, Mapping
 
     from antsp2p.events import Address
     from antsp2p.simulation.machine import Machine
     from antsp2p.simulation.world import World
-
-DelayModel = Callable[["Random", int, int], int]
-"""(stream, source index, target index) -> one-way delay in microseconds."""
-
-
-def lan(rng: Random, source: int, target: int) -> int:
-    """A wired local network: 0.1 ms and a little, one in a hundred up to some milliseconds."""
-    delay_us = 100 + int(rng.expovariate(1 / 150))
-    return delay_us * 10 if rng.random() < 0.01 else min(delay_us, 1_000)
-
-
-def wifi(rng: Random, source: int, target: int) -> int:
-    """A wireless local network: milliseconds, with bursts of retransmission."""
-    delay_us = 1_000 + int(rng.expovariate(1 / 2_000))
-    return delay_us + rng.randrange(20_000, 80_000) if rng.random() < 0.02 else delay_us
-
-
-def wan(rng: Random, source: int, target: int) -> int:
-    """Across continents: each pair has its own distance, the same in both directions."""
-    low, high = sorted((source, target))
-    base_us = 10_000 + (low * 7_919 + high * 104_729) % 110_000
-    return base_us + int(rng.expovariate(1 / 3_000))
-
-
-DELAY_MODELS: Final[Mapping[str, DelayModel]] = {"lan": lan, "wifi": wifi, "wan": wan}
-
 
 class Network:
     """Carries datagrams between machines. The public fields are what faults set."""
@@ -52,8 +26,7 @@ class Network:
             known = ", ".join(sorted(DELAY_MODELS))
             raise ValueError(f"there is no delay model {delay!r}: take one of {known}")
         self._world = world
-        self._delay = DELAY_MODELS[delay]
-        self._delays = world.stream("network/delay")
+        self._delay = DELAY_MODELS[delay](world.stream)
         self._losses = world.stream("network/loss")
         self._duplications = world.stream("network/duplication")
         self._reorderings = world.stream("network/reordering")
@@ -61,7 +34,9 @@ class Network:
         self.loss = 0.0
         self.background_loss = 0.0
         """Never ends, whatever the faults do."""
-        self.one_way_loss: dict[tuple[int, int], float] = {}
+        self.one_way_loss: Mapping[tuple[int, int], float] = {}
+        self.burst_loss: Callable[[int, int, int], bool] | None = None
+        """(source, target, time) -> whether a burst takes this datagram."""
         self.duplication = 0.0
         self.reordering = 0.0
         self.reordering_us = 0
@@ -78,6 +53,10 @@ class Network:
         """Let `machine` be reached at its address."""
         self._machines[machine.address] = machine
 
+    def detach(self, machine: Machine) -> None:
+        """Let nobody be reached at the machine's present address."""
+        del self._machines[machine.address]
+
     def machine_at(self, address: Address) -> Machine | None:
         """The machine with this address."""
         return self._machines.get(address)
@@ -85,7 +64,9 @@ class Network:
     def connects(self, source: Machine, target: Machine) -> bool:
         """Whether no partition stands between the two."""
         groups = self.groups
-        return groups is None or groups[source.index] == groups[target.index]
+        if groups is None:
+            return True
+        return groups.get(source.index, 0) == groups.get(target.index, 0)
 
     def send(self, source: Machine, address: Address, data: bytes) -> None:
         """Take one datagram; it arrives later, twice, or never."""
@@ -112,11 +93,15 @@ class Network:
             return True
         if self.loss and self._losses.random() < self.loss:
             return True
+        burst_loss = self.burst_loss
+        if burst_loss is not None and burst_loss(source, target, self._world.now_us):
+            return True
         one_way = self.one_way_loss.get((source, target)) if self.one_way_loss else None
         return one_way is not None and self._losses.random() < one_way
 
     def _carry(self, source: Machine, target: Machine, data: bytes) -> None:
-        delay_us = self._delay(self._delays, source.index, target.index) + self.extra_delay_us
+        delay_us = self._delay(source.index, target.index, self._world.now_us)
+        delay_us += self.extra_delay_us
         if self.reordering and self._reorderings.random() < self.reordering:
             delay_us += self._reorderings.randrange(self.reordering_us + 1)
         self._world.after(delay_us, target.datagram_arrived, source.address, data)

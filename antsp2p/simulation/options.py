@@ -19,9 +19,9 @@ class SimulationOptions:
     """Empty: the profile's."""
     records: int = 100
     """Isolated records to spread; only where there are no tasks."""
-    gap_ms: int = 250
-    """Time between two isolated records: longer than one takes to be everywhere."""
-    form_ms: int = 10_000
+    gap_ms: int = 50
+    """Time between two isolated records, at least; the one before is then everywhere."""
+    form_ms: int = 5_000
     """Time for the network to form, before the first isolated record."""
     handle_us: int = 0
     """What one event costs each node's processor."""
@@ -59,6 +59,8 @@ class SimulationOptions:
             raise ValueError("a simulation needs at least one node and one capability")
         if self.profile not in PROFILES:
             raise ValueError(f"no profile {self.profile!r}; there are {', '.join(PROFILES)}")
+        if self.tasks and not PROFILES[self.profile].tasks:
+            raise ValueError(f"in profile {self.profile!r} nodes leave for good: take --tasks 0")
         if not 0 <= self.loss < 1:
             raise ValueError("loss is a share of the datagrams: at least 0, below 1")
 

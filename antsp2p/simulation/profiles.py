@@ -17,6 +17,16 @@ from antsp2p.simulation.faults import (
     Stall,
     Wipe,
 )
+from antsp2p.simulation.upheaval import (
+    BurstLoss,
+    Churn,
+    Halves,
+    LostStore,
+    MassCrash,
+    Move,
+    SlowNodes,
+    WallStep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +39,15 @@ class Profile:
     text: str
     faults: tuple[Fault, ...] = ()
     delay: str = "lan"
+    tasks: bool = True
+    """Whether it suits a world with tasks, in which every node comes back in the end."""
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
     "calm": Profile("a wired local network where nothing goes wrong"),
     "lan": Profile("the same under the name of its delays"),
     "wifi": Profile("a wireless local network: milliseconds, with bursts", delay="wifi"),
-    "wan": Profile("nodes across continents: 10 to 120 ms, each pair its own", delay="wan"),
+    "wan": Profile("nodes in six regions, 1 to 150 ms apart", delay="wan"),
     "lossy": Profile("30 % loss, duplicates, reordering", (
         Loss(0.3), Duplication(0.05), Reordering(0.1, 20),
     )),
@@ -54,6 +66,26 @@ PROFILES: Final[Mapping[str, Profile]] = {
     )),
     "stalling": Profile("nodes stop for seconds, and their clocks run differently", (
         Stall(1_500, (100, 4_000)), ClockRate(10_000),
+    )),
+    "bursts": Profile("wireless, and losses that come together at a node", (
+        BurstLoss(1_500, 150),
+    ), delay="wifi"),
+    "pairs": Profile("losses that come together on a directed pair", (
+        BurstLoss(1_000, 200, per_pair=True),
+    )),
+    "sluggish": Profile("a tenth of the nodes needs 5 ms for each event", (
+        SlowNodes(0.1, 5_000), ClockRate(10_000),
+    )),
+    "moving": Profile("nodes come back at another address", (Move(1_500, (50, 1_000)),)),
+    "amnesia": Profile("nodes come back with an empty store, or a day off", (
+        LostStore(2_500, (50, 1_000)), WallStep(2_500, (50, 1_000)),
+    )),
+    "churn": Profile("nodes leave for good and others join", (Churn(1_000),), tasks=False),
+    "mass-crash": Profile("half of all nodes die at once", (
+        MassCrash(1_000, 0.5),
+    ), tasks=False),
+    "halves": Profile("two halves do not hear each other for six seconds", (
+        Halves(500, 6_000),
     )),
     "mixed": Profile("all of that, but for restored backups", (
         Loss(0.1), Duplication(0.05), Reordering(0.1, 30), OneWayLoss(0.05, 0.7),

@@ -5,14 +5,18 @@ no task is posted, so all traffic is the spreading of the records and the links'
 
 A run has four parts. *Forming*: the nodes start at random moments and link up, for `form_ms` after
 the last start. *Warm-up*: `WARM_UP_RECORDS` records are spread and not counted, so that the tree
-has its shape. *Measured*: `records` records, `gap_ms` apart, each from a running node drawn at
-random. *Tail*: until every running node has every measured record, and one gap at least, or until
+has its shape. *Measured*: `records` records, each from a running node drawn at random, `gap_ms`
+after the one before and not before that one is everywhere, for which it waits `PATIENCE_US` at
+most. *Tail*: until every running node has every measured record, and one gap at least, or until
 `DEADLINE_US` has passed since the last one. Loss holds from the first moment; the profile's other
 faults begin with the measured part.
 
 What the report means; the window is the measured part and the tail, and a pair is one measured
 record and one node, other than its author, that runs at the end:
 
+- `records`: measured records that some running node has at the end; `lost_with_author`: how many
+  died with their author before they left it. Where a profile brings everybody back, the run waits
+  for that first.
 - `coverage`: share of the pairs in which the node has the record at the end; `missed`: how many
   pairs lack it.
 - `copies_per_node`: transmissions of measured records (pushed, in answers, in parts; lost ones and
@@ -27,15 +31,17 @@ record and one node, other than its author, that runs at the end:
 - `adverts_per_node`: advert frames sent in the window, per measured record and node.
 - `datagrams_per_node`: datagrams sent in the window per node.
 - `links`: of the running nodes, when the measured part begins; `isolated`: nodes without any then.
-- `wall_s`, `peak_memory_mb`: what the run cost this machine; nothing else depends on it.
+- `wall_s`, `cpu_s`, `peak_memory_mb`: what the run cost this machine; no other figure depends on
+  it.
 """
 from __future__ import annotations
 
+import functools
 import gc
 import resource
 from dataclasses import dataclass
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, cast
 
 from antsp2p.coordination.body import RecordType
 from antsp2p.coordination.draft import Draft
@@ -49,13 +55,14 @@ from antsp2p.simulation.world import Observer, World
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from antsp2p.coordination.body import Body
     from antsp2p.node import Node
     from antsp2p.records.record import Record
     from antsp2p.simulation.options import SimulationOptions
 
+P = ParamSpec("P")
 RECORD_MARK: Final = b"\xa9\x00\x01\x01\x50"
 """How every record's payload begins, before the network id; it counts the copies in a datagram."""
 START_WITHIN_US: Final = 50_000
@@ -66,12 +73,24 @@ CONTENT_BYTES: Final = 119
 """Makes a record of 300 bytes on the wire, give or take the sizes of its numbers."""
 DEADLINE_US: Final = 120_000_000
 """After the last record; what is not everywhere by then is missed."""
-LOOK_US: Final = 20_000
-"""How often the run asks whether every node has every record."""
+PATIENCE_US: Final = 2_000_000
+"""A record that is not everywhere by then no longer keeps the next one waiting."""
+LOOK_US: Final = 10_000
+"""How often the run asks whether every node has the records."""
+CURVE_POINTS: Final = 200
+"""Of one curve; more are not seen."""
 SPREADING: Final = (
     "news", "adverts", "records", "want", "wantids", "wantnames", "prune", "graft", "part",
 )
-"""Messages that carry news or ask for it. All others are upkeep, and flow without news as well."""
+"""Messages that carry news or ask for it."""
+REPAIRING: Final = (
+    "since", "changes", "probe", "nodes", "leaves", "wantauthors", "wantproofs",
+)
+"""Messages that find out what differs."""
+UPKEEP: Final = (
+    "hello", "welcome", "confirm", "busy", "gone", "bye", "ping", "pong", "peers", "beatframe",
+)
+"""Messages that flow without news as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +117,7 @@ class Isolated(Observer):
         self.arrivals_us: dict[bytes, dict[int, int]] = {}
         """Record id -> machine -> how long it took."""
         self.copies = 0
-        self._sought = (0, 0)
+        self._sought: tuple[Record | None, Machine | None] = (None, None)
         world.observers.append(self)
         world.network.sniff = self._sniff
 
@@ -138,27 +157,37 @@ class Isolated(Observer):
         """The index of the machine that signed the record; -1 where it never became durable."""
         return self._due.get(record.id, (-1, 0))[0]
 
+    def kept(self, first: int) -> list[Record]:
+        """The records from `first` on that some running node has. The others were lost with their
+        author before anybody else had them."""
+        running = self._world.running()
+        return [
+            record for record in self.published[first:]
+            if any(_has(machine, record) for machine in running)
+        ]
+
     def missing(self, first: int) -> int:
-        """Pairs of a record from `first` on and a running node that lacks it."""
+        """Pairs of such a record and a running node that lacks it."""
+        running = self._world.running()
         return sum(
-            not _has(machine, record)
-            for record in self.published[first:] for machine in self._world.running()
+            not _has(machine, record) for record in self.kept(first) for machine in running
         )
 
     def is_everywhere(self, first: int) -> bool:
-        """Whether every running node has all records from `first` on; looks where one was missing
-        before it looks everywhere."""
-        place, index = self._sought
-        machines = self._world.machines
-        if place >= first and place < len(self.published) and not _has(
-            machines[index], self.published[place]
-        ) and machines[index].node is not None:
+        """Whether every running node has all records from `first` on that are not lost with their
+        author; looks first where one was missing before."""
+        running = self._world.running()
+        record, machine = self._sought
+        if (
+            record is not None and machine is not None and machine.node is not None
+            and not _has(machine, record) and record in self.kept(first)
+        ):
             return False
-        for place in range(first, len(self.published)):
-            for machine in machines:
-                if machine.node is not None and not _has(machine, self.published[place]):
-                    self._sought = (place, machine.index)
-                    return False
+        for record in self.published[first:]:
+            lacking = [machine for machine in running if not _has(machine, record)]
+            if lacking and len(lacking) < len(running):
+                self._sought = (record, lacking[0])
+                return False
         return True
 
 
@@ -201,6 +230,9 @@ class RecordsRun:
             self.world.add_machine(make_node).handle_us = options.handle_us
         self.world.network.background_loss = options.loss
         self.isolated = Isolated(self.world)
+        self._faults_end_us = 0
+        self._copies: list[int] = []
+        """All copies sent until the next record was due, record by record."""
 
     def form(self) -> None:
         """Start all nodes and let them link up."""
@@ -212,25 +244,36 @@ class RecordsRun:
         world.run(world.now_us + within_us + self.options.form_ms * 1_000)
 
     def spread(self, count: int) -> None:
-        """Publish `count` records, one after the other, and wait one gap after the last."""
+        """Publish `count` records, one after the other, each when the one before is everywhere."""
         world, gap_us = self.world, self.options.gap_ms * 1_000
-        for number in range(count):
-            world.after(number * gap_us, self.isolated.publish)
-        world.run(world.now_us + count * gap_us)
+        for _ in range(count):
+            last = len(self.isolated.published)
+            self.isolated.publish()
+            world.run(world.now_us + gap_us)
+            patient_until_us = world.now_us + PATIENCE_US
+            while world.now_us < patient_until_us and not self.isolated.is_everywhere(last):
+                world.run(world.now_us + LOOK_US)
+            self._copies.append(self.isolated.copies)
 
     def settle(self, first: int) -> bool:
-        """Wait until all records from `first` on are everywhere; False at the deadline."""
+        """Wait until all records from `first` on are everywhere, and the profile's faults are over
+        and have brought back whom they took away; False at the deadline."""
         world = self.world
+        world.run(max(world.now_us, self._faults_end_us))
         deadline_us = world.now_us + DEADLINE_US
-        while not self.isolated.is_everywhere(first):
+        comes_back = PROFILES[self.options.profile].tasks
+        while not (
+            (not comes_back or len(world.running()) == len(world.machines))
+            and self.isolated.is_everywhere(first)
+        ):
             if world.now_us >= deadline_us:
                 return False
             world.run(world.now_us + LOOK_US)
         return True
 
-    def run(self) -> dict[str, Any]:
+    def run(self, *, curves: bool = False) -> dict[str, Any]:
         """All four parts, and the report."""
-        started_s = perf_counter()
+        started_s, started_cpu_s = perf_counter(), process_time()
         world, options = self.world, self.options
         self.form()
         self.spread(WARM_UP_RECORDS)
@@ -238,7 +281,9 @@ class RecordsRun:
         first = len(self.isolated.published)
         links = [len(machine.node.gossip.links()) for machine in world.running() if machine.node]
         before, from_us = traffic(world, self.isolated), world.now_us
-        arm_all(world, PROFILES[options.profile].faults, options.faults_ms * 1_000)
+        if faults := PROFILES[options.profile].faults:
+            arm_all(world, faults, options.faults_ms * 1_000)
+            self._faults_end_us = world.now_us + options.faults_ms * 1_000
         self.spread(options.records)
         self.settle(first)
         report = self._report(first, before, traffic(world, self.isolated), links)
@@ -249,20 +294,44 @@ class RecordsRun:
             "steps": world.steps,
             "trace_hash": world.trace_hash,
             "wall_s": round(perf_counter() - started_s, 2),
+            "cpu_s": round(process_time() - started_cpu_s, 2),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
+            **({"curves": self.curves(first)} if curves else {}),
+        }
+
+    def curves(self, first: int) -> dict[str, Any]:
+        """What the records from `first` on did over time.
+
+        `coverage`: (milliseconds, share of the pairs that had the record by then); `copies`: of
+        each record, per node; what is sent after the next record counts with that. `slowest_ms`:
+        of each record, its last arrival.
+        """
+        arrivals = [self.isolated.arrivals_us.get(r.id, {}) for r in self.isolated.kept(first)]
+        took = sorted(us for arrived in arrivals for us in arrived.values())
+        pairs = len(took) + self.isolated.missing(first)
+        marks = sorted({*range(0, len(took), max(1, len(took) // CURVE_POINTS)), len(took) - 1})
+        others = max(1, len(self.world.machines) - 1)
+        sent = self._copies
+        return {
+            "coverage": [
+                (took[mark] / 1_000, round((mark + 1) / pairs, 6)) for mark in marks if took
+            ],
+            "copies": [
+                round((sent[at] - (sent[at - 1] if at else 0)) / others, 4)
+                for at in range(first, len(sent))
+            ],
+            "slowest_ms": [max(arrived.values(), default=0) / 1_000 for arrived in arrivals],
         }
 
     def _report(
         self, first: int, before: Traffic, after: Traffic, links: Sequence[int]
     ) -> dict[str, Any]:
         world, isolated = self.world, self.isolated
-        records = isolated.published[first:]
+        records = isolated.kept(first)
         nodes = len(world.machines)
         running = len(world.running())
-        authors_up = sum(
-            world.machines[isolated.author_of(record)].node is not None for record in records
-        )
-        pairs = len(records) * running - authors_up
+        authors = {machine.author for machine in world.running()}
+        pairs = sum(running - (record.author in authors) for record in records)
         missed = isolated.missing(first)
         by_message = after.by_message - before.by_message
         sent = after.bytes - before.bytes
@@ -273,13 +342,15 @@ class RecordsRun:
         by_message["framing"] = max(0, datagrams_sent - framed)
         spreading = sum(by_message[name] for name in SPREADING)
         latencies = [
-            took for record in records for took in isolated.arrivals_us[record.id].values()
+            took for record in records
+            for took in isolated.arrivals_us.get(record.id, {}).values()
         ]
         wanted = max(1, len(records) * (nodes - 1))
         return {
             "nodes": nodes,
             "running": running,
             "records": len(records),
+            "lost_with_author": len(isolated.published) - first - len(records),
             "warm_up_records": first,
             "record_bytes": max((len(record.wire) for record in records), default=0),
             "loss": self.options.loss,
@@ -310,14 +381,27 @@ UNFRAMED: Final = frozenset({"hello", "welcome", "busy", "gone", "bye"})
 """Messages that the engine counts with their datagram's header."""
 
 
-def run_records(options: SimulationOptions) -> dict[str, Any]:
-    """Spread isolated records and return the report."""
-    collects = gc.isenabled()
-    # Nodes live to the end of the run; looking through millions of objects again and again for
-    # cycles among them would double its time.
-    gc.disable()
-    try:
-        return RecordsRun(options).run()
-    finally:
-        if collects:
-            gc.enable()
+def without_cycle_search(run: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
+    """Run it without the search for cycles of dead objects.
+
+    Nodes live to the end of a run; looking through millions of objects again and again would
+    double its time.
+    """
+
+    @functools.wraps(run)
+    def running(*args: P.args, **options: P.kwargs) -> dict[str, Any]:
+        searches = gc.isenabled()
+        gc.disable()
+        try:
+            return run(*args, **options)
+        finally:
+            if searches:
+                gc.enable()
+
+    return running
+
+
+@without_cycle_search
+def run_records(options: SimulationOptions, *, curves: bool = False) -> dict[str, Any]:
+    """Spread isolated records and return the report, with its curves if they are wanted."""
+    return RecordsRun(options).run(curves=curves)

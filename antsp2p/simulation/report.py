@@ -222,6 +222,9 @@ def _post_tasks(world: World, workload: Workload, options: SimulationOptions) ->
         workload.post(poster, f"work.{number % options.capabilities}", due_us)
 
 
-def run_from_options(options: SimulationOptions) -> dict[str, Any]:
-    """Run the simulation and return its report. Raises `Violation` where a rule is broken."""
-    return run_records(options) if options.tasks == 0 else build(options).run()
+def run_from_options(options: SimulationOptions, *, curves: bool = False) -> dict[str, Any]:
+    """Run the simulation and return its report, with the curves of isolated records if they are
+    wanted. Raises `Violation` where a rule is broken."""
+    if options.tasks == 0:
+        return run_records(options, curves=curves)
+    return build(options).run()

@@ -1,15 +1,20 @@
 """Arguments are read, or refused in one line, without loading what a command needs."""
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import pytest
 
 from antsp2p.interfaces import command_line
 from antsp2p.interfaces.command_line import main
 from antsp2p.interfaces.exit_codes import MEANING, Exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMANDS = (
     "start", "stop", "status", "work", "post", "accept", "reject", "cancel", "tasks", "task",
@@ -113,7 +118,7 @@ def test_addresses() -> None:
 
 
 def test_simulate_takes_every_option_of_the_simulation() -> None:
-    from antsp2p.simulation.report import SimulationOptions
+    from antsp2p.simulation.options import SimulationOptions
 
     flags = {flag.replace("-", "_") for flag, *_ in command_line._SIMULATION} | {"review"}
     assert flags == {item.name for item in fields(SimulationOptions)}
@@ -140,3 +145,32 @@ def test_the_states_to_choose_from_are_all_that_there_are() -> None:
     from antsp2p.interfaces.command_line import _STATES
 
     assert sorted(_STATES) == sorted(str(state) for state in State)
+
+
+def test_the_profiles_are_listed_in_the_help_with_a_line_each(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from antsp2p.simulation.profiles import PROFILES
+
+    with pytest.raises(SystemExit) as ended:
+        main(("simulate", "--help"))
+    assert ended.value.code == Exit.OK
+    listed = capsys.readouterr().out.partition("profiles:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(PROFILES)
+    assert all(len(line.split()) > 2 for line in listed)
+
+
+def test_several_numbers_of_nodes_are_one_run_each_and_a_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "new" / "report"
+    arguments = ("simulate", "--nodes", "3,5", "--tasks", "0", "--records", "2")
+    assert main((*arguments, "--report", str(folder), "--json")) == Exit.OK
+    printed = json.loads(capsys.readouterr().out)
+    assert [report["nodes"] for report in printed] == [3, 5]
+    written = json.loads((folder / "report.json").read_text())
+    assert [report["curves"]["coverage"][-1][1] for report in written] == [1.0, 1.0]
+    page = (folder / "report.html").read_text()
+    assert "antsp2p simulate --nodes 3,5 --tasks 0 --records 2 --seed 1" in page
+    assert main(arguments) == Exit.OK
+    assert "latency ms p99" in capsys.readouterr().out

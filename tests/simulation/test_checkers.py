@@ -26,7 +26,8 @@ from antsp2p.records.log import ForkProof
 from antsp2p.records.record import sign_record
 from antsp2p.simulation.faults import Crash
 from antsp2p.simulation.machine import Machine, shipped_node
-from antsp2p.simulation.report import Simulation, SimulationOptions, build
+from antsp2p.simulation.options import SimulationOptions
+from antsp2p.simulation.report import Simulation, build
 from antsp2p.simulation.workload import PRETENDING
 from antsp2p.simulation.world import Violation
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from antsp2p.simulation.report import SimulationOptions, run_from_options
+from antsp2p.simulation.options import SimulationOptions
+from antsp2p.simulation.report import run_from_options
 
 SEEDS_A_CHUNK = 10
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from antsp2p.events import DatagramReceived
-from antsp2p.simulation.network import DELAY_MODELS
 from antsp2p.simulation.world import World
 
 from .scripted_node import script_of, scripted, silent
@@ -29,30 +28,6 @@ def send(world: World, count: int, source: int = 0, target: int = 1) -> list[byt
     world.run(world.now_us + count * 10_000 + SECOND_US)
     seen = script_of(goal).seen[before:]
     return [event.data for _, event in seen if isinstance(event, DatagramReceived)]
-
-
-@pytest.mark.parametrize("name", sorted(DELAY_MODELS))
-def test_delays_are_positive_and_repeat_with_the_stream(name: str) -> None:
-    model = DELAY_MODELS[name]
-    draws = [[model(stream, 0, 1) for _ in range(2_000)]
-             for stream in (World(3).stream("d"), World(3).stream("d"))]
-    assert draws[0] == draws[1]
-    assert min(draws[0]) > 0
-
-
-def test_the_local_network_takes_less_than_a_millisecond_but_for_a_tail() -> None:
-    stream = World(1).stream("delay")
-    delays = sorted(DELAY_MODELS["lan"](stream, 0, 1) for _ in range(10_000))
-    assert delays[0] >= 100
-    assert delays[9_800] <= 1_000
-    assert 2_000 < delays[-1] < 50_000
-
-
-def test_a_pair_on_the_wide_network_has_one_distance_both_ways() -> None:
-    model, world = DELAY_MODELS["wan"], World(1)
-    there = min(model(world.stream("a"), 3, 9) for _ in range(10))
-    back = min(model(world.stream("a"), 9, 3) for _ in range(10))
-    assert there == back
 
 
 def test_without_faults_everything_arrives_once_and_in_order() -> None:

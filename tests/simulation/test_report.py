@@ -8,11 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from antsp2p.simulation.report import SimulationOptions, build, quantiles_ms, run_from_options
+from antsp2p.simulation.options import SimulationOptions
+from antsp2p.simulation.quantiles import quantiles_ms
+from antsp2p.simulation.report import build, run_from_options
 
 SMALL = SimulationOptions(nodes=5, tasks=10, seed=7, loss=0.2)
 IN_ANOTHER_PROCESS = """
-from antsp2p.simulation.report import SimulationOptions, run_from_options
+from antsp2p.simulation.options import SimulationOptions
+from antsp2p.simulation.report import run_from_options
 print(run_from_options(SimulationOptions(
     nodes=6, tasks=10, seed=3, profile="mixed", lease_ms=1_500, faults_ms=4_000, attempts=50,
     blob_rate=0.2,

@@ -8,7 +8,8 @@ import pytest
 
 from antsp2p.coordination.body import RecordType
 from antsp2p.simulation.faults import Crash, Fault, Isolation, Partition, Restore
-from antsp2p.simulation.report import Simulation, SimulationOptions, build
+from antsp2p.simulation.options import SimulationOptions
+from antsp2p.simulation.report import Simulation, build
 from antsp2p.simulation.workload import PRETENDING
 
 if TYPE_CHECKING:
