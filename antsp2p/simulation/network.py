@@ -54,6 +54,7 @@ class Network:
         self._world = world
         self._delay = DELAY_MODELS[delay]
         self._delays = world.stream("network/delay")
+        self._stream_delays = world.stream("network/stream-delay")
         self._losses = world.stream("network/loss")
         self._duplications = world.stream("network/duplication")
         self._reorderings = world.stream("network/reordering")
@@ -86,6 +87,11 @@ class Network:
         """Whether no partition stands between the two."""
         groups = self.groups
         return groups is None or groups[source.index] == groups[target.index]
+
+    def stream_delay_us(self, source: Machine, target: Machine) -> int:
+        """How long one way takes in a stream, which loses nothing."""
+        delay_us = self._delay(self._stream_delays, source.index, target.index)
+        return delay_us + self.extra_delay_us
 
     def send(self, source: Machine, address: Address, data: bytes) -> None:
         """Take one datagram; it arrives later, twice, or never."""
