@@ -35,6 +35,8 @@ class Decisions:
         self._node = node
         self._touched: dict[bytes, None] = {}
         self._postponed: dict[bytes, None] = {}
+        self._holds_back = False
+        """Whether claims were postponed because too much of the history is missing."""
         self._looks_left = MAX_LOOKS
         self._told: dict[bytes, tuple[Any, ...]] = {}
         self._fetching: dict[bytes, BlobRef] = {}
@@ -66,6 +68,9 @@ class Decisions:
     def settle(self, now_us: int) -> None:
         """Serve deadlines and look at touched tasks until this event has had its share."""
         self._looks_left = MAX_LOOKS
+        if self._holds_back and not self._node.gossip.is_far_behind(now_us):
+            self._holds_back = False
+            self.resume(now_us)
         for _ in range(MAX_ROUNDS):
             self.touch(self._node.requester.take_due(now_us))
             for task in self._node.claimant.take_due(now_us):
@@ -118,8 +123,16 @@ class Decisions:
 
     # --- the worker's side ---------------------------------------------------------------------
 
+    def _may_claim(self, task: bytes, now_us: int) -> bool:
+        """Whether to compete for the task: not while much of what others said is still missing."""
+        if self._node.gossip.is_far_behind(now_us):
+            self._postponed[task] = None
+            self._holds_back = True
+            return False
+        return self._may_sign(task)
+
     def _take_turn(self, task: bytes, now_us: int) -> None:
-        if not self._may_sign(task):
+        if not self._may_claim(task, now_us):
             return
         claimant = self._node.claimant
         lapse = claimant.lapse(task, now_us)
@@ -131,7 +144,7 @@ class Decisions:
         self._claim(task, now_us)
 
     def _claim(self, task: bytes, now_us: int) -> None:
-        draft = self._node.claimant.claim(task) if self._may_sign(task) else None
+        draft = self._node.claimant.claim(task) if self._may_claim(task, now_us) else None
         if draft is not None:
             record = self._node.append(draft)
             self._node.claimant.claimed(record, now_us)

@@ -8,6 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+# What gossip asks of the world about logs is an effect as it is.
+from antsp2p.gossip.outputs import FetchLogs as FetchLogs
+from antsp2p.gossip.outputs import MoreLogs as MoreLogs
+from antsp2p.gossip.outputs import StopLogs as StopLogs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,6 +68,22 @@ class BlobMissing:
 
     blob: BlobRef
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsReceived:
+    """A stranger's bytes: one chunk of the answer to `FetchLogs`."""
+
+    fetch: int
+    chunk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogsEnded:
+    """A `FetchLogs` is over; an empty `reason`: the peer said all it had to say."""
+
+    fetch: int
+    reason: str = ""
 
 
 # --- commands: events from this machine's user; each gets exactly one Answer -------------------
@@ -164,7 +185,8 @@ Command = (
     | FinishClaim | ReleaseClaim | ReportProgress
 )
 Event = (
-    DatagramReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing | Command
+    DatagramReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
+    | LogsReceived | LogsEnded | Command
 )
 
 # --- effects -----------------------------------------------------------------------------------
@@ -282,5 +304,5 @@ NOTICE_KINDS = (
 
 Effect = (
     SendDatagram | AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
-    | StartWork | StopWork | FetchBlob | Answer | Notice
+    | StartWork | StopWork | FetchBlob | FetchLogs | MoreLogs | StopLogs | Answer | Notice
 )

@@ -29,6 +29,10 @@ from antsp2p.events import (
     DatagramReceived,
     Effect,
     Event,
+    FetchLogs,
+    LogsEnded,
+    LogsReceived,
+    MoreLogs,
     Notice,
     PeerHint,
     RemoveRecords,
@@ -36,6 +40,7 @@ from antsp2p.events import (
     SaveProof,
     SavePublished,
     SendDatagram,
+    StopLogs,
     WithdrawAgent,
     Woke,
 )
@@ -203,6 +208,10 @@ class Node:
                 self._decisions.blob_done(blob, "", now_us)
             case BlobMissing(blob=blob, reason=reason):
                 self._decisions.blob_done(blob, reason or "no source", now_us)
+            case LogsReceived(fetch=fetch, chunk=chunk):
+                self._take(self.gossip.logs_received(fetch, chunk, now_us))
+            case LogsEnded(fetch=fetch, reason=reason):
+                self._take(self.gossip.logs_ended(fetch, reason, now_us))
             case _:
                 self._command(event)
         if self._own.may_confirm(now_us):
@@ -343,6 +352,8 @@ class Node:
                     self.notice("peer-down", author, reason=reason)
                 case OwnDisplaced(records=records):
                     self._own.displaced(records, self._now_us)
+                case FetchLogs() | MoreLogs() | StopLogs():
+                    self._effects.append(output)
 
     def _apply(self, insertion: Insertion, age_ms: int) -> None:
         proof = insertion.convicted

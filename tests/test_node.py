@@ -18,7 +18,10 @@ from antsp2p.events import (
     DecideTask,
     Effect,
     Event,
+    FetchLogs,
     FinishClaim,
+    LogsEnded,
+    LogsReceived,
     Notice,
     PeerHint,
     PostTask,
@@ -370,3 +373,48 @@ def test_commands_wait_while_peers_are_asked_where_our_log_ends() -> None:
     ]
     assert answer.refusal == ""
     assert len(wire.started("worker")) >= 1
+
+
+def fall_behind(wire: Wire, name: str) -> int:
+    """Let a node learn that much is missing; the number of its fetch."""
+    parts = wire.nodes[name].gossip._parts
+    absent = Identity.from_seed(b"absent".ljust(32)).author
+    assert parts.bulk.take(parts.links.all()[0], absent, 5_000, wire.now_us)
+    wire.run(1)
+    (fetch,) = [e.fetch for e in wire.effects[name] if isinstance(e, FetchLogs)]
+    assert wire.nodes[name].gossip.catching_up == 5_000
+    return fetch
+
+
+def test_a_node_that_is_far_behind_leaves_claims_to_others_until_it_has_caught_up() -> None:
+    wire = serving("worker")
+    fetch = fall_behind(wire, "worker")
+    post(wire)
+    wire.run(2)
+    assert not wire.started("worker")
+    wire.give("worker", LogsEnded(fetch, "refused"))
+    wire.run(1)
+    assert len(wire.started("worker")) == 1
+
+
+def test_nobody_can_keep_a_node_from_claiming_for_long() -> None:
+    wire = serving("worker")
+    fetch = fall_behind(wire, "worker")
+    bulk = wire.nodes["worker"].gossip._parts.bulk
+    post(wire)
+    for _ in range(7):
+        wire.run(5)
+        bulk.admit(fetch, (), wire.now_us)  # The stream lives on.
+    assert bulk.missing == 5_000
+    assert len(wire.started("worker")) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=60)), max_size=8))
+def test_a_strangers_chunks_never_raise(chunks: list[tuple[int, bytes]]) -> None:
+    wire = serving("worker")
+    fall_behind(wire, "worker")
+    for fetch, chunk in chunks:
+        wire.give("worker", LogsReceived(fetch, chunk))
+        wire.give("worker", LogsEnded(fetch + 1, "broken"))
+    wire.run(1)

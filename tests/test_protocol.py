@@ -31,8 +31,8 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.log",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
-    "gossip.limits", "gossip.link", "gossip.wire", "own_log", "pulse", "node", "runtime.home",
-    "runtime.limits", "runtime.blobs", "runtime.discovery",
+    "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "own_log", "pulse", "node",
+    "runtime.home", "runtime.limits", "runtime.blobs", "runtime.discovery",
 ))
 _ON_THE_WIRE: Final = tuple(
     module for module in _MODULES
@@ -194,6 +194,8 @@ def test_the_task_table() -> None:
 
 
 def _constant(node: ast.expr | None) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return _constant(node.values[-1]).lstrip("-")
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
@@ -206,6 +208,8 @@ def _reasons(path: Path) -> Iterator[str]:
             case ast.Call(func=ast.Name(id=name), args=[*_, word]) if name.startswith("_need_"):
                 yield _constant(word)
             case ast.Call(func=ast.Attribute(attr="_drop"), args=[word]):
+                yield _constant(word)
+            case ast.Call(func=ast.Attribute(attr="offend"), args=[_, word, _]):
                 yield _constant(word)
             case ast.keyword(arg="refused", value=word):
                 yield _constant(word)
@@ -228,7 +232,8 @@ def _all_reasons() -> set[str]:
 
 
 def test_every_reason_is_told() -> None:
-    prefixed = {word.partition("-")[2] for word in _WORDS if word.startswith(("run-", "proof-"))}
+    starts = ("run-", "proof-", "blob-", "bulk-")
+    prefixed = {word.partition("-")[2] for word in _WORDS if word.startswith(starts)}
     assert _all_reasons() - prefixed <= _WORDS
 
 
@@ -238,7 +243,7 @@ def test_every_reason_in_the_table_of_drops_exists() -> None:
         if row[0] == "reason":
             continue
         for word in words(row[0]):
-            last = re.sub(r"^(record|beat|proof|run|blob)-", "", word)
+            last = re.sub(r"^(record|beat|proof|run|blob|bulk)-", "", word)
             assert word in known or last in known or word in _SEND_REASONS, word
 
 

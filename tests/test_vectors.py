@@ -18,6 +18,7 @@ from antsp2p.coordination.body import content_hash as sha256
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.gossip import trie
+from antsp2p.gossip.bulk_wire import parse_chunk
 from antsp2p.gossip.engine import Gossip, Send
 from antsp2p.gossip.wire import frame_name, split_frames, split_header
 from antsp2p.records import keys
@@ -29,8 +30,10 @@ from antsp2p.records.fork import encode_proof, parse_proof, verify_proof
 from antsp2p.records.keys import Identity
 from antsp2p.records.log import LogSet
 from antsp2p.records.record import MAX_RECORD_BYTES, Record, parse_record
-from antsp2p.runtime.blobs import BlobServer, BlobStore
+from antsp2p.runtime.blobs import BlobService, BlobStore
+from antsp2p.runtime.bulk import LogsService
 from antsp2p.runtime.home import HomeError, network_id
+from antsp2p.runtime.streams import StreamServer
 from tests.vectors import digests, generate
 from tests.vectors.common import NETWORK, diagnostic, verify, written
 from tests.vectors.logs import told
@@ -406,7 +409,7 @@ def test_dropped_datagrams(case: dict[str, Any]) -> None:
 # --- blobs ---------------------------------------------------------------------------------------
 
 
-async def ask(server: BlobServer, request: bytes) -> bytes:
+async def ask(server: StreamServer, request: bytes) -> bytes:
     """All that a holder gives for `request`, after which the asker is silent."""
     answer = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -425,10 +428,10 @@ async def ask(server: BlobServer, request: bytes) -> bytes:
     return bytes(answer)
 
 
-def a_server(folder: Path) -> BlobServer:
+def a_server(folder: Path) -> StreamServer:
     store = BlobStore(folder)
     store.put(unhex(load("blobs"), "content"))
-    return BlobServer(store, NETWORK)
+    return StreamServer(NETWORK, [BlobService(store, NETWORK)])
 
 
 @each("blobs", "answered")
@@ -443,3 +446,42 @@ async def test_refused_blob_requests(case: dict[str, Any], tmp_path: Path) -> No
     server = a_server(tmp_path)
     assert await ask(server, unhex(case, "request")) == b""
     assert server.drops == {f"blob-{case['reason']}": 1}
+
+
+# --- logs in bulk --------------------------------------------------------------------------------
+
+
+def a_holder(folder: Path) -> StreamServer:
+    logs = LogSet(NETWORK, verify)
+    holder = Gossip(
+        logs=logs, network=NETWORK, me=bytes(32), instance=bytes(8), rng=Random(1), now_us=0,
+        verify=verify,
+    )
+    for log in load("bulk")["logs"].values():
+        run = [parse_record(bytes.fromhex(wire)) for wire in log["records"]]
+        assert logs.insert(run).added
+        for record in run:
+            holder.restored(record.id, log["age_ms"], 0)
+    return StreamServer(NETWORK, [
+        BlobService(BlobStore(folder), NETWORK),
+        LogsService(NETWORK, holder.answer_logs, lambda: 0),
+    ])
+
+
+@each("bulk", "answered")
+async def test_answered_requests_for_logs(case: dict[str, Any], tmp_path: Path) -> None:
+    server = a_holder(tmp_path)
+    assert (await ask(server, unhex(case, "request"))).hex() == case["answer"]
+    assert not server.drops
+
+
+@each("bulk", "refused")
+async def test_refused_requests_for_logs(case: dict[str, Any], tmp_path: Path) -> None:
+    server = a_holder(tmp_path)
+    assert await ask(server, unhex(case, "request")) == b""
+    assert server.drops == {case["reason"]: 1}
+
+
+@each("bulk", "malformed")
+def test_malformed_chunks(case: dict[str, Any]) -> None:
+    assert reason_of(parse_chunk, unhex(case, "chunk")) == case["reason"]

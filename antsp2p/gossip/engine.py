@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.bulk_serve import LogsAnswer
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (
     BYE_REASONS,
@@ -25,14 +26,17 @@ from antsp2p.gossip.link import (
 )
 from antsp2p.gossip.outputs import (
     BeatLearned,
+    FetchLogs,
     HeadReported,
     Learned,
     LinkDown,
     LinkUp,
     LinkView,
+    MoreLogs,
     Output,
     OwnDisplaced,
     Send,
+    StopLogs,
 )
 from antsp2p.gossip.parts import Calls, build_parts
 from antsp2p.gossip.reader import Reader
@@ -50,16 +54,18 @@ from antsp2p.gossip.wire import (
 from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
+    from antsp2p.gossip.wire import Range
     from antsp2p.records.beat import Beat
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import LogSet
     from antsp2p.records.record import Parse, Record
 
 __all__ = [
-    "BeatLearned", "Gossip", "HeadReported", "Learned", "LinkDown", "LinkUp", "LinkView",
-    "Output", "OwnDisplaced", "Send",
+    "BeatLearned", "FetchLogs", "Gossip", "HeadReported", "Learned", "LinkDown", "LinkUp",
+    "LinkView", "MoreLogs", "Output", "OwnDisplaced", "Send", "StopLogs",
 ]
 
 _BUSY_PEERS: Final = 8
@@ -95,6 +101,7 @@ class Gossip:
             calls=Calls(
                 room=self._busy_peers, may_open=self._late_busy_peers, takes=self._takes,
                 ping=self._ping, share=self._share, report=self._report,
+                tell=self._tell, offence=self._bad_signature,
             ),
         )
         self._reader = Reader(
@@ -157,12 +164,25 @@ class Gossip:
         self._reader.convicted(author, None, now_us)
         return self._end(now_us)
 
+    def logs_received(self, fetch: int, chunk: bytes, now_us: int) -> list[Output]:
+        """A chunk of the answer to a `FetchLogs`."""
+        self._begin(now_us)
+        self._reader.read_logs(fetch, chunk, now_us)
+        return self._end(now_us)
+
+    def logs_ended(self, fetch: int, reason: str, now_us: int) -> list[Output]:
+        """A `FetchLogs` is over; `reason` is empty where the peer said all it had to say."""
+        self._begin(now_us)
+        self._parts.bulk.ended(fetch, reason, now_us)
+        return self._end(now_us)
+
     def wake(self, now_us: int) -> list[Output]:
         """`wake_at` has passed."""
         self._begin(now_us)
         if self._wake_us is not None:
             self._parts.liveness.late(now_us - self._wake_us, now_us)
         self._parts.awaited.due(now_us)
+        self._parts.bulk.due(now_us)
         self._parts.pursuits.due(now_us)
         for link in self._parts.liveness.due(now_us):
             self._close(link, "timeout", now_us)
@@ -203,9 +223,9 @@ class Gossip:
     def _earliest(self, now_us: int) -> int | None:
         parts = self._parts
         times = (
-            parts.pursuits.wake_us, parts.liveness.wake_us, parts.reconcile.wake_us,
-            parts.sharing.wake_us, parts.view.wake_us, parts.spread.wake_us,
-            parts.awaited.wake_us,
+            parts.pursuits.wake_us, parts.bulk.wake_us, parts.liveness.wake_us,
+            parts.reconcile.wake_us, parts.sharing.wake_us, parts.view.wake_us,
+            parts.spread.wake_us, parts.awaited.wake_us,
         )
         earliest_us = min((time for time in times if time is not None), default=None)
         return None if earliest_us is None else max(earliest_us, now_us)
@@ -218,6 +238,23 @@ class Gossip:
     def age_ms(self, record_id: bytes, now_us: int) -> int:
         """How long ago the record was first shown to anybody; 0 if never."""
         return self._parts.ages.age_ms(record_id, now_us)
+
+    def answer_logs(self, ranges: Sequence[Range], now_us: int) -> LogsAnswer:
+        """What is here of `ranges`, in chunks. It may be read between any two events."""
+        parts = self._parts
+        return LogsAnswer(
+            visible=parts.visible, limits=self._limits, age_ms=parts.ages.age_ms, ranges=ranges,
+            now_us=now_us,
+        )
+
+    @property
+    def catching_up(self) -> int:
+        """Records known to be missing that come in bulk; answers are provisional until then."""
+        return self._parts.bulk.missing
+
+    def is_far_behind(self, now_us: int) -> bool:
+        """Whether the node should let others claim for a while."""
+        return self._parts.bulk.is_far_behind(now_us)
 
     def links(self) -> tuple[LinkView, ...]:
         """All links, oldest first."""
@@ -263,6 +300,7 @@ class Gossip:
                 self._parts.awaited.extend(gap_us)
                 self._parts.pursuits.extend(gap_us)
                 self._parts.reconcile.extend(gap_us)
+                self._parts.bulk.extend(gap_us)
                 self._parts.view.extend(gap_us)
         self._last_us = now_us
         self._out = []
@@ -279,6 +317,7 @@ class Gossip:
 
     def _end(self, now_us: int) -> list[Output]:
         self._parts.reconcile.flush(now_us)
+        self._parts.bulk.flush(now_us)
         self._parts.pursuits.flush(now_us)
         self._parts.spread.flush(now_us)
         self._out.extend(self._parts.outbox.flush(self._parts.links))

@@ -52,12 +52,20 @@ class Intake:
 
     def take(self, entries: Sequence[Entry], now_us: int) -> list[Taken]:
         """Insert the records of one frame; consecutive ones of an author go in as one run."""
+        return self.insert(self.parse(entries), now_us)
+
+    def parse(self, entries: Sequence[Entry]) -> list[tuple[Record, int]]:
+        """The records that are well formed, with their ages; others are counted."""
         parsed: list[tuple[Record, int]] = []
         for entry in entries:
             try:
                 parsed.append((self._parse(entry.wire), entry.age_ms))
             except Malformed as malformed:
                 self._drops["record-" + malformed.reason] += 1
+        return parsed
+
+    def insert(self, parsed: Sequence[tuple[Record, int]], now_us: int) -> list[Taken]:
+        """Insert records; consecutive ones of an author go in as one run."""
         return [self._insert(run, now_us) for run in _runs(parsed)]
 
     def entries(self, part: Part, content: bytes) -> tuple[Entry, ...]:

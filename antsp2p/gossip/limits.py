@@ -270,6 +270,43 @@ class Limits:
     verified_ids: int = 16
     """Signatures checked to answer one datagram of wants by id."""
 
+    # Bulk.
+    bulk_author_records: int = 64
+    """A gap of one author from which on it comes over TCP: about one window of datagrams."""
+    bulk_records: int = 256
+    """Smaller gaps of all authors together, from which on they do: about two windows."""
+    bulk_check_us: int = 10 * MILLISECOND_US
+    """How often it is looked at whether small gaps have closed; each look costs up to 256."""
+    bulk_gather_us: int = 10 * MILLISECOND_US
+    """How long what is missing is gathered before it is asked for: peers show it page by page."""
+    bulk_fetches: int = 3
+    """Streams at once, each to another peer: the next source is at work when one breaks."""
+    bulk_authors: int = 16_384
+    bulk_authors_per_link: int = 8_192
+    """Authors being fetched; one liar can fill half of them."""
+    bulk_silence_us: int = 30 * SECOND_US
+    """A fetch of which nothing was heard is over: longer than any wait of the stream itself."""
+    bulk_useless_chunks: int = 16
+    """In a row, then the fetch ends: others brought the same meanwhile, or nobody needs it."""
+    bulk_rest_us: int = 1 * SECOND_US
+    bulk_max_rest_us: int = 60 * SECOND_US
+    """A peer whose stream failed is not asked for one, doubling; datagrams do meanwhile."""
+    bulk_patience: int = 3
+    """Failures in a row of a stream that has brought something, which are waited out."""
+    bulk_refused: int = 1_024
+    """Authors per link that its stream did not give; they come in datagrams."""
+    bulk_counted_records: int = 1 << 20
+    """What one author counts at most: a liar's seq must not hide how far others have come."""
+    bulk_chunk_bytes: int = 64 * 1024
+    """A chunk of an answer, about 250 records: some 15 ms of work for who receives it."""
+    bulk_runs: int = 64
+    """Authors in one chunk: each may cost its server a signature check, 7 ms in all."""
+    far_behind_records: int = 1_000
+    """With so many known to be missing, a node lets others claim."""
+    far_behind_us: int = 30 * SECOND_US
+    far_behind_rest_us: int = 300 * SECOND_US
+    """For so long at most, and then not again: a liar must not silence a node."""
+
     # Beats and proofs.
     beats: int = 4_096
     """Latest beats kept, one an author; the longest not renewed gives way."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from antsp2p.gossip.wire import Address
+    from antsp2p.gossip.wire import Address, Range
     from antsp2p.records.beat import Beat
     from antsp2p.records.log import Insertion
     from antsp2p.records.record import Record
@@ -73,7 +73,38 @@ class OwnDisplaced:
     records: tuple[Record, ...]
 
 
-Output = Learned | BeatLearned | Send | LinkUp | LinkDown | HeadReported | OwnDisplaced
+@dataclass(frozen=True, slots=True)
+class FetchLogs:
+    """Ask the peer at `address`, over TCP, for `ranges` of logs.
+
+    Each chunk of the answer comes back by its `fetch` number, at most two ahead of `MoreLogs`, and
+    then its end, unless `StopLogs` was first.
+    """
+
+    fetch: int
+    peer: bytes
+    address: Address
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MoreLogs:
+    """A chunk of the fetch has been handled: one more may come."""
+
+    fetch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopLogs:
+    """Nothing more of the fetch is wanted."""
+
+    fetch: int
+
+
+Output = (
+    Learned | BeatLearned | Send | LinkUp | LinkDown | HeadReported | OwnDisplaced
+    | FetchLogs | MoreLogs | StopLogs
+)
 
 
 @dataclass(frozen=True, slots=True)

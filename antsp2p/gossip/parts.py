@@ -13,6 +13,7 @@ from antsp2p.gossip.assembly import Assemblies
 from antsp2p.gossip.awaited import Awaited
 from antsp2p.gossip.beats import Beats
 from antsp2p.gossip.blame import Blame
+from antsp2p.gossip.bulk import Bulk
 from antsp2p.gossip.intake import Intake
 from antsp2p.gossip.link import Link, Links
 from antsp2p.gossip.liveness import Liveness
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from antsp2p.gossip.limits import Limits
+    from antsp2p.gossip.outputs import Output
     from antsp2p.gossip.wire import Address, PeerAddress
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import LogSet
@@ -51,6 +53,8 @@ class Calls:
     takes: Callable[[Address, bytes], bool]
     """(address that answered, its root) -> whether to link with it."""
     ping: Callable[[Link, int, int], None]
+    tell: Callable[[Output], None]
+    offence: Callable[[Link, int], None]
     share: Callable[[Link, int, bool, int], None]
     """(link, count, whether as many are wanted back, now)"""
     report: Callable[[Link, int, bytes], None]
@@ -72,6 +76,7 @@ class Parts:
     pursuits: Pursuits
     awaited: Awaited
     tree: Tree
+    bulk: Bulk
     server: Server
     proofs: Proofs
     spread: Spread
@@ -83,6 +88,7 @@ class Parts:
     def opened(self, link: Link, now_us: int) -> None:
         """A link is up."""
         self.pursuits.opened(link)
+        self.bulk.opened(link)
         self.server.opened(link, now_us)
         self.assemblies.opened(link)
         self.proofs.opened(link)
@@ -97,6 +103,7 @@ class Parts:
     def closed(self, link: Link, now_us: int) -> None:
         """A link is out of the table: forget all that was kept for it."""
         self.pursuits.closed(link, now_us)
+        self.bulk.closed(link, now_us)
         self.server.closed(link)
         self.assemblies.closed(link)
         self.proofs.closed(link)
@@ -113,8 +120,8 @@ class Parts:
     def sizes(self) -> dict[str, int]:
         """Sizes of all tables, to be checked against their bounds."""
         sized = (
-            self.links, self.view, self.pursuits, self.awaited, self.server, self.proofs,
-            self.tree, self.spread,
+            self.links, self.view, self.pursuits, self.bulk, self.awaited, self.server,
+            self.proofs, self.tree, self.spread,
             self.reconcile, self.beats, self.ages, self.assemblies, self.blame,
         )
         return {name: size for part in sized for name, size in part.sizes().items()}
@@ -141,6 +148,11 @@ def build_parts(
     pursuits = Pursuits(
         limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us, post=outbox.post
     )
+    bulk = Bulk(
+        limits=limits, drops=drops, have=visible.seq, pursue=pursuits.pursue, tell=calls.tell,
+        offence=calls.offence,
+    )
+    pursuits.share_with(bulk.take)
     server = Server(
         visible=visible, verify=verify, limits=limits, drops=drops, age_ms=ages.age_ms,
         post=outbox.post,
@@ -159,7 +171,7 @@ def build_parts(
     )
     return Parts(
         visible=visible, ages=ages, outbox=outbox, liveness=liveness, pursuits=pursuits,
-        server=server, proofs=proofs, spread=spread, awaited=awaited, tree=tree,
+        bulk=bulk, server=server, proofs=proofs, spread=spread, awaited=awaited, tree=tree,
         view=View(me=me, rng=rng, now_us=now_us, limits=limits, drops=drops),
         links=Links(
             network=network, me=me, instance=instance, rng=rng, now_us=now_us, limits=limits,

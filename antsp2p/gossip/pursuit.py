@@ -70,6 +70,7 @@ class Pursuits:
         self._have = have
         self._wait_us = wait_us
         self._post = post
+        self._take: Callable[[Link, bytes, int, int], bool] = lambda *_: False
         self._links: dict[int, Link] = {}
         self._pursuits: dict[bytes, _Pursuit] = {}
         self._caused: Counter[int] = Counter()
@@ -81,6 +82,10 @@ class Pursuits:
         # Wants whose answer has brought news so far, as (link id, number).
         self._brought: dict[tuple[int, int], None] = {}
         self.wake_us: int | None = None
+
+    def share_with(self, take: Callable[[Link, bytes, int, int], bool]) -> None:
+        """`take(link, author, upto, now_us)` is offered every author first, and may keep it."""
+        self._take = take
 
     # --- links -------------------------------------------------------------------------------
 
@@ -116,6 +121,8 @@ class Pursuits:
         """`link` has `author` up to `upto`: fetch what is missing."""
         if upto <= self._have(author) or link.id not in self._links:
             return
+        if author not in self._pursuits and self._take(link, author, upto, now_us):
+            return
         pursuit = self._pursuits.get(author) or self._begin(link, author)
         if pursuit is None:
             return
@@ -126,6 +133,8 @@ class Pursuits:
 
     def fill(self, link: Link, author: bytes, first: int, last: int, now_us: int) -> None:
         """`link` has shown a record above the gap `first` to `last`."""
+        if author not in self._pursuits and self._take(link, author, last, now_us):
+            return
         pursuit = self._pursuits.get(author) or self._begin(link, author)
         if pursuit is None or link.id not in self._links:
             return

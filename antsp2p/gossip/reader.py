@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.gossip.bulk_wire import parse_chunk
 from antsp2p.gossip.outputs import (
     BeatLearned,
     HeadReported,
@@ -40,11 +41,13 @@ from antsp2p.gossip.wire import (
     WantNames,
     WantProofs,
 )
+from antsp2p.records.encoding import Malformed
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
+    from antsp2p.gossip.intake import Taken
     from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.link import Link
     from antsp2p.gossip.parts import Parts
@@ -181,12 +184,38 @@ class Reader:
         if frame.number and self._parts.links.holds(link):
             self._parts.pursuits.answered(link, frame.number, is_news, bool(frame.last), now_us)
 
+    def read_logs(self, fetch: int, chunk: bytes, now_us: int) -> None:
+        """A chunk of what was asked for with `FetchLogs`."""
+        bulk, intake = self._parts.bulk, self._parts.intake
+        try:
+            entries = parse_chunk(chunk)
+        except Malformed as malformed:
+            bulk.offend(fetch, "bulk-" + malformed.reason, now_us)
+            return
+        parsed = intake.parse(entries)
+        if not parsed or len(parsed) < len(entries):
+            bulk.offend(fetch, "bulk-record", now_us)
+            return
+        admitted = bulk.admit(fetch, parsed, now_us)
+        if admitted is not None:
+            link, records = admitted
+            taken = intake.insert(records, now_us)
+            self._read_runs(link, taken, now_us, in_bulk=True)
+            bulk.taken(fetch, taken, now_us)
+
     def _take(
         self, link: Link, entries: Sequence[Entry], now_us: int, stem: int | None = None
     ) -> bool:
         """Offer records to the logs; whether any was new. `stem`: of pushed ones."""
+        return self._read_runs(link, self._parts.intake.take(entries, now_us), now_us, stem)
+
+    def _read_runs(
+        self, link: Link, all_taken: Sequence[Taken], now_us: int, stem: int | None = None,
+        in_bulk: bool = False,
+    ) -> bool:
+        """Runs that have been offered to the logs; whether any of them was news."""
         is_news = False
-        for taken in self._parts.intake.take(entries, now_us):
+        for taken in all_taken:
             run, insertion = taken.run, taken.insertion
             if taken.displaced:
                 self._parts.ages.forget(taken.displaced)
@@ -194,10 +223,14 @@ class Reader:
             author, first, last = run[0].author, run[0].seq, run[-1].seq
             if not insertion.refused:
                 self._parts.spread.shown(link, author, last)
-            on = self._shape(link, run, insertion, stem, now_us)
+            on = None
+            if not in_bulk and self._parts.links.holds(link):
+                on = self._shape(link, run, insertion, stem, now_us)
+            elif insertion.added:
+                self._parts.awaited.arrived(author)
             self._learn(link, insertion, taken.age_ms, on, now_us)
             if not self._parts.links.holds(link):
-                return is_news
+                continue  # What it brought is in the set all the same, and must be told.
             if insertion.refused in _TOO_EARLY:
                 self._parts.pursuits.refused(link, author, first, last, now_us)
                 continue
@@ -229,21 +262,28 @@ class Reader:
         return stem
 
     def _learn(
-        self, link: Link, insertion: Insertion, age_ms: int, stem: int, now_us: int
+        self, link: Link, insertion: Insertion, age_ms: int, stem: int | None, now_us: int
     ) -> None:
-        """Tell what an insertion changed, pass it on, and ask for what it lacks."""
+        """Tell what an insertion changed, pass it on, and ask for what it lacks.
+
+        Without a stem it is not pushed on: it came in bulk, and others are told of it.
+        """
         if insertion.added or insertion.removed or insertion.convicted:
             self._tell(Learned(insertion, age_ms, link.author))
         if insertion.added:
             self._parts.reconcile.moved(link, now_us)
         if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
             self._parts.spread.hold(insertion.added, now_us)
-        elif insertion.added and age_ms <= self._limits.pushed_age_ms:
+        elif (
+            insertion.added and stem is not None and age_ms <= self._limits.pushed_age_ms
+        ):
             self._parts.spread.news(insertion.added, link, stem, now_us)
         elif insertion.added:
             self._parts.spread.announce(insertion.added, link, now_us)
         if insertion.convicted is not None:
             self.convicted(insertion.convicted.author, link, now_us)
+        if not self._parts.links.holds(link):
+            return
         missing = insertion.missing
         if missing is not None:
             self._parts.pursuits.fill(link, missing.author, missing.first, missing.last, now_us)
@@ -269,6 +309,7 @@ class Reader:
     def convicted(self, author: bytes, source: Link | None, now_us: int) -> None:
         """There is a new proof against `author`: tell all but `source`."""
         self._parts.pursuits.cut(author)
+        self._parts.bulk.cut(author, now_us)
         self._parts.proofs.spread(author, source, now_us)
 
     def report(self, link: Link, seq: int, head: bytes) -> None:

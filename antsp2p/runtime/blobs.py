@@ -12,21 +12,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import ipaddress
 import os
 import secrets
-import socket
 import threading
-from collections import Counter
+from collections import deque
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import trio
 
 from antsp2p.coordination.body import MAX_BLOB_BYTES, BlobRef, content_hash
-from antsp2p.records.encoding import Malformed, decode, encode
+from antsp2p.records.encoding import Malformed, encode
 from antsp2p.runtime import limits
 from antsp2p.runtime.home import sync_folder
+from antsp2p.runtime.streams import (
+    VERSION,
+    Paced,
+    TooFewBytes,
+    connect,
+    framed,
+    read_message,
+    send,
+)
 from antsp2p.runtime.udp import parse_literal
 
 if TYPE_CHECKING:
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
 
     from antsp2p.events import Address
 
-VERSION: Final = 1
 HASH_BYTES: Final = 32
 
 
@@ -190,35 +196,9 @@ def _private(path: str, flags: int) -> int:
 # --- messages ------------------------------------------------------------------------------------
 
 
-def _framed(value: Any) -> bytes:
-    message = encode(value)
-    return len(message).to_bytes(2, "big") + message
-
-
-async def _read_exactly(stream: trio.SocketStream, size: int) -> bytes:
-    """`size` bytes. Raises `Malformed` where the stream ends before."""
-    content = bytearray()
-    while len(content) < size:
-        chunk = await stream.receive_some(size - len(content))
-        if not chunk:
-            raise Malformed("cut-off")
-        content += chunk
-    return bytes(content)
-
-
-async def _read_message(stream: trio.SocketStream) -> list[Any]:
-    size = int.from_bytes(await _read_exactly(stream, 2), "big")
-    if size > limits.BLOB_REQUEST_BYTES:
-        raise Malformed("too-large")
-    message = decode(await _read_exactly(stream, size), limits.BLOB_REQUEST_BYTES)
-    if type(message) is not list or not message or message[0] != VERSION:
-        raise Malformed("version")
-    return message
-
-
 def encode_request(network: bytes, hash_: bytes, offset: int) -> bytes:
     """The request as it travels."""
-    return _framed([VERSION, network, "get", hash_, offset])
+    return framed([VERSION, network, "get", hash_, offset])
 
 
 def _parse_request(message: list[Any], network: bytes) -> tuple[bytes, int]:
@@ -235,84 +215,34 @@ def _parse_request(message: list[Any], network: bytes) -> tuple[bytes, int]:
 # --- serving -------------------------------------------------------------------------------------
 
 
-class BlobServer:
-    """Gives blobs to whoever asks in the same network; `drops` counts what was refused."""
+class BlobService:
+    """Gives blobs to whoever asks in the same network, through a `StreamServer`."""
+
+    word = "get"
+    prefix = "blob"
+    connections = limits.BLOB_CONNECTIONS
+    connections_per_host = limits.BLOB_CONNECTIONS_PER_HOST
 
     def __init__(self, store: BlobStore, network: bytes) -> None:
         self._store = store
         self._network = network
-        self._open: Counter[str] = Counter()
-        self.drops: Counter[str] = Counter()
 
-    async def serve(self, listeners: Sequence[socket.socket]) -> None:
-        """Serve connections on listening sockets, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            for listener in listeners:
-                nursery.start_soon(self._accept, trio.socket.from_stdlib_socket(listener), nursery)
-
-    async def _accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
-        while True:
-            try:
-                connection, name = await listener.accept()
-            except OSError:
-                # Out of descriptors, or gone before it was accepted: give others time to end.
-                self.drops["blob-accept"] += 1
-                await trio.sleep(limits.BLOB_ACCEPT_PAUSE_MS / 1_000)
-                continue
-            host = _reach(str(name[0]))
-            if (
-                self._open.total() >= limits.BLOB_CONNECTIONS
-                or self._open[host] >= limits.BLOB_CONNECTIONS_PER_HOST
-            ):
-                self.drops["blob-busy"] += 1
-                connection.close()
-                continue
-            self._open[host] += 1
-            nursery.start_soon(self._serve, trio.SocketStream(connection), host)
-
-    async def _serve(self, stream: trio.SocketStream, host: str) -> None:
-        try:
-            with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
-                async with stream:
-                    await self._answer(stream)
-        except Malformed as error:
-            self.drops[f"blob-{error.reason}"] += 1
-        except trio.TooSlowError:
-            self.drops["blob-slow"] += 1
-        except (OSError, trio.BrokenResourceError):
-            self.drops["blob-broken"] += 1
-        finally:
-            self._open[host] -= 1
-            if not self._open[host]:
-                del self._open[host]
-
-    async def _answer(self, stream: trio.SocketStream) -> None:
-        with trio.fail_after(limits.BLOB_REQUEST_MS / 1_000):
-            hash_, offset = _parse_request(await _read_message(stream), self._network)
+    async def answer(self, stream: trio.SocketStream, message: list[Any]) -> None:
+        """Answer one request. Raises `Malformed` where it is none."""
+        if len(encode(message)) > limits.BLOB_REQUEST_BYTES:
+            raise Malformed("too-large")
+        hash_, offset = _parse_request(message, self._network)
         file = await trio.to_thread.run_sync(self._store.open, hash_)
         if file is None:
-            await _send(stream, _framed([VERSION, int(BlobStatus.MISSING), 0]))
+            await send(stream, framed([VERSION, int(BlobStatus.MISSING), 0]))
             return
         with file:
             size = os.fstat(file.fileno()).st_size
-            await _send(stream, _framed([VERSION, int(BlobStatus.HERE), size]))
+            await send(stream, framed([VERSION, int(BlobStatus.HERE), size]))
             file.seek(offset)
             # The bytes were hashed a moment ago, so they come from memory and not from the disk.
             while chunk := file.read(limits.BLOB_CHUNK_BYTES):
-                await _send(stream, chunk)
-
-
-def _reach(host: str) -> str:
-    """What counts as one asker: an IPv4 address, or an IPv6 network of 64 bits."""
-    literal = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(literal, ipaddress.IPv4Address):
-        return host
-    return str(ipaddress.ip_network((literal, 64), strict=False))
-
-
-async def _send(stream: trio.SocketStream, data: bytes) -> None:
-    with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
-        await stream.send_all(data)
+                await send(stream, chunk)
 
 
 # --- fetching ------------------------------------------------------------------------------------
@@ -325,22 +255,28 @@ class _SourceFailed(Exception):
 async def fetch_blob(network: bytes, blob: BlobRef, sources: Sequence[Address]) -> bytes:
     """The blob's content, its hash checked, from the first of `sources` that has it.
 
-    What one source gave before it broke off is kept, and the next is asked for the rest; if the
-    whole has another hash, the source that ended it is asked for all of it, once. Raises
-    `BlobUnavailable` with a line that tells what each source said.
+    What one source gave before it broke off, or became too slow, is kept, and the next is asked
+    for the rest; one that was only slow is asked again when there is no other. If the whole has
+    another hash, the source that ended it is asked for all of it, once. Raises `BlobUnavailable`
+    with a line that tells what each source said.
     """
     if blob.size > MAX_BLOB_BYTES:
         raise BlobUnavailable(f"a blob of {blob.size} bytes is larger than {MAX_BLOB_BYTES}")
     content = bytearray()
     told: list[str] = []
-    for source in tuple(dict.fromkeys(sources))[: limits.BLOB_SOURCES]:
+    known = tuple(dict.fromkeys(sources))[: limits.BLOB_SOURCES]
+    waiting = deque((source, limits.STREAM_BYTES_PER_S) for source in known)
+    while waiting:
+        source, bytes_per_s = waiting.popleft()
         mixed = len(content) > 0
         for _ in range(2):
             try:
                 with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
-                    await _fetch_rest(network, blob, source, content)
+                    await _fetch_rest(network, blob, source, content, bytes_per_s)
             except (_SourceFailed, Malformed, OSError, trio.TooSlowError) as error:
                 told.append(_said(source, error))
+                if isinstance(error, TooFewBytes) and bytes_per_s:
+                    waiting.append((source, 0))
                 break
             if hashlib.sha256(content).digest() == blob.hash:
                 return bytes(content)
@@ -366,20 +302,24 @@ def _said(source: Address, error: Exception) -> str:
     return f"{source[0]} port {source[1]}: {text}"
 
 
-async def _fetch_rest(network: bytes, blob: BlobRef, source: Address, content: bytearray) -> None:
+async def _fetch_rest(
+    network: bytes, blob: BlobRef, source: Address, content: bytearray, bytes_per_s: int
+) -> None:
     """Append what is missing of `content`. Raises on any failure; what came stays."""
-    stream = await _connect(source)
+    if parse_literal(source[0]) is None:
+        raise _SourceFailed("no address")
+    stream = await connect(source)
     async with stream:
         try:
-            await _send(stream, encode_request(network, blob.hash, len(content)))
+            await send(stream, encode_request(network, blob.hash, len(content)))
             with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
-                answer = await _read_message(stream)
+                answer = await read_message(stream, limits.BLOB_REQUEST_BYTES)
             _check_answer(answer, blob)
+            paced = Paced(stream, bytes_per_s)
             while len(content) < blob.size:
-                with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
-                    chunk = await stream.receive_some(
-                        min(limits.BLOB_CHUNK_BYTES, blob.size - len(content))
-                    )
+                chunk = await paced.receive(
+                    min(limits.BLOB_CHUNK_BYTES, blob.size - len(content))
+                )
                 if not chunk:
                     raise _SourceFailed("broke off")
                 content += chunk
@@ -392,22 +332,6 @@ def _check_answer(answer: list[Any], blob: BlobRef) -> None:
         raise _SourceFailed("does not have it")
     if answer[2] != blob.size:
         raise _SourceFailed("has another size")
-
-
-async def _connect(source: Address) -> trio.SocketStream:
-    literal = parse_literal(source[0])
-    if literal is None:
-        raise _SourceFailed("no address")
-    family, host, scope = literal
-    connection = trio.socket.socket(family, socket.SOCK_STREAM)
-    try:
-        with trio.fail_after(limits.BLOB_CONNECT_MS / 1_000):
-            name = (host, source[1]) if family == socket.AF_INET else (host, source[1], 0, scope)
-            await connection.connect(name)
-    except BaseException:
-        connection.close()
-        raise
-    return trio.SocketStream(connection)
 
 
 class BlobFetcher:

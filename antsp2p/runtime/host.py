@@ -29,26 +29,31 @@ from antsp2p.events import (
     Effect,
     Event,
     FetchBlob,
+    FetchLogs,
+    MoreLogs,
     Notice,
     PeerHint,
     ReleaseClaim,
     SendDatagram,
     ServeCapability,
     StartWork,
+    StopLogs,
     StopWork,
     WithdrawAgent,
 )
 from antsp2p.gossip.engine import Send
 from antsp2p.node import Node
 from antsp2p.runtime import limits
-from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobServer, BlobStore, BlobUnavailable
+from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobService, BlobStore, BlobUnavailable
 from antsp2p.runtime.boot import Boot, boot_home
+from antsp2p.runtime.bulk import LogsFetcher, LogsService
 from antsp2p.runtime.discovery import Announced, Discovery
 from antsp2p.runtime.feeds import Feeds, Work
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.loop import Loop
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import hint_at_named, parse_address
+from antsp2p.runtime.streams import StreamServer
 from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
 
 if TYPE_CHECKING:
@@ -138,7 +143,11 @@ class Host:
         self._feeds = Feeds(self.node.author)
         self._blobs = BlobStore(boot.home.blobs_path)
         self._fetcher = BlobFetcher(self._blobs, boot.network, self._pinned)
-        self._server = BlobServer(self._blobs, boot.network)
+        self._server = StreamServer(boot.network, (
+            BlobService(self._blobs, boot.network),
+            LogsService(boot.network, self.node.gossip.answer_logs, clock),
+        ))
+        self._logs = LogsFetcher(boot.network, self._loop.put)
         self._requests = itertools.count(1)
         self._waiting: dict[int, _Wait] = {}
         self._preparing: dict[bytes, trio.CancelScope] = {}
@@ -344,6 +353,12 @@ class Host:
                     preparing.cancel()
             case FetchBlob():
                 self._spawn(self._fetch, effect)
+            case FetchLogs():
+                self._logs.begin(effect, self._spawn)
+            case MoreLogs(fetch=fetch):
+                self._logs.more(fetch)
+            case StopLogs(fetch=fetch):
+                self._logs.stop(fetch)
 
     def _bring(self, work: Work) -> None:
         if not self._feeds.bring(work) and isinstance(work, StartWork):

@@ -63,6 +63,24 @@ DISCOVERED_SERVICES: Final = 256
 ADDRESSES_PER_SERVICE: Final = 8
 """Addresses tried of one service."""
 
+# --- streams: blobs and logs over TCP ------------------------------------------------------------
+
+STREAM_CONNECTIONS: Final = 40
+"""Open at once, all peers and services together: the room that the services have below."""
+STREAM_CONNECTIONS_PER_HOST: Final = 8
+"""Open at once to one address, whatever it asks for."""
+STREAM_PACE_MS: Final = 10_000
+STREAM_BYTES_PER_S: Final = 4_096
+"""A source that brings less, over the time above, is left for another: it would dribble."""
+LOGS_CONNECTIONS: Final = 8
+"""Logs served at once: each takes some milliseconds of the node's own core a chunk."""
+LOGS_CONNECTIONS_PER_HOST: Final = 4
+"""Logs served at once to one address."""
+LOGS_ANSWER_MS: Final = 120_000
+"""One answer; then the asker asks again for the rest, and others have had their turn."""
+LOGS_CHUNKS_AHEAD: Final = 2
+"""Chunks handed to the node before the first is handled: one is read while one is saved."""
+
 # --- blobs ---------------------------------------------------------------------------------------
 
 BLOB_STORE_BYTES: Final = 1 << 30

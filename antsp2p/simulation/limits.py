@@ -27,6 +27,16 @@ MAX_DATAGRAM_BYTES: Final = 1_200
 """What the network carries; a larger datagram is a fault of the node that sends it."""
 COMMIT_US: Final = 300
 """One group commit with synchronous=FULL, as measured on the runtime's store."""
+STREAM_BYTES_PER_S: Final = 50_000_000
+"""What one stream carries: below a gigabit, as one core serves and another takes it."""
+STREAM_CHUNKS_AHEAD: Final = 2
+"""As in the runtime: chunks handed to a node before it has handled the first."""
+STREAM_CONNECT_US: Final = 3_000_000
+"""A connection that nobody answers is given up after this long, as in the runtime."""
+STREAM_BREAK_US: Final = 10_000_000
+"""A stream that has gone silent counts as broken after this long, as in the runtime."""
+STREAM_PAUSE_US: Final = 100_000
+"""How often it is looked at whether a stalled server runs again."""
 OBSERVE_US: Final = 50_000
 """How often the run asks whether everything has ended."""
 FULL_COMPARISONS_UP_TO: Final = 1_000

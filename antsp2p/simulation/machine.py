@@ -18,12 +18,15 @@ from antsp2p.events import (
     DatagramReceived,
     Effect,
     Event,
+    FetchLogs,
+    MoreLogs,
     PeerHint,
     RemoveRecords,
     SaveAddress,
     SaveProof,
     SavePublished,
     SendDatagram,
+    StopLogs,
     Woke,
 )
 from antsp2p.node import Node, StoredRecord
@@ -334,6 +337,8 @@ class Machine:
             elif isinstance(effect, _KEPT):
                 self._unsaved.append(effect)
                 saved = True
+            elif isinstance(effect, FetchLogs | MoreLogs | StopLogs):
+                self.world.streams.perform(self, effect)
             else:
                 for observer in self.world.observers:
                     observer.performed(self, effect)

@@ -27,6 +27,7 @@ class Network:
             raise ValueError(f"there is no delay model {delay!r}: take one of {known}")
         self._world = world
         self._delay = DELAY_MODELS[delay](world.stream)
+        self._stream_delay = DELAY_MODELS[delay](lambda purpose: world.stream(f"tcp/{purpose}"))
         self._losses = world.stream("network/loss")
         self._duplications = world.stream("network/duplication")
         self._reorderings = world.stream("network/reordering")
@@ -67,6 +68,11 @@ class Network:
         if groups is None:
             return True
         return groups.get(source.index, 0) == groups.get(target.index, 0)
+
+    def stream_delay_us(self, source: Machine, target: Machine) -> int:
+        """How long one way takes in a stream, which loses nothing."""
+        delay_us = self._stream_delay(source.index, target.index, self._world.now_us)
+        return delay_us + self.extra_delay_us
 
     def send(self, source: Machine, address: Address, data: bytes) -> None:
         """Take one datagram; it arrives later, twice, or never."""

@@ -23,6 +23,7 @@ from antsp2p.simulation.limits import (
 )
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
 from antsp2p.simulation.network import Network
+from antsp2p.simulation.streams import Streams
 
 if TYPE_CHECKING:
     from antsp2p.node import Node
@@ -73,6 +74,7 @@ class World:
         self.verify = RememberedSignatures()
         self.parse = RememberedRecords()
         self.network = Network(self, delay)
+        self.streams = Streams(self)
         self.machines: list[Machine] = []
         self.observers: list[Observer] = []
         self.retired_bytes: Counter[str] = Counter()

@@ -8,7 +8,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.engine import Gossip, Output, Send
+from antsp2p.gossip.bulk_wire import END
+from antsp2p.gossip.engine import FetchLogs, Gossip, MoreLogs, Output, Send, StopLogs
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_DATAGRAM_BYTES, Limits
 from antsp2p.gossip.wire import encode_frame
 from antsp2p.records.keys import Identity, verify
@@ -18,6 +19,7 @@ from antsp2p.records.record import NO_PREV, Record, sign_record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from antsp2p.gossip.bulk_serve import LogsAnswer
     from antsp2p.gossip.wire import Address, Frame
 
 NETWORK = b"n" * 16
@@ -81,6 +83,8 @@ class Peer:
         for output in outputs:
             if isinstance(output, Send):
                 self.swarm.send(self, output.address, output.data)
+            elif isinstance(output, FetchLogs | MoreLogs | StopLogs):
+                self.swarm.stream(self, output)
             else:
                 self.outputs.append(output)
                 self.swarm.note(self, output)
@@ -119,6 +123,12 @@ class Swarm:
         self.loss = loss
         self.duplication = 0.0
         self.delay_us = (100, 1_000)
+        self.streams = False
+        """Without streams every fetch of logs is refused at once, as behind a firewall."""
+        self.on_chunk: Callable[[Peer, Peer, bytes], bytes | None] = lambda to, by, chunk: chunk
+        """What arrives in place of a chunk; None: the stream breaks."""
+        self.fetches: list[FetchLogs] = []
+        self._streams: dict[tuple[int, int], Callable[[], None]] = {}
         self.cut: Callable[[Peer, Peer], bool] = lambda source, target: False
         self.on_send: Callable[[Peer, Address, bytes], None] = lambda peer, address, data: None
         self.rng = random.Random(f"network {seed}")
@@ -210,6 +220,44 @@ class Swarm:
             target.socket += [(sender, data)] if len(target.socket) < SOCKET_DATAGRAMS else []
         elif target is not None:
             target.perform(target.gossip.receive(sender, data, self.now_us))
+
+    def stream(self, peer: Peer, asked: FetchLogs | MoreLogs | StopLogs) -> None:
+        """Logs over streams: one chunk at a time, each a round trip after the last."""
+        key = (id(peer), asked.fetch)
+        match asked:
+            case StopLogs():
+                self._streams.pop(key, None)
+            case MoreLogs() if key in self._streams:
+                self.at(self.now_us + 2 * self.delay_us[1], self._streams[key])
+            case FetchLogs():
+                self.fetches.append(asked)
+                self._streams[key] = self._streamed(peer, asked)
+                self.at(self.now_us + 2 * self.delay_us[1], self._streams[key])
+
+    def _streamed(self, peer: Peer, asked: FetchLogs) -> Callable[[], None]:
+        key, server = (id(peer), asked.fetch), self.by_address.get(asked.address)
+        answers: list[LogsAnswer] = []
+
+        def end(reason: str) -> None:
+            del self._streams[key]
+            peer.perform(peer.gossip.logs_ended(asked.fetch, reason, self.now_us))
+
+        def step() -> None:
+            if key not in self._streams or peer not in self.peers:
+                return
+            if not self.streams or server not in self.peers or self.cut(server, peer):
+                end("refused")
+                return
+            assert server is not None
+            if not answers:
+                answers.append(server.gossip.answer_logs(asked.ranges, self.now_us))
+            chunk = self.on_chunk(peer, server, answers[0].next_chunk(self.now_us))
+            if chunk is None or chunk == END:
+                end("broken" if chunk is None else "")
+            else:
+                peer.perform(peer.gossip.logs_received(asked.fetch, chunk, self.now_us))
+
+        return step
 
     def run(self, duration_us: int, until: Callable[[], bool] | None = None) -> bool:
         """Run for `duration_us`, or until `until`; whether it came true."""

@@ -120,6 +120,7 @@ def test_status(pair: Pair) -> None:
     assert status["links"] == 1
     assert status["network_name"] == "local"
     assert status["confirmed"] is True
+    assert status["catching_up"] == 0
     assert f"{first.author} (first)" in first.say("status")
 
 

@@ -11,17 +11,18 @@ import trio
 
 from antsp2p.coordination.body import MAX_BLOB_BYTES, BlobRef, content_hash
 from antsp2p.records.encoding import encode
-from antsp2p.runtime import blobs, limits
+from antsp2p.runtime import limits
 from antsp2p.runtime.blobs import (
     BlobError,
     BlobFetcher,
-    BlobServer,
+    BlobService,
     BlobStore,
     BlobTooLarge,
     BlobUnavailable,
     encode_request,
     fetch_blob,
 )
+from antsp2p.runtime.streams import StreamServer, read_message
 from antsp2p.runtime.udp import bind_all, close_all
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def framed(value: object) -> bytes:
 
 
 @asynccontextmanager
-async def serving(store: BlobStore) -> AsyncIterator[tuple[BlobServer, Address]]:
+async def serving(store: BlobStore) -> AsyncIterator[tuple[StreamServer, Address]]:
     bound = bind_all([("127.0.0.1", 0)])
-    server = BlobServer(store, NETWORK)
+    server = StreamServer(NETWORK, [BlobService(store, NETWORK)])
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.serve, [item.tcp for item in bound])
@@ -62,7 +63,7 @@ async def playing(
     async def handle(stream: trio.SocketStream) -> None:
         async with stream:
             with suppress(trio.BrokenResourceError):
-                await script(stream, await blobs._read_message(stream))
+                await script(stream, await read_message(stream, 128))
 
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_tcp, handle, 0, host="127.0.0.1")
@@ -289,3 +290,45 @@ async def test_connections_are_bounded_for_each_host(tmp_path: Path) -> None:
         await refused.aclose()
         for stream in open_ones:
             await stream.aclose()
+
+
+async def test_a_source_that_dribbles_is_left_for_another_and_its_bytes_are_kept(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STREAM_PACE_MS", 50)
+    offsets: list[object] = []
+
+    async def dribble(stream: trio.SocketStream, request: list[object]) -> None:
+        await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT[:100])
+        await trio.sleep_forever()
+
+    async def give_the_rest(stream: trio.SocketStream, request: list[object]) -> None:
+        offset = request[4]
+        assert isinstance(offset, int)
+        offsets.append(offset)
+        await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT[offset:])
+
+    async with playing(dribble) as first, playing(give_the_rest) as second:
+        assert await fetch_blob(NETWORK, BLOB, [first, second]) == CONTENT
+    assert offsets == [100]
+
+
+async def test_a_slow_source_is_asked_again_where_there_is_no_other(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STREAM_PACE_MS", 50)
+    calls: list[object] = []
+
+    async def dribble_once(stream: trio.SocketStream, request: list[object]) -> None:
+        calls.append(request[4])
+        offset = request[4]
+        assert isinstance(offset, int)
+        await stream.send_all(framed([1, 0, BLOB.size]))
+        if len(calls) == 1:
+            await stream.send_all(CONTENT[:100])
+            await trio.sleep_forever()
+        await stream.send_all(CONTENT[offset:])
+
+    async with playing(dribble_once) as only:
+        assert await fetch_blob(NETWORK, BLOB, [only]) == CONTENT
+    assert calls == [0, 100]

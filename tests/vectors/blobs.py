@@ -41,7 +41,8 @@ def _refused() -> Iterable[tuple[str, str, bytes, str]]:
     good = framed(plain)
     yield "nothing", "the stream ends at once", b"", "cut-off"
     yield "cut off", "the stream ends too early", good[:-1], "cut-off"
-    yield "length 129", "128 are the most", b"\x00\x81" + bytes(129), "too-large"
+    yield "more than 128 bytes", "no request for a blob is so long", (
+        framed([*plain, bytes(100)])), "too-large"
     yield "length 65535", "refused before it is read", b"\xff\xff", "too-large"
     yield "length 0", "no bytes are no value", b"\x00\x00", "encoding"
     yield "not CBOR", "a break alone", b"\x00\x01\xff", "encoding"

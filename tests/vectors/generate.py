@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.vectors import (
     blobs,
     bodies,
+    bulk,
     clocks,
     contests,
     datagrams,
@@ -59,6 +60,8 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
      "and under which reason it counts a drop. Section 17.", datagrams.datagrams),
     ("blobs", "Requests to a holder of one blob, and every byte that comes back before the stream "
      "ends; a refused one gets none. Section 23.", blobs.cases),
+    ("bulk", "Requests to a holder of two logs, whose records have the ages told, and every byte "
+     "that comes back before the stream ends; chunks that are malformed. Section 23.", bulk.cases),
 )
 
 

@@ -38,6 +38,7 @@ def _status(client: Client, options: argparse.Namespace) -> int:
         "running for": format_duration(status["uptime_ms"]),
         "linked to": f"{status['links']} nodes",
         "history": f"{status['records']} records of {status['authors']} authors",
+        "catching up": _catching_up(status["catching_up"]),
         "own records": "may be sent" if status["confirmed"]
         else "wait until a peer has confirmed this node's history",
         "tasks": _counts(status["tasks"]), "holding": f"{status['holding']} claims",
@@ -51,6 +52,10 @@ def _status(client: Client, options: argparse.Namespace) -> int:
 def _named(status: Any) -> str:
     nickname = status["nickname"]
     return f"{status['author']} ({nickname})" if nickname else str(status["author"])
+
+
+def _catching_up(missing: int) -> str:
+    return f"answers are provisional until {missing} records have come" if missing else "no"
 
 
 def _counts(counts: dict[str, int]) -> str:
