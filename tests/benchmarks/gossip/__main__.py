@@ -14,6 +14,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,8 @@ def main() -> int:
     options = _options(given)
     if options.runs < 1 or options.events < 1 or min(options.nodes) < 2:
         parser.error("--runs and --events must be above 0, --nodes above 1")
+    # Whoever ends the benchmark ends its nodes and namespaces with it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     rows = measure(given.only, options)
     machine = {
         "cores": os.cpu_count(), "python": sys.version.split()[0],

@@ -41,7 +41,7 @@ PAUSE_S: Final = (0.2, 0.6)
 WARM_RECORDS: Final = 3
 """In a row, each everywhere in time, before anything is measured."""
 WARM_LIMIT_S: Final = 90.0
-SETTLE_S: Final = 4.0
+SETTLE_S: Final = 2.0
 
 
 @asynccontextmanager
