@@ -84,15 +84,17 @@ def main() -> int:
         parser.error("--runs and --events must be above 0, --nodes above 1")
     # Whoever ends the benchmark ends its nodes and namespaces with it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    load = round(os.getloadavg()[0], 1)
     rows = measure(given.only, options)
     machine = {
-        "cores": os.cpu_count(), "python": sys.version.split()[0],
+        "cores": os.cpu_count(), "load_before": load, "python": sys.version.split()[0],
         "versions": versions(options.peers_venv),
     }
     if given.json:
         print(json.dumps({"figures": [row.as_json() for row in rows], **machine}))
     else:
-        write_table(rows, f"Gossip ({machine['cores']} cores, Python {machine['python']})")
+        write_table(rows, f"Gossip ({machine['cores']} cores, load before {load}, "
+                          f"Python {machine['python']})")
     if given.chart:
         given.chart.write_text(draw(rows), "utf-8")
     return 0 if all(row.met is not False for row in rows) else 1
