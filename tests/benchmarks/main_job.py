@@ -17,13 +17,13 @@ import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.costs import cpu_s, resident_mb
 from tests.system.process import Machine, NodeProcess, open_machine
 
 if TYPE_CHECKING:
@@ -148,27 +148,14 @@ async def _post_one(
 
 async def _measure_idle(nodes: Sequence[NodeProcess], idle_s: float) -> list[Idle]:
     await trio.sleep(CALM_S)
-    before = [_cpu_s(node.process.pid) for node in nodes]
+    before = [cpu_s(node.process.pid) for node in nodes]
     began_s = time.perf_counter()
     await trio.sleep(idle_s)
     window_s = time.perf_counter() - began_s
     return [
-        Idle(100 * (_cpu_s(node.process.pid) - used_s) / window_s, _resident_mb(node.process.pid))
+        Idle(100 * (cpu_s(node.process.pid) - used_s) / window_s, resident_mb(node.process.pid))
         for node, used_s in zip(nodes, before, strict=True)
     ]
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process so far: proc(5), fields 14 and 15 of stat."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1_024 / 1_000_000
-    raise AssertionError("the kernel tells no resident size")
 
 
 # --- telling -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-WIDTH: Final = 150
+WIDTH: Final = 160
 """Of the table where nobody looks: in a file."""
 RUNS_SHOWN: Final = 3
 
