@@ -306,12 +306,13 @@ class Reconcile:
     def _answer_clues(self, link: Link, asked: WantAuthors, now_us: int) -> None:
         """Name the authors behind the marks."""
         found: dict[bytes, Leaf] = {}
+        below: dict[str, dict[bytes, bytes]] = {}
         for prefix, print_ in asked.clues:
-            if self._is_narrow(prefix) and self._may_answer(link, 1, now_us):
-                ours = trie.by_print(self._digest, asked.key, prefix, _NARROW)
-                leaf = self._visible.leaf(ours.get(print_, b""))
-                if leaf is not None:
-                    found[leaf.author] = leaf
+            if prefix not in below:
+                below[prefix] = self._by_print(link, asked.key, prefix, now_us)
+            leaf = self._visible.leaf(below[prefix].get(print_, b""))
+            if leaf is not None:
+                found[leaf.author] = leaf
         self._post_all(link, trie.leaves([trie.line(leaf) for leaf in found.values()]), now_us)
 
     def _may_answer(self, link: Link, nodes: int, now_us: int) -> bool:
@@ -320,9 +321,14 @@ class Reconcile:
         self._drops["probe-rate"] += 1
         return False
 
-    def _is_narrow(self, prefix: str) -> bool:
-        """Whether about as much stands below as is marked one by one."""
-        return self._digest.count(prefix) <= _NARROW
+    def _by_print(
+        self, link: Link, key: bytes, prefix: str, now_us: int
+    ) -> dict[bytes, bytes]:
+        """Print -> author, where about as many stand below as are marked one by one."""
+        count = self._digest.count(prefix)
+        if count > _NARROW or not self._may_answer(link, 1 + count // MAX_MARKS, now_us):
+            return {}
+        return trie.by_print(self._digest, key, prefix, _NARROW)
 
     def _post_all(
         self, link: Link, frames: list[Changes] | list[Nodes] | list[Leaves], now_us: int
@@ -361,11 +367,9 @@ class Reconcile:
 
     def _take_news(self, link: Link, key: bytes, node: Node, now_us: int) -> None:
         """Of some authors below the prefix, of whom this side had less a moment ago."""
-        if isinstance(node.below, bytes) or not self._is_narrow(node.prefix):
+        if isinstance(node.below, bytes):
             return
-        if not self._may_answer(link, 1, now_us):
-            return
-        ours = trie.by_print(self._digest, key, node.prefix, _NARROW)
+        ours = self._by_print(link, key, node.prefix, now_us)
         for mark in node.below:
             author = ours.get(mark.prints[:PRINT_BYTES])
             if author is not None:

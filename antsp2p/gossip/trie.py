@@ -43,7 +43,7 @@ def fingerprint(key: bytes, data: bytes) -> bytes:
 
 def branches(digest: Digest, key: bytes, prefix: str) -> bytes:
     """The fingerprints of the 16 prefixes that are one digit longer, in order."""
-    return b"".join(fingerprint(key, digest.content(prefix + digit)) for digit in _DIGITS)
+    return b"".join(fingerprint(key, content) for content in digest.contents(prefix))
 
 
 def mark(key: bytes, leaf: Leaf) -> Mark:

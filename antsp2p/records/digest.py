@@ -19,7 +19,7 @@ ROOT_BYTES: Final = 16
 KEY_DIGITS: Final = 64
 """Hex digits of an author's key: the longest prefix."""
 
-_SHELVES: Final = 256
+_DIGITS: Final = 16
 _EMPTY_SHELF: Final = hashlib.sha256(b"").digest()
 _SLACK: Final = 64
 """Changes that were superseded are thrown out when they outnumber the others by this."""
@@ -52,6 +52,7 @@ class Digest:
         self._leaf = leaf
         self._shelves: dict[int, list[bytes]] = {}
         self._shelf_digests: dict[int, bytes] = {}
+        self._bands: dict[int, bytes] = {}
         self._root: bytes | None = None
         self._wires: dict[bytes, bytes] = {}
         self.number = 0
@@ -88,6 +89,7 @@ class Digest:
         self.number += 1
         self._wires.pop(author, None)
         self._shelf_digests.pop(author[0], None)
+        self._bands.pop(author[0] // _DIGITS, None)
         self._root = None
 
     def _compact(self) -> None:
@@ -126,6 +128,8 @@ class Digest:
 
     def count(self, prefix: str) -> int:
         """How many authors' keys begin with the hex digits `prefix`."""
+        if not prefix:
+            return len(self._numbers)
         return sum(high - low for _, low, high in self._spans(prefix))
 
     def below(self, prefix: str) -> Iterator[bytes]:
@@ -136,7 +140,9 @@ class Digest:
     def _spans(self, prefix: str) -> Iterator[tuple[Sequence[bytes], int, int]]:
         """(shelf, first, end) of every stretch of a shelf that `prefix` covers."""
         if len(prefix) < 2:
-            for index in _shelves_below(prefix):
+            width = _DIGITS ** (2 - len(prefix))
+            first = int(prefix or "0", 16) * width
+            for index in range(first, first + width):
                 if (shelf := self._shelves.get(index)) is not None:
                     yield shelf, 0, len(shelf)
             return
@@ -153,9 +159,34 @@ class Digest:
         Of a prefix of at most two digits the digests of the shelves below it, one after the other;
         of a longer one the leaves themselves.
         """
-        if len(prefix) <= 2:
-            return b"".join(self._shelf_digest(index) for index in _shelves_below(prefix))
-        return b"".join(self._wire(author) for author in self.below(prefix))
+        match len(prefix):
+            case 0:
+                return b"".join(map(self._band, range(_DIGITS)))
+            case 1:
+                return self._band(int(prefix, 16))
+            case 2:
+                return self._shelf_digest(int(prefix, 16))
+            case _:
+                return b"".join(map(self._wire, self.below(prefix)))
+
+    def contents(self, prefix: str) -> list[bytes]:
+        """The contents of the 16 prefixes that are one digit longer, in order."""
+        if len(prefix) < 2:
+            return [self.content(f"{prefix}{digit:x}") for digit in range(_DIGITS)]
+        below: list[list[bytes]] = [[] for _ in range(_DIGITS)]
+        place, shift = len(prefix) // 2, 0 if len(prefix) % 2 else 4
+        for author in self.below(prefix):
+            below[author[place] >> shift & 15].append(self._wire(author))
+        return [b"".join(wires) for wires in below]
+
+    def _band(self, digit: int) -> bytes:
+        """The digests of the 16 shelves of one first digit."""
+        band = self._bands.get(digit)
+        if band is None:
+            first = digit * _DIGITS
+            band = b"".join(map(self._shelf_digest, range(first, first + _DIGITS)))
+            self._bands[digit] = band
+        return band
 
     def _wire(self, author: bytes) -> bytes:
         wire = self._wires.get(author)
@@ -187,10 +218,3 @@ class Digest:
         if self._root is None:
             self._root = hashlib.sha256(ROOT_DOMAIN + self.content("")).digest()[:ROOT_BYTES]
         return self._root
-
-
-def _shelves_below(prefix: str) -> range:
-    """The shelves of a prefix of at most two digits."""
-    width = 16 ** (2 - len(prefix))
-    first = int(prefix or "0", 16) * width
-    return range(first, first + width)

@@ -93,6 +93,9 @@ def test_below_a_prefix_stand_the_authors_that_begin_with_it(
     expected = [author for author in sorted(written.leaves) if author.hex().startswith(prefix)]
     assert list(written.digest.below(prefix)) == expected
     assert written.digest.count(prefix) == len(expected)
+    assert written.digest.contents(prefix) == [
+        written.digest.content(prefix + digit) for digit in "0123456789abcdef"
+    ]
     if len(prefix) > 2:
         content = b"".join(written.leaves[author].wire for author in expected)
         assert written.digest.content(prefix) == content

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -98,14 +99,14 @@ def _give(peer: Peer, author: int, seq: int) -> None:
     peer.logs.insert([record(author, seq)])
 
 
-def _spread_out(authors: int, count: int) -> Sequence[int]:
-    return range(0, authors, authors // count)[:count]
+def _some(authors: int, count: int, seed: int) -> Sequence[int]:
+    return random.Random(seed).sample(range(authors), count)
 
 
 def cold(authors: int, differing: int, case: str, loss: float, seed: int) -> Cost:
     """A new link between two who share all but `differing` authors. `case` says who has more."""
     pair = Pair(authors, loss, seed)
-    for number, author in enumerate(_spread_out(authors, differing)):
+    for number, author in enumerate(_some(authors, differing, seed)):
         if case == "unknown to the asker":
             _give(pair.other, 50_000 + number, 1)
         else:
@@ -122,7 +123,7 @@ def warm(authors: int, differing: int, loss: float, seed: int) -> Cost:
     pair.link()
     pair.settle()
     pair.swarm.run(20 * SECOND)
-    for author in _spread_out(authors, differing):
+    for author in _some(authors, differing, seed):
         _give(pair.other, author, 2)
     return pair.settle()
 
