@@ -143,7 +143,7 @@ class Liveness:
         limits = self._limits
         if pulse.is_soon:
             return pulse.sent_us + limits.ping_repair_us
-        if now_us < self._attended_until_us:
+        if now_us < self._attended_until_us or pulse.srtt_us is None:
             return pulse.sent_us + limits.ping_active_us
         is_active = now_us < pulse.active_until_us
         if pulse.link.initiated:

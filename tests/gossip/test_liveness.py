@@ -46,9 +46,11 @@ class Bench:
             self.dead += [(self.now_us, link.id) for link in self.liveness.due(self.now_us)]
             after_us = self.liveness.wake_us
             assert after_us is None or after_us > self.now_us
-            for _, number, _ in self.pings[before:]:
+            for _, number, counter in self.pings[before:]:
                 if number in answering:
-                    self.liveness.heard(self.links[number], self.now_us)
+                    link = self.links[number]
+                    self.liveness.heard(link, self.now_us)
+                    self.liveness.answered(link, counter, 0, 0, self.now_us)
 
 
 def a_link(number: int, initiated: bool) -> Link:
