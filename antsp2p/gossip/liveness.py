@@ -236,8 +236,19 @@ class Liveness:
         """How long to wait for an answer before another is asked."""
         pulse = self._pulses.get(link.id)
         if pulse is None or pulse.srtt_us is None:
-            return self._limits.first_wait_us
-        wait_us = pulse.srtt_us + 4 * pulse.rttvar_us
+            return self._first_wait_us()
+        return self._bounded_us(pulse.srtt_us, pulse.rttvar_us)
+
+    def _first_wait_us(self) -> int:
+        """A link of which nothing is known yet is taken for as slow as the slowest other."""
+        known = (
+            self._bounded_us(pulse.srtt_us, pulse.rttvar_us)
+            for pulse in self._pulses.values() if pulse.srtt_us is not None
+        )
+        return max(known, default=self._limits.first_wait_us)
+
+    def _bounded_us(self, srtt_us: int, rttvar_us: int) -> int:
+        wait_us = srtt_us + 4 * rttvar_us
         return min(max(wait_us, self._limits.min_wait_us), self._limits.max_wait_us)
 
     def loss_permille(self, link: Link) -> int:

@@ -146,7 +146,8 @@ def build_parts(
     visible, ages, outbox = Visible(logs, me), Ages(limits.ages_waiting), Outbox(sent)
     liveness = Liveness(limits=limits, rng=rng, ping=calls.ping)
     pursuits = Pursuits(
-        limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us, post=outbox.post
+        limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us,
+        sample=liveness.sample, post=outbox.post,
     )
     bulk = Bulk(
         limits=limits, drops=drops, have=visible.seq, pursue=pursuits.pursue, tell=calls.tell,

@@ -63,12 +63,14 @@ class Pursuits:
         drops: Counter[str],
         have: Callable[[bytes], int],
         wait_us: Callable[[Link], int],
+        sample: Callable[[Link, int], None],
         post: Callable[[Link, Frame], None],
     ) -> None:
         self._limits = limits
         self._drops = drops
         self._have = have
         self._wait_us = wait_us
+        self._sample = sample
         self._post = post
         self._take: Callable[[Link, bytes, int, int], bool] = lambda *_: False
         self._links: dict[int, Link] = {}
@@ -81,6 +83,8 @@ class Pursuits:
         self._number = 0
         # Wants whose answer has brought news so far, as (link id, number).
         self._brought: dict[tuple[int, int], None] = {}
+        # When wants were sent that nobody has answered yet.
+        self._sent_us: dict[tuple[int, int], int] = {}
         self.wake_us: int | None = None
 
     def share_with(self, take: Callable[[Link, bytes, int, int], bool]) -> None:
@@ -187,6 +191,9 @@ class Pursuits:
     ) -> None:
         """A part of the answer to want `number`. After the last one, ask on if it brought news."""
         key = (link.id, number)
+        sent_us = self._sent_us.pop(key, None)
+        if sent_us is not None:
+            self._sample(link, now_us - sent_us)
         if is_news and key not in self._brought:
             if len(self._brought) >= self._limits.answers:
                 del self._brought[next(iter(self._brought))]
@@ -253,11 +260,14 @@ class Pursuits:
                     self._ask_top(pursuit, self._links[link_id], now_us)
         for link_id, asks in sorted(self._wants.items()):
             for start in range(0, len(asks), MAX_WANT_RANGES):
-                self._send(link_id, asks[start : start + MAX_WANT_RANGES])
+                self._send(link_id, asks[start : start + MAX_WANT_RANGES], now_us)
         self._wants.clear()
 
-    def _send(self, link_id: int, asks: list[tuple[bytes, _Ask]]) -> None:
+    def _send(self, link_id: int, asks: list[tuple[bytes, _Ask]], now_us: int) -> None:
         self._number += 1
+        if len(self._sent_us) >= self._limits.answers:
+            del self._sent_us[next(iter(self._sent_us))]
+        self._sent_us[link_id, self._number] = now_us
         ranges = []
         for author, ask in asks:
             ask.number = self._number
@@ -273,6 +283,7 @@ class Pursuits:
             "holes": max((len(pursuit.holes) for pursuit in pursuits), default=0),
             "idle": sum(len(waiting) for waiting in self._idle.values()),
             "brought": len(self._brought),
+            "unanswered": len(self._sent_us),
         }
 
     # --- small parts -------------------------------------------------------------------------

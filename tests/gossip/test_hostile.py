@@ -53,7 +53,7 @@ BOUNDS = {
     "links": 40, "handles": 4_096, "held": 1_024, "dials": 384, "banned": 256, "known": 384,
     "passive": 64, "remembered": 256, "kept": 64, "silent-dials": 256, "own": 16, "pursuits": 1_024,
     "bulk-authors": 16_384, "bulk-fetches": 3, "bulk-light": 256, "bulk-refused": 1_024,
-    "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "buckets": 40,
+    "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "unanswered": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
     "suspected": 256, "reconciled": 40, "exchanges": 2, "exchanged": 8_192 + 4_096 + 2 * 512,
     "cursors": 256, "recent-roots": 64, "beats": 4_096, "ages-waiting": 4_096,

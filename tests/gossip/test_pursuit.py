@@ -28,7 +28,7 @@ class Asker:
         self.links = [link(number) for number in range(1, links + 1)]
         self.pursuits = Pursuits(
             limits=limits, drops=self.drops, have=lambda author: self.heads[author],
-            wait_us=lambda link: WAIT_US, post=self._post,
+            wait_us=lambda link: WAIT_US, sample=lambda link, rtt_us: None, post=self._post,
         )
         for each in self.links:
             self.pursuits.opened(each)

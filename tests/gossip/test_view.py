@@ -5,9 +5,10 @@ import random
 from collections import Counter
 from itertools import pairwise
 
+from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.view import Linked, View
-from antsp2p.gossip.wire import PeerAddress, pack_host
+from antsp2p.gossip.wire import Address, PeerAddress, pack_host
 from tests.gossip.swarm import SECOND, identity
 
 ME = identity(0).author
@@ -21,8 +22,10 @@ def make_view() -> View:
     )
 
 
-def dials(view: View, linked: Linked, until_us: int) -> list[tuple[int, tuple[str, int]]]:
-    """(when, address) of all hellos up to `until_us`, nobody answering."""
+def dials(
+    view: View, linked: Linked, until_us: int
+) -> list[tuple[int, tuple[Address, Purpose]]]:
+    """(when, (address, purpose)) of all hellos up to `until_us`, nobody answering."""
     found = []
     now_us = view.wake_us
     while now_us <= until_us:
