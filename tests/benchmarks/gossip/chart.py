@@ -84,7 +84,7 @@ def _panel(
     x = left + (room - used) / 2
     for loss, group in zip(losses, groups, strict=True):
         middle = x + len(group) * (BAR + BAR_GAP) / 2
-        yield _text(middle, PLOT_TOP + PLOT_HEIGHT + 20, f"{loss} % of UDP lost", "middle", 11)
+        yield _text(middle, PLOT_TOP + PLOT_HEIGHT + 20, f"{loss} % lost", "middle", 11)
         for row in group:
             yield from _bar(row, x, low, high)
             x += BAR + BAR_GAP
