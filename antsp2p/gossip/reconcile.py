@@ -66,6 +66,8 @@ class _Peer:
     link: Link
     mismatches: int
     answers: Bucket
+    first_us: int
+    """When the first of the mismatches was heard."""
     cursor: int = 0
     """The change number of the peer that was heard last."""
     differs_since_us: int | None = None
@@ -117,7 +119,9 @@ class Reconcile:
         """The first root that differs on a new link is reason enough."""
         limits = self._limits
         answers = Bucket(limits.answered_per_s, limits.answered_burst, now_us)
-        self._peers[link.id] = _Peer(link, limits.lasting_mismatches - 1, answers)
+        self._peers[link.id] = _Peer(
+            link, limits.lasting_mismatches - 1, answers, first_us=now_us - limits.rest_us
+        )
 
     def closed(self, link: Link) -> None:
         self._peers.pop(link.id, None)
@@ -167,14 +171,22 @@ class Reconcile:
             if peer.differs_since_us is None:
                 return True
         peer.mismatches += 1
-        if peer.mismatches >= self._limits.lasting_mismatches:
+        if peer.mismatches == 1:
+            peer.first_us = now_us
+        lasts_us = now_us - peer.first_us
+        limits = self._limits
+        if peer.mismatches >= limits.lasting_mismatches and lasts_us >= limits.rest_us:
             if peer.differs_since_us is None:
                 peer.differs_since_us = now_us
             if link.id not in self._exchanges:
                 self._begin(peer, now_us - peer.differs_since_us, now_us)
-            if not peer.vain:
-                self._ties.soon(link, now_us)
+        self._look_again(peer, now_us)
         return peer.vain <= self._limits.vain_exchanges
+
+    def _look_again(self, peer: _Peer, now_us: int) -> None:
+        """Exchange roots again in a moment: the one who dialled asks, so that one side does."""
+        if peer.link.initiated and not peer.vain:
+            self._ties.soon(peer.link, now_us)
 
     def _know(self, link: Link, cursor: int) -> None:
         """All that the peer had changed up to `cursor` is known here."""
@@ -242,8 +254,7 @@ class Reconcile:
         peer = self._peers[link.id]
         rest_us = min(self._limits.rest_us << peer.vain, self._limits.max_rest_us)
         peer.rest_until_us, peer.had_exchange = now_us + rest_us, True
-        if not peer.vain:
-            self._ties.soon(link, now_us)
+        self._look_again(peer, now_us)
         peer.vain = min(peer.vain + 1, _MANY)
 
     @property

@@ -95,8 +95,7 @@ class LogSet:
         self._logs: dict[bytes, AuthorLog] = {}
         self._by_id: dict[bytes, Record] = {}
         self.digest = Digest(self.leaf)
-        self._veiled = b""
-        self._veiled_above = 0
+        self._veiled, self._veiled_above = b"", 0
         # Authors by how many of their records wait, so that the fullest is found at once.
         self._crowds: list[dict[bytes, None]] = [{} for _ in range(MAX_WAITING_PER_AUTHOR + 1)]
         self._waiting_count = 0
@@ -404,8 +403,7 @@ class LogSet:
         One's own that may not be shown yet must not make roots differ: nobody could repair that.
         """
         self._veiled, self._veiled_above = author, above_seq
-        log = self._logs.get(author)
-        if log is not None:
+        if (log := self._logs.get(author)) is not None:
             self._list(author, log)
 
     # --- what the set holds ----------------------------------------------------------------------
@@ -489,7 +487,7 @@ class LogSet:
             yield from self._logs[author].run
 
     def root(self) -> bytes:
-        """The digest's; where the veil hides something, one like no other."""
+        """The digest's, or one like no other where the veil hides something."""
         log = self._logs.get(self._veiled)
         if log is None or len(log.run) <= self._veiled_above:
             return self.digest.root()
