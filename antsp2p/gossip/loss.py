@@ -1,6 +1,7 @@
 """How much is lost on a way, estimated from two counts.
 
-Law: integers that peers told, never trusted for more than how often to repeat something.
+Law: integers that peers told, never trusted for more than how often to repeat something. What is
+only late counts as lost in one look and as found in the next, so that the two cancel.
 """
 from __future__ import annotations
 
@@ -8,13 +9,18 @@ from __future__ import annotations
 class Loss:
     """Datagrams sent against datagrams heard, looked at every so many."""
 
-    __slots__ = ("_heard", "_sample", "_sent", "permille")
+    __slots__ = ("_heard", "_looks", "_permille", "_sample", "_sent")
 
     def __init__(self, sample: int) -> None:
         self._sample = sample
         self._sent = self._heard = 0
-        self.permille: int | None = None
-        """Smoothed; None until enough was sent."""
+        self._looks = 0
+        self._permille = 0
+
+    @property
+    def permille(self) -> int | None:
+        """Smoothed, from 0 on; None until enough was sent."""
+        return max(self._permille, 0) if self._looks else None
 
     def note(self, sent: int, heard: int) -> None:
         """So many were sent on this way so far, and so many of them heard."""
@@ -22,7 +28,8 @@ class Loss:
         if 0 <= sent_since < self._sample and heard_since >= 0:
             return
         self._sent, self._heard = sent, heard
-        if sent_since < 0 or heard_since < 0:
+        if sent_since <= 0 or heard_since < 0:
             return
-        lost = 1_000 * max(sent_since - heard_since, 0) // sent_since
-        self.permille = lost if self.permille is None else (3 * self.permille + lost) // 4
+        lost = max(1_000 * (sent_since - heard_since) // sent_since, -1_000)
+        self._permille += (lost - self._permille) // 4
+        self._looks = 1

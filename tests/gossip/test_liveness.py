@@ -93,6 +93,20 @@ def test_the_other_side_counts_on_it_while_it_is_heard() -> None:
     assert [number for _, number in bench.dead] == [0]
 
 
+def test_either_side_pings_until_it_knows_the_round_trip() -> None:
+    """Under loss the first ping may be lost, and hearing teaches nothing of the way back."""
+    bench = Bench(initiated=False)
+    for second in range(1, 6):
+        bench.liveness.heard(bench.links[0], bench.now_us)
+        bench.run(second * SECOND)
+    assert len(bench.pings) >= 4
+    bench.liveness.heard(bench.links[0], bench.now_us)
+    bench.liveness.answered(bench.links[0], bench.pings[-1][2], 0, 0, bench.now_us)
+    before = len(bench.pings)
+    bench.run(bench.now_us + SECOND + 1)
+    assert len(bench.pings) == before
+
+
 def test_whoever_watches_a_lease_pings_every_second_on_either_side() -> None:
     bench = Bench(initiated=False)
     bench.liveness.heard(bench.links[0], 1)
@@ -232,3 +246,11 @@ def test_pongs_teach_the_way_out_and_pings_the_way_in() -> None:
         accepted.heard += 6
         bench.liveness.pinged(accepted, accepted.heard * 10 // 6)
     assert 350 <= bench.liveness.loss_permille(accepted) <= 450
+
+
+def test_what_is_only_late_does_not_count_as_lost() -> None:
+    rng = random.Random(4)
+    loss = Loss(DEFAULT_LIMITS.loss_sample)
+    for sent in range(2, 2_000):
+        loss.note(sent, sent - rng.randrange(2))
+        assert (loss.permille or 0) < DEFAULT_LIMITS.lossy_permille
