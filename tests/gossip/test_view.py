@@ -4,12 +4,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.view import Linked, View
-from antsp2p.gossip.wire import Address, PeerAddress, pack_host
+from antsp2p.gossip.wire import PeerAddress, pack_host
 from tests.gossip.swarm import SECOND, identity
+
+if TYPE_CHECKING:
+    from antsp2p.gossip.book import Purpose
+    from antsp2p.gossip.wire import Address
 
 ME = identity(0).author
 NOBODY = Linked((), ())
