@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from sys import intern
 from typing import Any, ClassVar, Final
 
 from antsp2p.records.encoding import MAX_UINT53
@@ -134,11 +135,11 @@ def _text(value: Any) -> Any:
 
 def _media_type(value: Any) -> Any:
     fits = type(value) is str and len(value) <= MAX_MEDIA_TYPE_BYTES
-    return value if fits and _MEDIA_TYPE.match(value) else _VOID
+    return intern(value) if fits and _MEDIA_TYPE.match(value) else _VOID
 
 
 def _name(value: Any) -> Any:
-    return value if type(value) is str and is_capability_name(value) else _VOID
+    return intern(value) if type(value) is str and is_capability_name(value) else _VOID
 
 
 def _bool(value: Any) -> Any:
@@ -354,36 +355,63 @@ _BODIES: Final[dict[int, Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A body's shape, made ready for reading: every attribute has a place among the arguments."""
+
+    kind: Any
+    fields: Mapping[int, tuple[int, _Read, str]]
+    defaults: tuple[Any, ...]
+    """What stands where nothing was read; `_VOID` where something must be."""
+
+
+def _reading(kind: Any) -> _Reading:
+    names = [item.name for item in fields(kind)]
+    required = {name for name, _, is_required in kind.shape.values() if is_required}
+    return _Reading(
+        kind,
+        {key: (names.index(name), read, name) for key, (name, read, _) in kind.shape.items()},
+        tuple(_VOID if item.name in required else item.default for item in fields(kind)),
+    )
+
+
+_READINGS: Final = {int(type_): _reading(kind) for type_, kind in _BODIES.items()}
+
+
 def parse_body(record: Record) -> Body | None:
     """The meaning of a record's body, or None where the record is void."""
-    body, _ = read_body(record.type, record.body)
-    return body
+    return None if record.type not in _READINGS else read_body(record.type, record.body)[0]
 
 
 def read_body(type_: int, values: Mapping[int, Any]) -> tuple[Body | None, str]:
     """The body of a map, or None with the name of the field that makes it void."""
-    kind = _BODIES.get(type_)
-    if kind is None:
+    reading = _READINGS.get(type_)
+    if reading is None:
         return None, "type"
-    read: dict[str, Any] = {}
+    arguments = list(reading.defaults)
     for key, value in values.items():
-        if key >= FIRST_IGNORED_KEY:
+        field = reading.fields.get(key)
+        if field is None:
+            if key < FIRST_IGNORED_KEY:
+                return None, f"key {key}"
             continue
-        entry = kind.shape.get(key)
-        if entry is None:
-            return None, f"key {key}"
-        read[entry[0]] = entry[1](value)
-        if read[entry[0]] is _VOID:
-            return None, entry[0]
-    for name, _, required in kind.shape.values():
-        if required and name not in read:
+        place, read, name = field
+        arguments[place] = read(value)
+        if arguments[place] is _VOID:
             return None, name
-    body: Body = kind(**read)
-    if isinstance(body, Offer) and (body.input is None) == (body.blob is None):
-        return None, "input"
-    if isinstance(body, Result) and (body.output is None) == (body.blob is None):
-        return None, "output"
+    if _VOID in arguments:
+        return None, _names(reading.kind)[arguments.index(_VOID)]
+    body: Body = reading.kind(*arguments)
+    if type_ == RecordType.OFFER or type_ == RecordType.RESULT:
+        if isinstance(body, Offer) and (body.input is None) == (body.blob is None):
+            return None, "input"
+        if isinstance(body, Result) and (body.output is None) == (body.blob is None):
+            return None, "output"
     return body, ""
+
+
+def _names(kind: Any) -> list[str]:
+    return [item.name for item in fields(kind)]
 
 
 def body_map(body: Body) -> dict[int, Any]:

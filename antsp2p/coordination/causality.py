@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from antsp2p.records.record import Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """Where a record stands: the author's log, the task it is of, and the ids it names."""
 
+    id: bytes
     author: bytes
     seq: int
     task: bytes | None
     named: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(NamedTuple):
     """What a change may have changed: tasks, and (author, other) pairs in `highest_named`."""
 
-    tasks: tuple[bytes, ...] = ()
-    pairs: tuple[tuple[bytes, bytes], ...] = ()
+    tasks: dict[bytes, None]
+    pairs: Iterable[tuple[bytes, bytes]]
 
 
 class Causality:
@@ -66,38 +66,55 @@ class Causality:
     def __contains__(self, record_id: bytes) -> bool:
         return record_id in self._places
 
+    def known(self, record_id: bytes) -> bytes:
+        """The id as the record itself holds it, where that is here: equal ids need no copies."""
+        place = self._places.get(record_id)
+        return record_id if place is None else place.id
+
     def add(self, record: Record, task: bytes | None, named: tuple[bytes, ...]) -> Touched:
         """Take in a record of `task` (None: of no task) that names `named`, without repeats."""
-        place = _Place(record.author, record.seq, task, named)
-        newest = record.seq > self._highest.get(record.author, 0)
+        record_id, author, seq = record.id, record.author, record.seq
+        place = _Place(record_id, author, seq, task, named)
+        newest = seq > self._highest.get(author, 0)
         if newest:
-            self._highest[record.author] = record.seq
-        self._places[record.id] = place
-        self._logs.setdefault(record.author, {})[record.seq] = place
-        namers = self._naming.get(record.id, ())
+            self._highest[author] = seq
+        self._places[record_id] = place
+        log = self._logs.get(author)
+        if log is None:
+            log = self._logs[author] = {}
+        log[seq] = place
+        namers = self._naming.get(record_id, ())
         tasks: dict[bytes, None] = {}
         if task is not None:
             tasks[task] = None
-            self._members.setdefault(task, {})[record.id] = None
-            self._extend(task, record.id, place, late=bool(namers) or not newest)
+            members = self._members.get(task)
+            if members is None:
+                self._members[task] = {record_id: None}
+            else:
+                members[record_id] = None
+            if task in self._graphs:
+                self._extend(task, record_id, place, late=bool(namers) or not newest)
         for namer in namers:
             if namer.task is not None:
                 tasks[namer.task] = None
         self._name(place, newest, tasks)
-        return Touched(tuple(tasks), self._reach_further(place, newest, namers))
+        if author not in self._reaches and not namers:
+            return Touched(tasks, ())
+        return Touched(tasks, self._reach_further(place, newest, namers))
 
     def _extend(self, task: bytes, record_id: bytes, place: _Place, *, late: bool) -> None:
-        graph = self._graphs.get(task)
-        if graph is None:
-            return
         if late:
             del self._graphs[task]
         else:
-            graph.add_member(record_id, place)
+            self._graphs[task].add_member(record_id, place)
 
     def _name(self, place: _Place, newest: bool, tasks: dict[bytes, None]) -> None:
         for named in place.named:
-            self._naming.setdefault(named, []).append(place)
+            namers = self._naming.get(named)
+            if namers is None:
+                self._naming[named] = [place]
+            else:
+                namers.append(place)
             target = self._places.get(named)
             if target is None or target.task is None:
                 continue
@@ -155,7 +172,7 @@ class Causality:
                 pairs.append((namer.author, place.author))
         for task in tasks:
             self._graphs.pop(task, None)
-        return Touched(tuple(tasks), tuple(pairs))
+        return Touched(tasks, pairs)
 
     def _unname(self, named: bytes, place: _Place) -> None:
         namers = [namer for namer in self._naming[named] if namer is not place]

@@ -29,7 +29,7 @@ that nothing in the set had ended are orphaned.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -38,9 +38,7 @@ from antsp2p.coordination.body import (
     Cancel,
     CancelReason,
     Claim,
-    Offer,
     Outcome,
-    Reopen,
     Result,
     Verdict,
 )
@@ -50,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+    from antsp2p.coordination.contest import Contest
     from antsp2p.records.record import Record
 
 TIE_DOMAIN: Final = b"antsp2p/1/tie\0"
@@ -95,27 +94,6 @@ class Attempt:
     claim: Record
     epoch: int
     state: State
-
-
-@dataclass(slots=True)
-class Contest:
-    """The records that name one task, each list by (seq, author); the resolver only reads it."""
-
-    task: bytes
-    offer: tuple[Record, Offer] | None = None
-    claims: list[tuple[Record, Claim]] = field(default_factory=list)
-    awards: list[tuple[Record, Award]] = field(default_factory=list)
-    reopens: list[tuple[Record, Reopen]] = field(default_factory=list)
-    results: list[tuple[Record, Result]] = field(default_factory=list)
-    verdicts: list[tuple[Record, Verdict]] = field(default_factory=list)
-    cancels: list[tuple[Record, Cancel]] = field(default_factory=list)
-
-    def is_empty(self) -> bool:
-        """Whether no record names the task any more."""
-        return self.offer is None and not (
-            self.claims or self.awards or self.reopens
-            or self.results or self.verdicts or self.cancels
-        )
 
 
 class Past(Protocol):

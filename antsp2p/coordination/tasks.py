@@ -7,7 +7,7 @@ which records name which task, what must be looked at again, and what was alread
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left, insort
+from bisect import insort
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from antsp2p.coordination import resolver
@@ -21,12 +21,12 @@ from antsp2p.coordination.body import (
     Result,
     Verdict,
     named_ids,
-    parse_body,
+    read_body,
 )
 from antsp2p.coordination.causality import Causality, Touched
+from antsp2p.coordination.contest import Contest, place_of
 from antsp2p.coordination.resolver import (
     Attempt,
-    Contest,
     Resolution,
     Rule,
     Setting,
@@ -36,27 +36,19 @@ from antsp2p.coordination.state import ENDS, State
 from antsp2p.records.record import MAX_REFS, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Sequence
 
     from antsp2p.records.clock import Clock
 
 __all__ = ["Attempt", "Resolution", "Rule", "State", "TaskFold"]
 
-_Pair = tuple[Record, Any]
 _B = TypeVar("_B", Award, Verdict)
-_LISTS: Final[dict[type[Any], Callable[[Contest], list[Any]]]] = {
-    Claim: lambda contest: contest.claims,
-    Award: lambda contest: contest.awards,
-    Reopen: lambda contest: contest.reopens,
-    Result: lambda contest: contest.results,
-    Verdict: lambda contest: contest.verdicts,
-    Cancel: lambda contest: contest.cancels,
-}
 _SNAPSHOT_MODULUS: Final = 2**256
-
-
-def _place(pair: _Pair) -> tuple[int, bytes]:
-    return pair[0].seq, pair[0].author
+_TASK_TYPES: Final = frozenset({
+    int(kind.type) for kind in (Offer, Claim, Award, Reopen, Result, Verdict, Cancel)
+})
+_ID_KEYS: Final = (0, 1, 2)
+"""Where task bodies have the ids of records."""
 
 
 class TaskFold:
@@ -86,10 +78,10 @@ class TaskFold:
         """
         if record.id in self._causality:
             return ()
-        body = parse_body(record)
+        body = self._body_of(record)
         task = _task_of(record, body)
         touched = self._causality.add(record, task, _named(record, body))
-        tasks = dict.fromkeys(touched.tasks)
+        tasks = touched.tasks
         self._spread(touched, tasks)
         if body is not None and task is not None:
             self._enter(task, record, body, tasks)
@@ -100,10 +92,10 @@ class TaskFold:
         as are no longer there."""
         if record.id not in self._causality:
             return ()
-        body = parse_body(record)
+        body = self._body_of(record)
         task = _task_of(record, body)
         touched = self._causality.remove(record)
-        tasks = dict.fromkeys(touched.tasks)
+        tasks = touched.tasks
         self._spread(touched, tasks)
         if body is not None and task is not None:
             self._leave(task, record, body, tasks)
@@ -119,34 +111,43 @@ class TaskFold:
         self._convicted.add(author)
         return self._touch(self._causality.tasks_of(author))
 
+    def _body_of(self, record: Record) -> Body | None:
+        """The record's body, its ids being those of the records that are here."""
+        if record.type not in _TASK_TYPES:
+            return None
+        values = record.body
+        for key in _ID_KEYS:
+            value = values.get(key)
+            if type(value) is bytes:
+                values[key] = self._causality.known(value)
+        return read_body(record.type, values)[0]
+
     def _enter(
         self, task: bytes, record: Record, body: Body, tasks: dict[bytes, None]
     ) -> None:
         contest = self._contests.get(task)
         if contest is None:
             contest = self._contests[task] = Contest(task)
+        contest.put(record, body)
         if isinstance(body, Offer):
-            contest.offer = (record, body)
             self._offers_at[record.author, record.seq] = task
             if body.idempotency_key:
                 key = (record.author, body.idempotency_key)
                 insort(self._offers_by_key.setdefault(key, []), (record.seq, task))
             for seq in body.after:
                 self._waiting.setdefault((record.author, seq), {})[task] = None
-        else:
-            insort(_LISTS[type(body)](contest), (record, body), key=_place)
         self._note_waiting_claims(contest, record, body)
-        if isinstance(body, Offer | Verdict | Cancel):
+        if isinstance(body, (Offer, Verdict, Cancel)):
             self._touch_group(contest, tasks)
 
     def _leave(
         self, task: bytes, record: Record, body: Body, tasks: dict[bytes, None]
     ) -> None:
         contest = self._contests[task]
-        if isinstance(body, Offer | Verdict | Cancel):
+        if isinstance(body, (Offer, Verdict, Cancel)):
             self._touch_group(contest, tasks)
+        contest.take(record, body)
         if isinstance(body, Offer):
-            contest.offer = None
             del self._offers_at[record.author, record.seq]
             if body.idempotency_key:
                 group = self._offers_by_key[record.author, body.idempotency_key]
@@ -155,12 +156,6 @@ class TaskFold:
                     del self._offers_by_key[record.author, body.idempotency_key]
             for seq in body.after:
                 _discard(self._waiting, (record.author, seq), task)
-        else:
-            pairs = _LISTS[type(body)](contest)
-            place = bisect_left(pairs, (record.seq, record.author), key=_place)
-            while pairs[place][0].id != record.id:
-                place += 1
-            del pairs[place]
         if contest.is_empty():
             del self._contests[task]
 
@@ -194,13 +189,13 @@ class TaskFold:
     def _touch(
         self, tasks: Iterable[bytes], gone: tuple[bytes, ...] = ()
     ) -> tuple[bytes, ...]:
-        known: dict[bytes, None] = {}
-        for task in (*tasks, *gone):
+        known: list[bytes] = []
+        for task in (*tasks, *gone) if gone else tasks:
             self._resolved.pop(task, None)
             contest = self._contests.get(task)
             if task in gone or (contest is not None and contest.offer is not None):
-                known[task] = None
-        self._changed.update(known)
+                known.append(task)
+                self._changed[task] = None
         return tuple(sorted(known))
 
     # --- what was offered and said -------------------------------------------------------------
@@ -234,7 +229,7 @@ class TaskFold:
         claims = [
             pair for pair in contest.claims if not resolver.is_void(contest, pair[0], setting)
         ]
-        return tuple(sorted(claims, key=lambda pair: (pair[1].epoch, *_place(pair))))
+        return tuple(sorted(claims, key=lambda pair: (pair[1].epoch, *place_of(pair))))
 
     def results(self, task: bytes) -> tuple[tuple[Record, Result], ...]:
         """The results that claimants gave for their own claims, by (epoch, seq, author)."""
@@ -243,7 +238,7 @@ class TaskFold:
             (record, result) for record, result in self._contest_of(task).results
             if result.claim in claims and claims[result.claim][0].author == record.author
         ]
-        found.sort(key=lambda pair: (claims[pair[1].claim][1].epoch, *_place(pair)))
+        found.sort(key=lambda pair: (claims[pair[1].claim][1].epoch, *place_of(pair)))
         return tuple(found)
 
     def verdicts(self, task: bytes) -> tuple[tuple[Record, Verdict], ...]:
@@ -257,13 +252,13 @@ class TaskFold:
     def reopens(self, task: bytes) -> tuple[tuple[Record, Reopen], ...]:
         """All reopens, valid or not, by (epoch, seq, author)."""
         reopens = self._contest_of(task).reopens
-        return tuple(sorted(reopens, key=lambda pair: (pair[1].epoch, *_place(pair))))
+        return tuple(sorted(reopens, key=lambda pair: (pair[1].epoch, *place_of(pair))))
 
     def _contest_of(self, task: bytes) -> Contest:
         return self._offered(task) or Contest(task)
 
     def _by_requester(
-        self, task: bytes, pairs: list[tuple[Record, _B]]
+        self, task: bytes, pairs: Sequence[tuple[Record, _B]]
     ) -> tuple[tuple[Record, _B], ...]:
         contest = self._offered(task)
         if contest is None or contest.offer is None:

@@ -7,10 +7,12 @@ not known here.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import re
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
+from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode, load
 from antsp2p.records.keys import (
     PUBLIC_KEY_BYTES,
     SIGNATURE_BYTES,
@@ -40,26 +42,60 @@ SIGNATURE_DOMAIN: Final = b"antsp2p/1/sig\0"
 _ENVELOPE_KEYS: Final = frozenset(range(9))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """One record. `id` is its identity; two records with one id differ at most in signature."""
+    """One record. `id` is its identity; two records with one id differ at most in signature.
 
-    payload: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
-    id: bytes
-    network: bytes = field(repr=False)
-    author: bytes
-    seq: int
-    prev: bytes = field(repr=False)
-    refs: tuple[bytes, ...]
-    type: int
-    body: Mapping[int, Any]
-    claimed_ms: int
+    Made by `parse_record` and `sign_record` alone, and never changed. It holds the bytes that came
+    and what is asked for often; the rest is read from the bytes, because a node holds many.
+    """
+
+    __slots__ = (
+        "_body_at", "_claimed_at", "author", "id", "network", "refs", "seq", "type", "wire",
+    )
+
+    def __init__(
+        self, wire: bytes, network: bytes, author: bytes, seq: int, refs: tuple[bytes, ...],
+        type: int, body_at: int, claimed_at: int,
+    ) -> None:
+        self.wire: Final = wire
+        """The record as it travels and is stored: CBOR `[payload, signature]`."""
+        self.id: Final = record_id(self.payload)
+        self.network: Final = network
+        self.author: Final = author
+        self.seq: Final = seq
+        self.refs: Final = refs
+        self.type: Final = type
+        self._body_at: Final = body_at
+        self._claimed_at: Final = claimed_at
+
+    def __repr__(self) -> str:
+        return f"Record(author={self.author!r}, seq={self.seq}, type={self.type}, id={self.id!r})"
 
     @property
-    def wire(self) -> bytes:
-        """The record as it travels and is stored: CBOR `[payload, signature]`."""
-        return _outer(self.payload) + self.signature
+    def payload(self) -> bytes:
+        return self.wire[_payload_at(self.wire) : -_TAIL_BYTES]
+
+    @property
+    def signature(self) -> bytes:
+        return self.wire[-SIGNATURE_BYTES:]
+
+    @property
+    def prev(self) -> bytes:
+        """The id of the author's record at `seq - 1`; zeros at seq 1."""
+        start = _payload_at(self.wire) + _SEQ_AT + _uint_bytes(self.seq) + 3
+        return self.wire[start : start + ID_BYTES]
+
+    @property
+    def body(self) -> dict[int, Any]:
+        """The body, made anew at each call."""
+        body: dict[int, Any] = load(self.wire[self._body_at : self._claimed_at - 1])
+        return body
+
+    @property
+    def claimed_ms(self) -> int:
+        claimed_ms = load(self.wire[self._claimed_at : -_TAIL_BYTES])
+        assert isinstance(claimed_ms, int)
+        return claimed_ms
 
     @property
     def signed_bytes(self) -> bytes:
@@ -76,36 +112,127 @@ def record_id(payload: bytes) -> bytes:
     return hashlib.sha256(ID_DOMAIN + payload).digest()
 
 
+def parse_record(wire: bytes) -> Record:
+    """The record of `wire`, its envelope checked but not its signature, network or chain.
+
+    The order is size, encoding, schema. Raises `Malformed` and nothing else.
+    """
+    return _parse_usual(wire) or parse_any_record(wire)
+
+
+def parse_any_record(wire: bytes) -> Record:
+    """What `parse_record` does, for any wire and without its short cut."""
+    if len(wire) > MAX_RECORD_BYTES:
+        raise Malformed("too-large")
+    fields = decode(_split(wire), MAX_RECORD_BYTES)
+    if type(fields) is not dict or fields.keys() != _ENVELOPE_KEYS:
+        raise Malformed("envelope-keys")
+    return _checked(wire, fields)
+
+
+def restore_record(wire: bytes) -> Record:
+    """The record of a wire that `parse_record` has accepted before, as a node's own store holds it.
+
+    The body is not checked again. Raises `Malformed` where the envelope is damaged.
+    """
+    return _parse_usual(wire, is_known=True) or parse_any_record(wire)
+
+
+# --- the usual wire ------------------------------------------------------------------------------
+
+_USUAL: Final = re.compile(
+    rb"\x82(?:\x58[\x18-\xff]|\x59[\x01-\x03].)"
+    rb"\xa9\x00%c\x01\x50(.{16})\x02\x58\x20(.{32})"
+    rb"\x03([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00)..|\x1a(?!\x00\x00).{4})"
+    rb"\x04\x58\x20(.{32})\x05([\x80-\x88])((?:\x58\x20.{32})*)\x06([\x00-\x17])"
+    rb"\x07(.*)\x08\x1b(?!\x00{4})\x00[\x00-\x1f].{6}\x58\x40.{64}" % VERSION,
+    re.DOTALL,
+)
+"""A wire as nearly all are: a type of one byte, a seq below 2^32, claimed since 1970-02-19. Every
+length but the outermost and every order of keys is as the encoding has it."""
+_SEQ_AT: Final = 5 + NETWORK_BYTES + 3 + PUBLIC_KEY_BYTES + 1
+_TAIL_BYTES: Final = 2 + SIGNATURE_BYTES
+_USUAL_CLAIMED_BYTES: Final = 9
+
+
+def _parse_usual(wire: bytes, *, is_known: bool = False) -> Record | None:
+    """The record of a usual wire; None for any other, and for every wire that is malformed.
+
+    An encoding ends where it says it does. So if what the pattern takes for the body is one
+    encoded map, the bytes after it are what they seem, and there is no second way to read them.
+    """
+    size = len(wire)
+    usual = _USUAL.fullmatch(wire) if size <= MAX_RECORD_BYTES else None
+    if usual is None:
+        return None
+    network, author, seq_bytes, prev, refs_head, refs_bytes, type_byte, body = usual.groups()
+    payload_at = _payload_at(wire)
+    if int.from_bytes(wire[2:payload_at], "big") != size - payload_at - _TAIL_BYTES:
+        return None
+    known_author = _known_author(author)
+    seq = seq_bytes[0] if len(seq_bytes) == 1 else int.from_bytes(seq_bytes[1:], "big")
+    if known_author is None or seq == 0 or (seq == 1) != (prev == NO_PREV):
+        return None
+    refs: tuple[bytes, ...] = ()
+    if len(refs_bytes) != (refs_head[0] - 0x80) * (2 + ID_BYTES):
+        return None
+    if refs_bytes:
+        refs = tuple(
+            refs_bytes[at : at + ID_BYTES] for at in range(2, len(refs_bytes), 2 + ID_BYTES)
+        )
+        if prev in refs or any(lower >= upper for lower, upper in pairwise(refs)):
+            return None
+    if not is_known:
+        try:
+            if type(decode(body, MAX_RECORD_BYTES, inside=1)) is not dict:
+                return None
+        except Malformed:
+            return None
+    return Record(
+        wire, _known_network(network), known_author, seq, refs, type_byte[0], usual.start(8),
+        size - _TAIL_BYTES - _USUAL_CLAIMED_BYTES,
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _known_author(author: bytes) -> bytes | None:
+    """One and the same object for equal keys, so that a log holds its author once."""
+    return author if is_acceptable_public_key(author) else None
+
+
+@lru_cache(maxsize=16)
+def _known_network(network: bytes) -> bytes:
+    return network
+
+
+def _payload_at(wire: bytes) -> int:
+    return 3 if wire[1] == 0x58 else 4
+
+
+def _uint_bytes(value: int) -> int:
+    """How long the encoding of an unsigned integer is."""
+    if value < 24:
+        return 1
+    return 2 if value < 1 << 8 else 3 if value < 1 << 16 else 5 if value < 1 << 32 else 9
+
+
+# --- any wire ------------------------------------------------------------------------------------
+
+
 def _outer(payload: bytes) -> bytes:
     size = len(payload)
     head = bytes((0x58, size)) if size < 256 else b"\x59" + size.to_bytes(2, "big")
     return b"\x82" + head + payload + b"\x58\x40"
 
 
-def parse_record(wire: bytes) -> Record:
-    """The record of `wire`, its envelope checked but not its signature, network or chain.
-
-    The order is size, encoding, schema. Raises `Malformed` and nothing else.
-    """
-    if len(wire) > MAX_RECORD_BYTES:
-        raise Malformed("too-large")
-    payload, signature = _split(wire)
-    fields = decode(payload, MAX_RECORD_BYTES)
-    if type(fields) is not dict or fields.keys() != _ENVELOPE_KEYS:
-        raise Malformed("envelope-keys")
-    return _checked(payload, signature, fields)
-
-
-def _split(wire: bytes) -> tuple[bytes, bytes]:
-    payload_start = 3 if wire[1:2] == b"\x58" else 4
-    payload = wire[payload_start : -(SIGNATURE_BYTES + 2)]
-    signature = wire[-SIGNATURE_BYTES:]
-    if len(payload) < 24 or _outer(payload) + signature != wire:
+def _split(wire: bytes) -> bytes:
+    payload = wire[3 if wire[1:2] == b"\x58" else 4 : -_TAIL_BYTES]
+    if len(payload) < 24 or _outer(payload) + wire[-SIGNATURE_BYTES:] != wire:
         raise Malformed("outer")
-    return payload, signature
+    return payload
 
 
-def _checked(payload: bytes, signature: bytes, fields: Mapping[int, Any]) -> Record:
+def _checked(wire: bytes, fields: Mapping[int, Any]) -> Record:
     version, network, author, seq, prev, refs, type_, body, claimed_ms = (
         fields[key] for key in range(9)
     )
@@ -124,10 +251,13 @@ def _checked(payload: bytes, signature: bytes, fields: Mapping[int, Any]) -> Rec
     if type(body) is not dict:
         raise Malformed("body")
     _need_int(claimed_ms, 0, MAX_UINT53, "claimed-ms")
+    type_at = (
+        _payload_at(wire) + _SEQ_AT + _uint_bytes(seq) + 3 + ID_BYTES + 2
+        + len(refs) * (2 + ID_BYTES) + 1
+    )
     return Record(
-        payload=payload, signature=signature, id=record_id(payload), network=network,
-        author=author, seq=seq, prev=prev, refs=tuple(refs), type=type_, body=body,
-        claimed_ms=claimed_ms,
+        wire, _known_network(network), author, seq, tuple(refs), type_,
+        type_at + _uint_bytes(type_) + 1, len(wire) - _TAIL_BYTES - _uint_bytes(claimed_ms),
     )
 
 

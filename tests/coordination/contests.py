@@ -26,7 +26,8 @@ from antsp2p.coordination.body import (
     parse_body,
 )
 from antsp2p.coordination.tasks import Resolution, TaskFold
-from antsp2p.records.record import NO_PREV, Record
+from antsp2p.records.encoding import encode
+from antsp2p.records.record import NO_PREV, VERSION, Record, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,8 +36,8 @@ NETWORK = bytes(16)
 
 
 def key_of(name: str) -> bytes:
-    """A stand-in for a public key."""
-    return hashlib.sha256(name.encode()).digest()
+    """A stand-in for a public key: a small number is a canonical encoding."""
+    return hashlib.sha256(name.encode()).digest()[:31] + bytes(1)
 
 
 @dataclass
@@ -57,12 +58,11 @@ class Log:
         prev = self.records[-1].id if self.records else NO_PREV
         own = {record.id for record in self.records}
         kept = tuple(sorted({ref for ref in refs if ref not in own}))[:8]
-        text = repr((self.author, seq, prev, kept, type_, sorted(body.items())))
-        record = Record(
-            payload=b"", signature=b"", id=hashlib.sha256(text.encode()).digest(),
-            network=NETWORK, author=self.author, seq=seq, prev=prev, refs=kept, type=type_,
-            body=dict(body), claimed_ms=0,
-        )
+        payload = encode({
+            0: VERSION, 1: NETWORK, 2: self.author, 3: seq, 4: prev, 5: list(kept), 6: int(type_),
+            7: dict(body), 8: 0,
+        })
+        record = parse_record(encode([payload, bytes(64)]))
         self.records.append(record)
         self.seen[record.id] = record
         return record
@@ -183,7 +183,7 @@ class Bazaar:
                 if record.body.get(0) == task and record.author != log.author]
         refs = [ref for ref in seen[-8:] if rng.random() < self.candour]
         if rng.random() < 0.15:
-            refs.append(rng.choice(list(log.seen)) if log.seen else bytes(32))
+            refs.append(rng.choice(list(log.seen)) if log.seen else b"?" * 32)
         if rng.random() < 0.05:
             refs.append(hashlib.sha256(b"%f" % rng.random()).digest())
         return refs
