@@ -6,7 +6,7 @@ signature has spoiled meanwhile.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,6 +77,13 @@ class AuthorLog:
         index = record.seq - 1
         return index < len(self.run) and self.run[index].id == record.id
 
+    def is_continued_by(self, record: Record) -> bool:
+        """Whether nothing is known above the run, and the record comes next in it."""
+        run = self.run
+        if self.waiting or self.proof is not None or record.seq != len(run) + 1:
+            return False
+        return record.prev == run[-1].id if run else True
+
     def strand(self, seq: int) -> Record | None:
         """Like `known`, with the cover on top."""
         record = self.known(seq)
@@ -138,6 +145,11 @@ class AuthorLog:
             self.waiting[record.seq] = record
             if is_signed:
                 self._waiting_signed.add(record.seq)
+
+    def grow(self, records: Sequence[Record], signed: Collection[int]) -> None:
+        """Put records on top of a run that they continue."""
+        self.run.extend(records)
+        self._signed.extend(_GOOD if record.seq in signed else _UNCHECKED for record in records)
 
     def join_waiting(self) -> tuple[Record, ...]:
         """Move to the run what stands just above it; returns the records moved."""

@@ -111,7 +111,8 @@ class LogSet:
         """
         if not run:
             return Insertion()
-        if any(record.network != self._network for record in run):
+        network = self._network
+        if any(record.network != network for record in run):
             return Insertion(refused="network")
         if not is_chain(run):
             return Insertion(refused="chain")
@@ -121,6 +122,8 @@ class LogSet:
             if len(self._logs) >= MAX_AUTHORS:
                 return Insertion(refused="authors-full")
             log = AuthorLog()
+        if log.is_continued_by(run[0]):
+            return self._grow(log, run)
         if log.holds(run[-1]) and self._is_signed(log, log.run[run[-1].seq - 1]):
             return Insertion(sibling=log.sibling(), duplicates=len(run))
         if log.proof is not None and first >= log.proof.seq and not self._fork_seq(log, [run]):
@@ -148,6 +151,18 @@ class LogSet:
         if missing is None and is_above_gap:
             missing = Missing(author, len(log.run) + 1, part[0].seq - 1)
         return Insertion(added, removed, proof, missing, log.sibling(), duplicates, refused)
+
+    def _grow(self, log: AuthorLog, run: Sequence[Record]) -> Insertion:
+        """Take in what stands right on top of all that is known of its author: no fork is shown,
+        nothing waits for it, and nothing above can cover it."""
+        covered = self._covered(log, run)
+        if covered is None:
+            return Insertion(refused="signature")
+        log.grow(run, covered[1])
+        for record in run:
+            self._by_id[record.id] = record
+        self._settle(run[0].author, log)
+        return Insertion(added=tuple(run))
 
     def convict(self, proof: ForkProof) -> Insertion:
         """Offer a proof, which is verified here. One that tells nothing new costs no check."""
@@ -187,13 +202,10 @@ class LogSet:
             if len(self._logs) >= MAX_AUTHORS:
                 return False
             log = AuthorLog()
-        prev = log.run[-1].id if log.run else NO_PREV
-        if record.network != self._network or record.seq != len(log.run) + 1:
+        if record.network != self._network or not log.is_continued_by(record):
             return False
-        if record.prev != prev or log.waiting or log.proof is not None:
-            return False
-        log.wait(record, is_signed=False)
-        self._by_id.update((added.id, added) for added in log.join_waiting())
+        log.grow((record,), ())
+        self._by_id[record.id] = record
         self._settle(record.author, log)
         return True
 
