@@ -35,6 +35,14 @@ class DatagramReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class DatagramsReceived:
+    """Datagrams that came one after the other and are handled as one event. What they call for is
+    decided and sent once, at the end."""
+
+    datagrams: tuple[DatagramReceived, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """The deadline `wake_at` has passed."""
 
@@ -185,7 +193,7 @@ Command = (
     | FinishClaim | ReleaseClaim | ReportProgress
 )
 Event = (
-    DatagramReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
+    DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
     | LogsReceived | LogsEnded | Command
 )
 

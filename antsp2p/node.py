@@ -27,6 +27,7 @@ from antsp2p.events import (
     Command,
     Committed,
     DatagramReceived,
+    DatagramsReceived,
     Effect,
     Event,
     FetchLogs,
@@ -138,11 +139,12 @@ class Node:
         self._recovered: list[Record] = []
         self._durable_seq = self._published_seq = 0
         self._now_us = now_us
-        self._expected_us: int | None = None
         self._pulse = Pulse(identity, network, boot, now_us)
         self._saved_published = 0
         self._restore(history, proofs, published, now_us)
-        self._wake_at = self._earliest()
+        self._wake_at: int | None = None
+        self._is_settled = False
+        """Whether `_wake_at` is what the parts say now. It is not asked for after every event."""
 
     @property
     def holding(self) -> dict[bytes, Holding]:
@@ -174,6 +176,8 @@ class Node:
     @property
     def wake_at(self) -> int | None:
         """When `Woke` is due, in microseconds of the observer's clock; None: not at all."""
+        if not self._is_settled:
+            self._wake_at, self._is_settled = self._earliest(), True
         return self._wake_at
 
     def _earliest(self) -> int | None:
@@ -187,15 +191,14 @@ class Node:
 
     def handle(self, event: Event, now_us: int) -> list[Effect]:
         """What the node does about `event`. `now_us` never runs backwards."""
+        if now_us - self._now_us > STALL_US:
+            self._note_stall(now_us)
         self._now_us = now_us = max(now_us, self._now_us)
-        if self._expected_us is not None and now_us - self._expected_us > STALL_US:
-            self._leases.restart_all()
         match event:
             case DatagramReceived(address=address, data=data):
-                outputs = self.gossip.receive(address, data, now_us)
-                if self.gossip.heard_us == now_us:
-                    self._leases.heard(now_us)
-                self._take(outputs)
+                self._receive(((address, data),), now_us)
+            case DatagramsReceived(datagrams=datagrams):
+                self._receive(((d.address, d.data) for d in datagrams), now_us)
             case Woke():
                 if self._leases:
                     self.gossip.attend(now_us)
@@ -220,9 +223,21 @@ class Node:
         self._commands.wake(now_us)
         self._decisions.settle(now_us)
         self._beat()
-        self._expected_us = self._wake_at = self._earliest()
+        self._is_settled = False
         effects, self._effects = self._effects, []
         return effects
+
+    def _note_stall(self, now_us: int) -> None:
+        """Whoever was stopped has observed nothing: no lease ran in that time."""
+        due_us = self.wake_at
+        if due_us is not None and now_us - max(due_us, self._now_us) > STALL_US:
+            self._leases.restart_all()
+
+    def _receive(self, datagrams: Iterable[tuple[Address, bytes]], now_us: int) -> None:
+        outputs = self.gossip.receive_all(datagrams, now_us)
+        if self.gossip.heard_us == now_us:
+            self._leases.heard(now_us)
+        self._take(outputs)
 
     def _command(self, command: Command) -> None:
         # An agent that has gone must be let go, however much waits.

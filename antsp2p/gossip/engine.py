@@ -54,7 +54,7 @@ from antsp2p.gossip.wire import (
 from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from random import Random
 
     from antsp2p.gossip.wire import Range
@@ -112,15 +112,27 @@ class Gossip:
         self._out: list[Output] = []
         self.heard_us = -1
         """When a linked peer, by its token and not by its address alone, was last heard."""
-        self._expected_us: int | None = None
         self._last_us = now_us
-        self._wake_us = self._earliest(now_us)
+        self._wake_us: int | None = None
+        self._is_settled = False
+        """Whether `_wake_us` is what the parts say now. It is not asked for after every event."""
 
     # --- events ------------------------------------------------------------------------------
 
     def receive(self, address: Address, data: bytes, now_us: int) -> list[Output]:
         """A datagram came from `address`."""
+        return self.receive_all(((address, data),), now_us)
+
+    def receive_all(
+        self, datagrams: Iterable[tuple[Address, bytes]], now_us: int
+    ) -> list[Output]:
+        """Datagrams came; what goes out is put together when all of them were read."""
         self._begin(now_us)
+        for address, data in datagrams:
+            self._receive(address, data, now_us)
+        return self._end(now_us)
+
+    def _receive(self, address: Address, data: bytes, now_us: int) -> None:
         self.received["datagram"] += len(data)
         reading = self._parts.links.read(address, data, now_us)
         for change in reading.changes:
@@ -134,7 +146,6 @@ class Gossip:
             self._parts.liveness.heard(link, now_us)
             self._count_received(reading, len(data))
             self._reader.read(link, reading.frames, now_us)
-        return self._end(now_us)
 
     def hint(self, address: Address, now_us: int, keep: bool) -> list[Output]:
         """Somebody may listen at `address`; `keep`: a person named it, dial it for ever."""
@@ -203,7 +214,7 @@ class Gossip:
     def attend(self, now_us: int) -> None:
         """Somebody waits for signs of life: ping all links at the short interval for a while."""
         self._parts.liveness.attend(now_us)
-        self._wake_us = self._earliest(now_us)
+        self._is_settled = False
 
     def restored(self, record_id: bytes, age_ms: int, now_us: int) -> None:
         """A record of the store has this age now."""
@@ -218,6 +229,8 @@ class Gossip:
     @property
     def wake_at(self) -> int | None:
         """When `wake` is to be called next."""
+        if not self._is_settled:
+            self._wake_us, self._is_settled = self._earliest(self._last_us), True
         return self._wake_us
 
     def _earliest(self, now_us: int) -> int | None:
@@ -292,9 +305,9 @@ class Gossip:
 
     def _begin(self, now_us: int) -> None:
         """Find a gap in the own loop, for which no peer is to blame."""
-        if self._expected_us is not None:
+        if now_us - self._last_us > self._limits.stall_us and self.wake_at is not None:
             # Counted once: what waited in the socket comes after it, still before the next wake.
-            gap_us = now_us - max(self._expected_us, self._last_us)
+            gap_us = now_us - max(self.wake_at, self._last_us)
             if gap_us > self._limits.stall_us:
                 self._parts.liveness.extend(gap_us)
                 self._parts.awaited.extend(gap_us)
@@ -303,17 +316,20 @@ class Gossip:
                 self._parts.bulk.extend(gap_us)
                 self._parts.view.extend(gap_us)
         self._last_us = now_us
+        self._is_settled = False
         self._out = []
 
     def _tell(self, output: Output) -> None:
         self._out.append(output)
 
     def _count_received(self, reading: Reading, size: int) -> None:
-        """Bytes by frame; those of a frame that came alone need no encoding to be known."""
-        frames = reading.frames
-        for frame in frames:
-            alone = len(frames) == 1
-            self.received[frame_name(frame)] += size if alone else len(encode_frame(frame))
+        """Bytes by frame; where all are of one kind no encoding is needed to know them."""
+        names = {frame_name(frame): None for frame in reading.frames}
+        if len(names) == 1:
+            self.received[next(iter(names))] += size
+            return
+        for frame in reading.frames:
+            self.received[frame_name(frame)] += len(encode_frame(frame))
 
     def _end(self, now_us: int) -> list[Output]:
         self._parts.reconcile.flush(now_us)
@@ -321,7 +337,6 @@ class Gossip:
         self._parts.pursuits.flush(now_us)
         self._parts.spread.flush(now_us)
         self._out.extend(self._parts.outbox.flush(self._parts.links))
-        self._expected_us = self._wake_us = self._earliest(now_us)
         return self._out
 
     def _publish(self, upto_seq: int, now_us: int) -> None:
