@@ -156,6 +156,10 @@ class Node:
         """Whether own records may leave: a peer has reported our head, or the log is new."""
         return self._own.confirmed
 
+    def is_linked(self, address: Address, data: bytes) -> bool:
+        """Whether a datagram bears the token of the link to its sender; no more is looked at."""
+        return self.gossip.bears_token(address, data)
+
     def last_seq(self, author: bytes) -> int:
         """The seq of the author's last record that is here for good; own ones are once they are
         on disk, held back or not."""

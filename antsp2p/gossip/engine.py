@@ -47,6 +47,7 @@ from antsp2p.gossip.wire import (
     PeerAddress,
     Peers,
     Ping,
+    bare_token,
     encode_frame,
     frame_name,
     pack_host,
@@ -282,6 +283,11 @@ class Gossip:
     def is_linked(self, address: Address) -> bool:
         """Whether a link to `address` is up."""
         return self._parts.links.at(address) is not None
+
+    def bears_token(self, address: Address, data: bytes) -> bool:
+        """Whether `data` bears the token of the link to `address`; no more is looked at."""
+        link = self._parts.links.at(address)
+        return link is not None and bare_token(data) == link.token_in
 
     def address_of(self, author: bytes) -> Address | None:
         """The best known address of `author`."""

@@ -525,6 +525,11 @@ def split_header(data: bytes, network: bytes) -> bytes:
     return data[4 + NETWORK_BYTES : _HEADER_BYTES]
 
 
+def bare_token(data: bytes) -> bytes:
+    """Where a datagram has its token, whether it is a datagram of ours or not."""
+    return data[4 + NETWORK_BYTES : _HEADER_BYTES]
+
+
 def split_frames(data: bytes) -> tuple[list[Frame], int]:
     """The frames of a datagram whose header was accepted, and how many were of unknown types.
 

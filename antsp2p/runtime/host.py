@@ -25,7 +25,6 @@ from antsp2p.events import (
     BlobFetched,
     BlobMissing,
     Command,
-    DatagramReceived,
     Effect,
     Event,
     FetchBlob,
@@ -368,9 +367,6 @@ class Host:
         if self._nursery is not None:
             self._nursery.start_soon(task, *arguments)
 
-    def _received(self, address: Address, data: bytes) -> None:
-        self._loop.offer(DatagramReceived(address, data))
-
     def _hint(self, address: Address, keep: bool = False) -> None:
         self._loop.offer(PeerHint(address, keep))
 
@@ -380,7 +376,7 @@ class Host:
         """Set everything going in `nursery`."""
         self._nursery = nursery
         nursery.start_soon(self._loop.run)
-        nursery.start_soon(self._udp.receive, self._received)
+        nursery.start_soon(self._udp.receive, self._loop.offer_datagram)
         nursery.start_soon(self._server.serve, [item.tcp for item in self._bound])
         for address in self._boot.history.addresses:
             self._hint(address)
@@ -412,7 +408,7 @@ class Host:
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._loop.run)
-            nursery.start_soon(self._udp.receive, self._received)
+            nursery.start_soon(self._udp.receive, self._loop.offer_datagram)
             await self._withdraw_all()
             nursery.cancel_scope.cancel()
         await self._loop.finish()

@@ -5,14 +5,21 @@ from typing import Final
 
 # --- the inbox and its consumer ------------------------------------------------------------------
 
-INBOX_EVENTS: Final = 2_048
-"""Events that wait. At 0.2 ms an event a full inbox is 0.4 s of work: more would only be stale."""
-INBOX_EVENTS_KEPT_FOR_COMMANDS: Final = 256
-"""Places that datagrams and hints never take, so that a flood cannot shut out the user."""
+INBOX_OWN: Final = 256
+"""Events of this machine that wait; a command finds its place when one of them was served."""
+INBOX_PER_PEER: Final = 512
+"""Datagrams of one linked peer that wait: at 0.1 ms each 50 ms of work, and with 40 links at their
+largest 24 MB."""
+INBOX_STRANGERS: Final = 128
+"""Datagrams of everybody who is not linked; a hello that finds no place is sent again."""
+STRANGERS_PER_TURN: Final = 8
+"""One event in so many may be a stranger's while linked peers wait."""
 TURN_EVENTS: Final = 64
 """Events between two looks at the deadline: about 13 ms, below any timer of the protocol."""
 PENDING_COMMANDS: Final = 1_024
 """Commands that wait for their answer; more callers than that are refused with a line."""
+UNSAVED_EFFECTS: Final = 16_384
+"""What may wait for the disk: seconds of records, 16 MB at their largest. Then the node waits."""
 STORE_RETRY_MS: Final = 1_000
 """Between two tries to write to a full disk: soon enough for a person, cheap for the disk."""
 
@@ -20,10 +27,11 @@ STORE_RETRY_MS: Final = 1_000
 
 DATAGRAM_BUFFER_BYTES: Final = 2_048
 """Above every valid datagram (1,200 bytes), so that a longer one is seen as too long."""
-DATAGRAMS_PER_WAKE: Final = 64
-"""Read from one socket before the others have their turn."""
-RECEIVE_BUFFER_BYTES: Final = 1 << 20
-"""Asked of the kernel: a burst of 800 full datagrams while a commit is on its way."""
+DATAGRAMS_PER_WAKE: Final = 1_024
+"""Read from one socket before the node has its turn, about 3 ms: in a flood what stays in the
+socket is lost without a look at whose it is."""
+RECEIVE_BUFFER_BYTES: Final = 4 << 20
+"""Asked of the kernel, which may give less: some thousand datagrams during one long turn."""
 PORT_ATTEMPTS: Final = 32
 """Tries to find one port number that is free for UDP and TCP on every address."""
 LISTEN_ADDRESSES: Final = 64

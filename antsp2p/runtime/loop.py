@@ -1,14 +1,17 @@
 """The turn of a real node: one inbox, one consumer, one deadline read afresh each turn.
 
-Law: everything a turn brought forth is durable before anything of it leaves. First the commit,
-then the datagrams and the answers, then the node is told what is durable. An overdue deadline is
-served before a full inbox. A full disk stops the loop and loses nothing; the node sees the gap in
-its time, as after any standstill. No rule of the protocol is here.
+Law: datagrams leave at once, and what is to be kept is saved behind the node's back, one commit at
+a time, in order. Everything else that a turn brought forth waits until that is durable, and then
+the node is told. An own record is safe before it leaves, because the node shows it to nobody until
+it has been told. An overdue deadline is served before a full inbox. What waits to be saved is
+bounded: then the node waits too. A full disk stops the loop and loses nothing; the node sees the
+gap in its time, as after any standstill. No rule of the protocol is here.
 """
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -16,24 +19,38 @@ from antsp2p.events import (
     AppendRecord,
     Committed,
     DatagramReceived,
+    DatagramsReceived,
     PeerHint,
     RemoveRecords,
     SaveAddress,
     SaveProof,
     SavePublished,
+    SendDatagram,
     Woke,
 )
 from antsp2p.runtime import limits
+from antsp2p.runtime.inbox import Inbox
+from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.store import StoreFull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from antsp2p.events import Effect, Event
+    from antsp2p.events import Address, Effect, Event
     from antsp2p.node import Node
     from antsp2p.runtime.store import Saved, Store
 
 _SAVED = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAddress)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one commit saves, and what waits for it."""
+
+    saved: list[Saved] = field(default_factory=list)
+    rest: list[Effect] = field(default_factory=list)
+    own_seq: int | None = None
+    """The last own record that the batch leaves in the store, if it brings any."""
 
 
 class Loop:
@@ -61,126 +78,168 @@ class Loop:
         self._shed = shed
         self._warn = warn
         self._tap = tap
-        self._sender, self._inbox = trio.open_memory_channel[Any](limits.INBOX_EVENTS)
+        self._inbox = Inbox(node.is_linked)
         self._kept: list[Event] = []
-        self._unsaved: list[Saved] = []
+        self._next = _Batch()
+        self._writing: _Batch | None = None
+        """The batch whose commit is under way, or that a full disk has refused so far."""
+        self._saving = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
         self._disk = trio.CapacityLimiter(1)
         self.store_full = ""
         """Not empty: the disk is full, and this line says so."""
-        self.drops: Counter[str] = Counter()
+        self._drops: Counter[str] = Counter()
         self._broken = False
+
+    @property
+    def drops(self) -> Counter[str]:
+        """Events that found no place, by reason."""
+        return self._drops + self._inbox.drops
 
     # --- what comes in ----------------------------------------------------------------------------
 
-    def offer(self, event: DatagramReceived | PeerHint) -> None:
-        """Take an event that may be lost, or count its loss."""
-        waiting = self._sender.statistics().current_buffer_used
+    def offer_datagram(self, address: Address, data: bytes) -> None:
+        """Take a datagram, or count its loss."""
         if self.store_full:
-            self.drops["store-full"] += 1
-        elif waiting >= limits.INBOX_EVENTS - limits.INBOX_EVENTS_KEPT_FOR_COMMANDS:
-            self.drops["inbox-full"] += 1
+            self._drops["store-full"] += 1
         else:
-            self._sender.send_nowait(event)
+            self._inbox.offer_datagram(address, data)
+
+    def offer(self, hint: PeerHint) -> None:
+        """Take an event that may be lost, or count its loss."""
+        if self.store_full:
+            self._drops["store-full"] += 1
+        else:
+            self._inbox.offer(hint)
 
     async def put(self, event: Event) -> None:
         """Take an event that must not be lost; waits for its place."""
-        await self._sender.send(event)
+        await self._inbox.put(event)
 
     # --- the turn ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve events and deadlines until cancelled."""
-        while True:
-            first = await self._next()
-            await self._turn([] if first is None else [first])
+        async with open_inner_nursery() as nursery:
+            nursery.start_soon(self._save)
+            while True:
+                await self._wait()
+                if self._has_room:
+                    self._turn()
 
-    async def _next(self) -> Event | None:
-        """The first event of a turn, or None where only the deadline has come."""
+    async def _wait(self) -> None:
+        """Return when there is something to do."""
+        while not self._has_room:
+            await self._room.park()
         wake_at = self._node.wake_at
         left_us = 1 if wake_at is None else wake_at - self._now_us()
         if left_us <= 0 or self._kept:
             # Others must run, however many deadlines there are.
             await trio.lowlevel.checkpoint()
-            return None
-        if wake_at is None:
-            return await self._receive()
-        with trio.move_on_after(left_us / 1_000_000):
-            return await self._receive()
-        return None
+        elif wake_at is None:
+            await self._inbox.wait()
+        else:
+            with trio.move_on_after(left_us / 1_000_000):
+                await self._inbox.wait()
 
-    async def _receive(self) -> Event:
-        event: Event = await self._inbox.receive()
-        return event
+    @property
+    def _has_room(self) -> bool:
+        """Whether what comes of a turn can be kept."""
+        return not self.store_full and len(self._next.saved) < limits.UNSAVED_EFFECTS
 
-    async def _turn(self, events: list[Event]) -> None:
+    def _turn(self) -> None:
+        """Serve the deadline, then a bounded number of events."""
         try:
-            await self._carry_out(self._gather(events))
+            wake_at = self._node.wake_at
+            if wake_at is not None and wake_at <= self._now_us():
+                self._handle(Woke())
+            kept, self._kept = self._kept, []
+            kept += self._inbox.take(max(0, limits.TURN_EVENTS - len(kept)))
+            for event in _joined(kept):
+                self._handle(event)
         except Exception:
             self._broken = True
             raise
 
-    def _gather(self, events: list[Event]) -> list[Effect]:
-        """All effects of one turn: the deadline's, then those of a bounded number of events."""
-        effects: list[Effect] = []
-        wake_at = self._node.wake_at
-        if wake_at is not None and wake_at <= self._now_us():
-            effects += self._handle(Woke())
-        kept, self._kept = self._kept, []
-        events = kept + events
-        while len(events) < limits.TURN_EVENTS:
-            try:
-                events.append(self._inbox.receive_nowait())
-            except trio.WouldBlock:
-                break
-        for event in events:
-            effects += self._handle(event)
-        return effects
-
-    def _handle(self, event: Event) -> list[Effect]:
+    def _handle(self, event: Event) -> None:
         now_us = self._now_us()
         if self._tap is not None:
             self._tap(now_us, event)
-        return self._node.handle(event, now_us)
+        self._carry_out(self._node.handle(event, now_us))
 
-    async def _carry_out(self, effects: Iterable[Effect]) -> None:
-        """Save what is to be saved, then do the rest, then tell the node; until nothing follows."""
-        pending = list(effects)
-        while pending:
-            saved = [effect for effect in pending if isinstance(effect, _SAVED)]
-            if saved:
-                self._unsaved += saved
-                await self._save()
-            for effect in pending:
-                if not isinstance(effect, _SAVED):
-                    self._perform(effect)
-            own_seq = _last_own_seq(saved)
-            pending = [] if own_seq is None else self._handle(Committed(own_seq))
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        """Send, have saved what is to be saved, and do the rest when that is durable."""
+        batch = self._next
+        rest: list[Effect] = []
+        for effect in effects:
+            if isinstance(effect, SendDatagram):
+                self._perform(effect)
+            elif isinstance(effect, _SAVED):
+                batch.saved.append(effect)
+                if isinstance(effect, AppendRecord):
+                    if effect.own:
+                        batch.own_seq = effect.record.seq
+                elif isinstance(effect, RemoveRecords) and effect.author == self._node.author:
+                    self._forget_own(effect.first_seq)
+            else:
+                rest.append(effect)
+        if batch.saved or batch.rest or self._writing is not None:
+            batch.rest += rest
+            self._saving.unpark()
+        else:
+            for effect in rest:
+                self._perform(effect)
+
+    def _forget_own(self, first_seq: int) -> None:
+        """Own records from `first_seq` on are to be signed anew: the old ones, once durable, say
+        nothing about the new."""
+        for batch in (self._writing, self._next):
+            if batch is not None and batch.own_seq is not None:
+                batch.own_seq = min(batch.own_seq, first_seq - 1)
 
     async def finish(self) -> bool:
         """When `run` has ended: serve what is left, if the loop is whole and the disk has room."""
-        if self._broken or not await self._try_save():
+        if self._broken or not await self._save_all():
             return False
-        while self._kept or self._sender.statistics().current_buffer_used:
-            await self._turn([])
+        while self._kept or len(self._inbox):
+            self._turn()
+            while not await self._save_all():
+                await self._pause()
         return True
 
     # --- the store --------------------------------------------------------------------------------
 
     async def _save(self) -> None:
-        """Commit all that is unsaved; returns only when it is durable.
+        """Commit what there is to commit, again and again, until cancelled.
 
-        Cancelling is possible only while the disk is full. Then nothing of the batch has left, and
-        it stays in front of whatever is saved later.
+        What a full disk refuses stays in front of whatever is saved later.
         """
-        while not await self._try_save():
-            self._shed_inbox()
-            await trio.sleep(limits.STORE_RETRY_MS / 1_000)
+        while True:
+            while not await self._save_all():
+                await self._pause()
+            await self._saving.park()
 
-    async def _try_save(self) -> bool:
-        """Commit all that is unsaved, if the disk has room."""
-        batch: Sequence[Saved] = self._unsaved
-        if not batch:
-            return True
+    async def _pause(self) -> None:
+        self._shed_inbox()
+        await trio.sleep(limits.STORE_RETRY_MS / 1_000)
+
+    async def _save_all(self) -> bool:
+        """Commit until nothing is unsaved; False where the disk has no room."""
+        while self._writing is not None or self._next.saved or self._next.rest:
+            if self._writing is None:
+                self._writing, self._next = self._next, _Batch()
+            if not await self._commit(self._writing.saved):
+                return False
+            batch, self._writing = self._writing, None
+            self._room.unpark_all()
+            for effect in batch.rest:
+                self._perform(effect)
+            if batch.own_seq:
+                self._handle(Committed(batch.own_seq))
+        return True
+
+    async def _commit(self, batch: Sequence[Saved]) -> bool:
+        """Make the batch durable, if the disk has room. Never cancelled in the middle."""
         try:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(self._store.commit, batch, limiter=self._disk)
@@ -189,32 +248,39 @@ class Loop:
                 self._warn(f"{error}; nothing is lost, and the node goes on when there is room")
             self.store_full = str(error)
             return False
-        self._unsaved = []
+        except Exception:
+            self._broken = True
+            raise
         if self.store_full:
             self.store_full = ""
             self._warn("the disk has room again")
         return True
 
     def _shed_inbox(self) -> None:
-        while True:
-            try:
-                event = self._inbox.receive_nowait()
-            except trio.WouldBlock:
-                return
-            if isinstance(event, DatagramReceived | PeerHint):
-                self.drops["store-full"] += 1
+        self._drops["store-full"] += self._inbox.drop_datagrams()
+        while (event := self._inbox.take_own()) is not None:
+            if isinstance(event, PeerHint):
+                self._drops["store-full"] += 1
             elif not self._shed(event):
                 self._kept.append(event)
 
     def close(self) -> None:
-        self._sender.close()
         self._inbox.close()
 
 
-def _last_own_seq(saved: Iterable[Saved]) -> int | None:
-    """The last own record that a batch leaves in the store."""
-    own_seq = None
-    for item in saved:
-        if isinstance(item, AppendRecord) and item.own:
-            own_seq = item.record.seq
-    return own_seq
+def _joined(events: Sequence[Event]) -> list[Event]:
+    """The events, with datagrams that stand in a row made one event."""
+    joined: list[Event] = []
+    row: list[DatagramReceived] = []
+    for event in events:
+        if isinstance(event, DatagramReceived):
+            row.append(event)
+            continue
+        joined += _as_one(row)
+        row = []
+        joined.append(event)
+    return joined + _as_one(row)
+
+
+def _as_one(row: list[DatagramReceived]) -> list[Event]:
+    return [DatagramsReceived(tuple(row))] if len(row) > 1 else list(row)

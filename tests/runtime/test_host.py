@@ -135,12 +135,11 @@ class HastyLoop(Loop):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.late: list[list[Saved]] = []
+        self.late: list[Sequence[Saved]] = []
 
-    async def _try_save(self) -> bool:
-        self.late.append(self._unsaved)
-        self._unsaved = self.late.pop(0) if len(self.late) > 10 else []
-        return await super()._try_save()
+    async def _commit(self, batch: Sequence[Saved]) -> bool:
+        self.late.append(batch)
+        return await super()._commit(self.late.pop(0) if len(self.late) > 10 else [])
 
 
 async def trace_of_a_busy_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:

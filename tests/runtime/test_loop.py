@@ -1,6 +1,8 @@
 """The order of a turn, with a node that only records what it is told."""
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -13,6 +15,7 @@ from antsp2p.events import (
     CancelTask,
     Committed,
     DatagramReceived,
+    DatagramsReceived,
     PeerHint,
     RemoveRecords,
     SaveAddress,
@@ -26,14 +29,15 @@ from antsp2p.runtime.store import StoreError, StoreFull
 from tests.runtime.test_store import ALICE, BOB, appends, chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from antsp2p.coordination.body import BlobRef
-    from antsp2p.events import Effect, Event
+    from antsp2p.events import Address, Effect, Event
     from antsp2p.node import Node
     from antsp2p.runtime.store import Saved, Store
 
 WHERE = ("192.0.2.1", 1)
+STRANGE = "192.0.2.99"
 OWN = chain(ALICE, 9)
 
 
@@ -49,7 +53,13 @@ class Recorder:
         self.failure: Exception | None = None
         self.shed_commands = True
         self.on_event: Callable[[Event], None] = lambda event: None
+        self.author = ALICE.author
+        self.batches: list[int] = []
+        self.before_commit: Callable[[], object] = lambda: None
         self._noted = trio.Event()
+
+    def is_linked(self, address: Address, data: bytes) -> bool:
+        return address[0] != STRANGE
 
     def note(self, kind: str, value: Any) -> None:
         self.trace.append((kind, value))
@@ -62,6 +72,9 @@ class Recorder:
             await self._noted.wait()
 
     def handle(self, event: Event, now_us: int) -> list[Effect]:
+        if isinstance(event, DatagramsReceived):
+            self.batches.append(len(event.datagrams))
+            return [effect for each in event.datagrams for effect in self.handle(each, now_us)]
         self.note("handle", event)
         if isinstance(event, Woke):
             self.wake_at = None
@@ -70,11 +83,22 @@ class Recorder:
         return effects.pop(0) if effects else []
 
     def commit(self, batch: Sequence[Saved]) -> None:
+        self.before_commit()
         if self.failure is not None:
             raise self.failure
         self.trace.append(("full" if self.is_full else "commit", list(batch)))
         if self.is_full:
             raise StoreFull("the disk is full")
+
+    @contextmanager
+    def slow_disk(self) -> Iterator[threading.Event]:
+        """Commits wait until what the block is given was set."""
+        written = threading.Event()
+        self.before_commit = written.wait
+        try:
+            yield written
+        finally:
+            written.set()
 
     def perform(self, effect: Effect) -> None:
         self.note("perform", effect)
@@ -102,30 +126,109 @@ def datagram(number: int) -> DatagramReceived:
     return DatagramReceived(WHERE, b"%d" % number)
 
 
+def arrive(loop: Loop, *numbers: int) -> None:
+    for number in numbers:
+        loop.offer_datagram(WHERE, datagram(number).data)
+
+
 async def serve(loop: Loop, *events: Event) -> None:
     """Serve events and what follows from them, in as few turns as they take."""
     for event in events:
-        await loop.put(event)
+        if isinstance(event, DatagramReceived):
+            loop.offer_datagram(event.address, event.data)
+        else:
+            await loop.put(event)
     assert await loop.finish()
 
 
-async def test_a_turn_commits_then_performs_then_tells_the_node() -> None:
+async def test_a_turn_sends_then_commits_then_performs_the_rest_then_tells_the_node() -> None:
     world = Recorder()
     send, answer = SendDatagram(WHERE, b"x"), Answer(1)
     own, foreign = appends(OWN[:2], own=True), appends(chain(BOB, 1))
     saved = SaveAddress(BOB.author, WHERE)
     world.answers = {
-        DatagramReceived: [[send, own[0], foreign[0]], [own[1], saved]],
+        DatagramReceived: [[answer, own[0], foreign[0], send], [own[1], saved]],
         Committed: [[answer, send], []],
     }
     await serve(world.loop(), datagram(1), datagram(2))
     assert world.trace == [
         ("handle", datagram(1)), ("handle", datagram(2)),
-        ("commit", [own[0], foreign[0], own[1], saved]),
         ("perform", send),
+        ("commit", [own[0], foreign[0], own[1], saved]),
+        ("perform", answer),
         ("handle", Committed(2)),
-        ("perform", answer), ("perform", send),
+        ("perform", send), ("perform", answer),
     ]
+
+
+async def test_turns_go_on_while_a_commit_is_under_way() -> None:
+    world = Recorder()
+    loop = world.loop()
+    first, second = appends(OWN[:1], own=True), appends(OWN[1:2], own=True)
+    send, answer = SendDatagram(WHERE, b"x"), Answer(1)
+    world.answers = {DatagramReceived: [[*first], [*second, send, answer], [answer]]}
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            with world.slow_disk() as written:
+                nursery.start_soon(loop.run)
+                arrive(loop, 1)
+                await world.until("handle", datagram(1))
+                await trio.testing.wait_all_tasks_blocked()
+                arrive(loop, 2)
+                await world.until("perform", send)
+                arrive(loop, 3)
+                await world.until("handle", datagram(3))
+                assert not world.what("commit")
+                written.set()
+                await world.until("handle", Committed(2))
+            nursery.cancel_scope.cancel()
+    after = world.trace[world.trace.index(("commit", first)):]
+    assert after == [
+        ("commit", first), ("handle", Committed(1)), ("commit", second), ("perform", answer),
+        ("perform", answer), ("handle", Committed(2)),
+    ]
+
+
+async def test_the_node_waits_where_too_much_is_unsaved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UNSAVED_EFFECTS", 2)
+    world = Recorder()
+    loop = world.loop()
+    foreign = appends(chain(BOB, 5))
+    world.answers = {DatagramReceived: [[record] for record in foreign]}
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            with world.slow_disk() as written:
+                nursery.start_soon(loop.run)
+                for number in range(1, 6):
+                    arrive(loop, number)
+                    await trio.testing.wait_all_tasks_blocked()
+                assert world.what("handle") == [datagram(1), datagram(2), datagram(3)]
+                written.set()
+                await world.until("handle", datagram(5))
+            nursery.cancel_scope.cancel()
+    assert await loop.finish()
+    assert [record for batch in world.what("commit") for record in batch] == foreign
+
+
+async def test_what_is_signed_anew_is_not_durable_because_its_like_was() -> None:
+    world = Recorder()
+    loop = world.loop()
+    own = appends(OWN, own=True)
+    world.answers = {DatagramReceived: [[*own[:5]], [RemoveRecords(ALICE.author, 3), own[2]]]}
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            with world.slow_disk() as written:
+                nursery.start_soon(loop.run)
+                arrive(loop, 1)
+                await world.until("handle", datagram(1))
+                await trio.testing.wait_all_tasks_blocked()
+                arrive(loop, 2)
+                await world.until("handle", datagram(2))
+                written.set()
+                await world.until("handle", Committed(3))
+            nursery.cancel_scope.cancel()
+    told = [event for event in world.what("handle") if isinstance(event, Committed)]
+    assert told == [Committed(2), Committed(3)]
 
 
 async def test_the_node_is_told_the_last_own_record_that_stays() -> None:
@@ -148,16 +251,15 @@ async def test_what_follows_a_commit_is_committed_too() -> None:
     await serve(world.loop(), datagram(1))
     assert world.trace == [
         ("handle", datagram(1)), ("commit", [own[0]]), ("handle", Committed(1)),
-        ("commit", [own[1]]), ("perform", send), ("handle", Committed(2)),
+        ("perform", send), ("commit", [own[1]]), ("handle", Committed(2)),
     ]
 
 
 async def test_an_overdue_deadline_comes_before_a_full_inbox() -> None:
     world = Recorder()
     loop = world.loop()
-    many = limits.INBOX_EVENTS - limits.INBOX_EVENTS_KEPT_FOR_COMMANDS
-    for number in range(many + 5):
-        loop.offer(datagram(number))
+    many = limits.INBOX_PER_PEER
+    arrive(loop, *range(many + 5))
     world.wake_at, world.now_us = 10, 11
     handled = 0
 
@@ -174,6 +276,7 @@ async def test_an_overdue_deadline_comes_before_a_full_inbox() -> None:
     assert events[1 + limits.TURN_EVENTS] == Woke()
     assert events.count(Woke()) == 2
     assert len(events) == many + 2
+    assert set(world.batches) == {limits.TURN_EVENTS}
     assert loop.drops == {"inbox-full": 5}
 
 
@@ -209,14 +312,15 @@ async def test_the_deadline_is_read_afresh_each_turn(
 async def test_commands_find_a_place_in_a_flood() -> None:
     world = Recorder()
     loop = world.loop()
-    for number in range(2 * limits.INBOX_EVENTS):
-        loop.offer(datagram(number))
+    arrive(loop, *range(2 * limits.INBOX_PER_PEER))
+    for _ in range(2 * limits.INBOX_STRANGERS):
+        loop.offer_datagram((STRANGE, 1), b"?")
     with trio.fail_after(5):
-        for number in range(limits.INBOX_EVENTS_KEPT_FOR_COMMANDS):
+        for number in range(limits.INBOX_OWN):
             await loop.put(CancelTask(number, b""))
-    assert loop.drops["inbox-full"] == (
-        limits.INBOX_EVENTS + limits.INBOX_EVENTS_KEPT_FOR_COMMANDS
-    )
+    assert loop.drops == {
+        "inbox-full": limits.INBOX_PER_PEER, "inbox-strangers": limits.INBOX_STRANGERS,
+    }
 
 
 async def test_the_tap_sees_what_the_node_sees() -> None:
@@ -249,23 +353,23 @@ async def test_a_full_disk_stops_the_loop_and_loses_nothing(
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(loop.run)
-            await loop.put(datagram(1))
+            arrive(loop, 1)
             await world.until("warn", FULL_LINE)
-            loop.offer(datagram(2))
+            arrive(loop, 2)
             for event in (missing, withdraw, CancelTask(1, b"")):
                 await loop.put(event)
             await world.until("shed", CancelTask(1, b""))
             assert loop.store_full == "the disk is full"
             assert world.what("handle") == [datagram(1)]
-            assert not world.what("perform")
+            assert world.what("perform") == [send]
             world.is_full = False
             await world.until("handle", withdraw)
             nursery.cancel_scope.cancel()
     assert not loop.store_full
     after = world.trace[world.trace.index(("commit", own)):]
     assert after == [
-        ("commit", own), ("warn", "the disk has room again"), ("perform", send),
-        ("handle", Committed(1)), ("handle", missing), ("handle", withdraw),
+        ("commit", own), ("warn", "the disk has room again"), ("handle", Committed(1)),
+        ("handle", missing), ("handle", withdraw),
     ]
     assert len(world.what("warn")) == 2
     assert loop.drops["store-full"] >= 1
@@ -279,7 +383,7 @@ async def test_what_a_full_disk_held_back_at_the_end_comes_first_if_there_is_roo
     world.is_full = True
     async with trio.open_nursery() as nursery:
         nursery.start_soon(loop.run)
-        await loop.put(datagram(1))
+        arrive(loop, 1)
         await world.until("warn", FULL_LINE)
         nursery.cancel_scope.cancel()
     await loop.put(WithdrawAgent(1, "a"))
@@ -294,15 +398,15 @@ async def test_cancelling_never_parts_a_commit_from_what_follows() -> None:
     world = Recorder()
     loop = world.loop()
     own = appends(OWN[:1], own=True)
-    send = SendDatagram(WHERE, b"x")
-    world.answers = {DatagramReceived: [[own[0], send]]}
+    answer = Answer(1)
+    world.answers = {DatagramReceived: [[own[0], answer]]}
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             world.on_event = lambda event: nursery.cancel_scope.cancel()
             nursery.start_soon(loop.run)
-            await loop.put(datagram(1))
+            arrive(loop, 1)
     assert world.trace == [
-        ("handle", datagram(1)), ("commit", own), ("perform", send), ("handle", Committed(1)),
+        ("handle", datagram(1)), ("commit", own), ("perform", answer), ("handle", Committed(1)),
     ]
 
 
@@ -311,7 +415,7 @@ async def test_a_broken_store_ends_the_loop_and_is_not_used_again() -> None:
     loop = world.loop()
     world.answers = {DatagramReceived: [[*appends(OWN[:1], own=True)]]}
     world.failure = StoreError("the store is damaged")
-    await loop.put(datagram(1))
+    arrive(loop, 1)
     with pytest.raises(StoreError, match="damaged"):
         await loop.run()
     assert await loop.finish() is False
