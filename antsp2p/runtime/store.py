@@ -20,14 +20,15 @@ from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveProof, 
 from antsp2p.node import StoredRecord
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
-from antsp2p.records.record import parse_record
+from antsp2p.records.record import parse_record, restore_record
 from antsp2p.runtime import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from antsp2p.events import Address
+    from antsp2p.records.record import Parse, Record
 
 Saved = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
 """The effects that a store carries out."""
@@ -36,6 +37,9 @@ SCHEMA_VERSION: Final = 1
 _PUBLISHED: Final = "published"
 APPLICATION_ID: Final = 0x616E7473
 """Marks the file as ours (SQLite's `application_id`): "ants"."""
+
+_ROWS_AT_ONCE: Final = (256, 16, 1)
+"""Rows in one statement, at most six values each: SQLite takes 32,766 values."""
 
 _SCHEMA: Final = """
 CREATE TABLE authors(number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
@@ -197,16 +201,28 @@ class Store:
 
     def _records(self) -> Iterator[StoredRecord]:
         now_ms = self._wall_ms()
+        last: StoredRecord | None = None
         for seq, wire, received_wall_ms, age_ms in self._rows(
             "SELECT seq, wire, received_wall_ms, age_ms_at_receipt FROM records"
             " JOIN authors ON records.author = authors.number ORDER BY key, seq"
         ):
-            try:
-                record = parse_record(wire)
-            except Malformed as error:
-                raise self._damaged(f"record at seq {seq}", error) from error
+            record = self._read(restore_record, wire, seq)
+            if last is not None:
+                if record.prev != last.record.id:
+                    # Nothing that follows vouches for every byte of it.
+                    self._read(parse_record, last.record.wire, last.record.seq)
+                yield last
             # The calendar may have been set back since; nothing becomes younger by that.
-            yield StoredRecord(record, age_ms + max(0, now_ms - received_wall_ms))
+            last = StoredRecord(record, age_ms + max(0, now_ms - received_wall_ms))
+        if last is not None:
+            self._read(parse_record, last.record.wire, last.record.seq)
+            yield last
+
+    def _read(self, parse: Parse, wire: bytes, seq: int) -> Record:
+        try:
+            return parse(wire)
+        except Malformed as error:
+            raise self._damaged(f"record at seq {seq}", error) from error
 
     def _proofs(self) -> Iterator[ForkProof]:
         for author, wire in self._rows("SELECT author, wire FROM proofs ORDER BY author"):
@@ -233,59 +249,104 @@ class Store:
 
         Raises `StoreFull` where the disk has no room, and `StoreError`.
         """
-        new_numbers: dict[bytes, int] = {}
+        writing = _Writing(self._numbers)
         now_ms = self._wall_ms()
+        rows: list[Any] = []
         self._sync(any(map(_must_survive, batch)))
         with self._transaction() as connection:
             for item in batch:
+                if isinstance(item, AppendRecord):
+                    record = item.record
+                    rows.append((
+                        writing.number(record.author), record.seq, record.wire, now_ms,
+                        item.age_ms, item.own,
+                    ))
+                    continue
+                self._write_rows(connection, writing, rows)
                 match item:
-                    case AppendRecord(record=record, age_ms=age_ms, own=own):
-                        number = self._number(record.author, new_numbers)
-                        connection.execute(
-                            "INSERT INTO records VALUES(?, ?, ?, ?, ?, ?)"
-                            " ON CONFLICT(author, seq) DO UPDATE SET wire = excluded.wire",
-                            (number, record.seq, record.wire, now_ms, age_ms, own),
-                        )
                     case RemoveRecords(author=author, first_seq=first_seq):
                         connection.execute(
                             "DELETE FROM records WHERE author = ? AND seq >= ?",
-                            (self._number(author, new_numbers), first_seq),
+                            (writing.number(author), first_seq),
                         )
                     case SaveProof(proof=proof):
                         connection.execute(
                             "REPLACE INTO proofs VALUES(?, ?)",
-                            (self._number(proof.author, new_numbers), encode_proof(proof)),
+                            (writing.number(proof.author), encode_proof(proof)),
                         )
                     case SavePublished(seq=seq):
                         connection.execute("REPLACE INTO meta VALUES(?, ?)", (_PUBLISHED, seq))
                     case SaveAddress(author=author, address=(host, port)):
-                        self._save_address(self._number(author, new_numbers), host, port, now_ms)
-        self._numbers |= new_numbers
+                        self._save_address(connection, writing.number(author), host, port, now_ms)
+            self._write_rows(connection, writing, rows)
+        self._numbers |= writing.fresh
+
+    def _write_rows(
+        self, connection: sqlite3.Connection, writing: _Writing, rows: list[Any]
+    ) -> None:
+        """Write new authors and gathered records, and forget them."""
+        _insert(connection, "INSERT INTO authors(number, key)", "", writing.take_fresh())
+        _insert(
+            connection, "INSERT INTO records",
+            "ON CONFLICT(author, seq) DO UPDATE SET wire = excluded.wire", rows,
+        )
+        rows.clear()
 
     def _sync(self, fully: bool) -> None:
         """Whether the next commit waits for the disk; a later full one covers what came before."""
         with self._explained("write"):
             self._connection.execute(f"PRAGMA synchronous={'FULL' if fully else 'NORMAL'}")
 
-    def _number(self, author: bytes, new_numbers: dict[bytes, int]) -> int:
-        """The author's row; numbers of a transaction that fails must not be remembered."""
-        number = self._numbers.get(author) or new_numbers.get(author)
-        if number is None:
-            cursor = self._connection.execute("INSERT INTO authors(key) VALUES(?)", (author,))
-            number = cursor.lastrowid
-            assert number is not None
-            new_numbers[author] = number
-        return number
-
-    def _save_address(self, number: int, host: str, port: int, now_ms: int) -> None:
-        self._connection.execute(
+    def _save_address(
+        self, connection: sqlite3.Connection, number: int, host: str, port: int, now_ms: int
+    ) -> None:
+        connection.execute(
             "REPLACE INTO addresses VALUES(?, ?, ?, ?)", (number, host, port, now_ms)
         )
-        self._connection.execute(
+        connection.execute(
             "DELETE FROM addresses WHERE (author, host, port) NOT IN (SELECT author, host, port"
             " FROM addresses ORDER BY last_seen_wall_ms DESC, author, host, port LIMIT ?)",
             (limits.REMEMBERED_ADDRESSES,),
         )
+
+
+class _Writing:
+    """The numbers of authors in one transaction; those of one that fails are not remembered."""
+
+    def __init__(self, known: Mapping[bytes, int]) -> None:
+        self._known = known
+        self._unwritten: list[tuple[int, bytes]] = []
+        self._next = max(known.values(), default=0) + 1
+        self.fresh: dict[bytes, int] = {}
+
+    def number(self, author: bytes) -> int:
+        """The author's row, which may still have to be written."""
+        number = self._known.get(author) or self.fresh.get(author)
+        if number is None:
+            number = self.fresh[author] = self._next
+            self._next += 1
+            self._unwritten.append((number, author))
+        return number
+
+    def take_fresh(self) -> list[tuple[int, bytes]]:
+        """The rows of authors that are not written yet."""
+        taken, self._unwritten = self._unwritten, []
+        return taken
+
+
+def _insert(
+    connection: sqlite3.Connection, into: str, then: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Many rows by few statements. The interpreter's lock is given away once a statement, and is
+    hard to get back from a busy node; and a statement of one size is compiled once."""
+    start = 0
+    for size in _ROWS_AT_ONCE:
+        while len(rows) - start >= size:
+            part = rows[start : start + size]
+            places = ",".join(["(" + ",".join("?" * len(part[0])) + ")"] * size)
+            values = [value for row in part for value in row]
+            connection.execute(f"{into} VALUES {places} {then}", values)
+            start += size
 
 
 def _must_survive(item: Saved) -> bool:
