@@ -126,7 +126,7 @@ class Host:
         self.node = Node(
             boot.identity, boot.network, boot=boot.number, instance=secrets.token_bytes(8),
             rng=Random(secrets.randbits(256)), now_us=self.started_us,
-            wall_ms=time.time_ns() // 1_000_000, history=boot.history.records,
+            wall_ms=time.time_ns() // 1_000_000, history=boot.store.records(),
             proofs=boot.history.proofs, fresh=boot.fresh,
             published=boot.history.published, nickname=options.nickname,
         )

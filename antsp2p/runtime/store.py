@@ -68,9 +68,8 @@ class StoreFull(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that a store holds: records by author and seq, with their age now; proofs; addresses."""
+    """What a store holds beside records: proofs and addresses."""
 
-    records: tuple[StoredRecord, ...]
     proofs: tuple[ForkProof, ...]
     addresses: tuple[Address, ...]
     """The latest seen first."""
@@ -186,10 +185,9 @@ class Store:
     # --- reading ----------------------------------------------------------------------------------
 
     def load(self) -> History:
-        """Everything, for a start. Raises `StoreError` for a row that cannot be read."""
+        """All but the records, for a start. Raises `StoreError` for a row that cannot be read."""
         with self._explained("read"):
             return History(
-                tuple(self._records()),
                 tuple(self._proofs()),
                 tuple(self._addresses()),
                 self._published(),
@@ -198,6 +196,14 @@ class Store:
     def _published(self) -> int:
         found = self.fact(_PUBLISHED)
         return found if isinstance(found, int) else 0
+
+    def records(self) -> Iterator[StoredRecord]:
+        """Every record, by author and seq, with its age now; read while they are asked for.
+
+        Raises `StoreError` for a row that cannot be read.
+        """
+        with self._explained("read"):
+            yield from self._records()
 
     def _records(self) -> Iterator[StoredRecord]:
         now_ms = self._wall_ms()

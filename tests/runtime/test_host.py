@@ -351,7 +351,7 @@ async def test_a_clean_end_gives_back_what_was_held(tmp_path: Path) -> None:
         while not b.node.tasks.reopens(task):
             await b.wait_task(task)
     store = Store(tmp_path / "a" / "store.db")
-    own = [s.record for s in store.load().records if s.record.author == author]
+    own = [s.record for s in store.records() if s.record.author == author]
     store.close()
     bodies = [parse_body(record) for record in own]
     assert any(isinstance(body, Reopen) and body.text == "the node is stopping" for body in bodies)

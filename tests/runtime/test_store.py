@@ -46,7 +46,7 @@ def appends(records: list[Record], *, age_ms: int = 0, own: bool = False) -> lis
 
 def held(path: Path) -> list[tuple[bytes, int]]:
     store = Store(path)
-    pairs = [(stored.record.author, stored.record.seq) for stored in store.load().records]
+    pairs = [(stored.record.author, stored.record.seq) for stored in store.records()]
     store.close()
     return pairs
 
@@ -62,7 +62,7 @@ def test_records_come_back_by_author_and_seq(path: Path) -> None:
     store.commit([*appends(bobs), *appends(alices, own=True)])
     store.close()
     store = Store(path)
-    loaded = store.load().records
+    loaded = list(store.records())
     assert [stored.record.id for stored in loaded] == [record.id for record in [*alices, *bobs]]
     assert [stored.record.wire for stored in loaded] == [record.wire for record in [*alices, *bobs]]
     store.close()
@@ -74,7 +74,7 @@ def test_a_record_grows_older_while_nobody_runs(path: Path) -> None:
     store.commit(appends(chain(ALICE, 1), age_ms=70))
     for now_ms, age_ms in [(1_000_000, 70), (1_005_000, 5_070), (900_000, 70)]:
         clock[0] = now_ms
-        assert [stored.age_ms for stored in store.load().records] == [age_ms]
+        assert [stored.age_ms for stored in store.records()] == [age_ms]
     store.close()
 
 
@@ -84,7 +84,7 @@ def test_a_batch_is_carried_out_in_its_order_and_twice_does_no_harm(path: Path) 
     batch: list[Saved] = [*appends(old), RemoveRecords(ALICE.author, 2), *appends(new[1:3])]
     for _ in range(2):
         store.commit(batch)
-        assert [stored.record.id for stored in store.load().records] == [
+        assert [stored.record.id for stored in store.records()] == [
             old[0].id, new[1].id, new[2].id,
         ]
     store.close()
@@ -186,7 +186,7 @@ def test_a_damaged_row_names_the_file(path: Path) -> None:
     connection.close()
     store = Store(path)
     with pytest.raises(StoreError, match=r"store\.db is damaged \(record at seq 2: outer\)"):
-        store.load()
+        list(store.records())
     store.close()
 
 
@@ -229,7 +229,7 @@ def test_a_full_disk_loses_nothing_and_the_batch_can_be_tried_again(small_disk: 
     for _ in range(3):
         with pytest.raises(StoreFull, match="disk is full"):
             store.commit([*appends(records[200:]), SaveAddress(BOB.author, ("192.0.2.1", 1))])
-    assert len(store.load().records) == 200
+    assert len(list(store.records())) == 200
     (small_disk / "ballast").unlink()
     store.commit([*appends(records[200:]), SaveAddress(BOB.author, ("192.0.2.1", 1))])
     store.close()
