@@ -23,11 +23,13 @@ from antsp2p.coordination.body import (
 )
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
+from antsp2p.runtime.home import network_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NETWORK: Final = hashlib.sha256(b"benchmark").digest()[:16]
+NETWORK_NAME: Final = "benchmark"
+NETWORK: Final = network_id(NETWORK_NAME)
 RECORDS_PER_TASK: Final = 5
 _OUTPUT: Final = b"done, and here is what came of it"
 
