@@ -55,6 +55,31 @@ def encode(value: Any) -> bytes:
     return cbor2.dumps(value, canonical=not _is_ascending(value))
 
 
+def plain(value: Any) -> Any:
+    """A value without maps as plain lists, which `encode_array` takes.
+
+    Raises `Malformed` where it is outside the allowed set.
+    """
+    kind = type(value)
+    if kind is bytes:
+        return value
+    if kind is int:
+        if not MIN_INT <= value <= MAX_INT:
+            raise Malformed("integer-range")
+        return value
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if kind is dict:
+        raise Malformed("value-kind")
+    _walk(value, MAX_DEPTH)
+    return value
+
+
+def encode_array(items: list[Any]) -> bytes:
+    """The one encoding of an array of what `plain` gave."""
+    return cbor2.dumps(items)
+
+
 def decode(data: bytes, max_bytes: int, *, inside: int = 0) -> Any:
     """The value of `data`, which must be its deterministic encoding and at most `max_bytes` long.
 
