@@ -33,7 +33,7 @@ from antsp2p.gossip.limits import (
 )
 from antsp2p.records.beat import MAX_BEAT_BYTES
 from antsp2p.records.digest import KEY_DIGITS
-from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode_array, plain
+from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
 from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES, NETWORK_BYTES
 
 if TYPE_CHECKING:
@@ -430,9 +430,7 @@ def frame_name(frame: Frame) -> str:
 def encode_frame(frame: Frame) -> bytes:
     """The bytes of `frame`. Raises `Malformed` where a value is outside the encoding."""
     kind = type(frame)
-    return encode_array(
-        [_TYPES[kind], *[plain(getattr(frame, name)) for name in _FIELDS[kind]]]
-    )
+    return encode([_TYPES[kind], *[getattr(frame, name) for name in _FIELDS[kind]]])
 
 
 def parse_frame(value: Any) -> Frame | None:

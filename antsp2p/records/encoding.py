@@ -29,9 +29,6 @@ class Malformed(ValueError):
         self.reason = reason
 
 
-_CONTAINERS: Final = frozenset({list, tuple, dict})
-
-
 def _refuse_tag(*_: object) -> Any:
     raise Malformed("tag")
 
@@ -50,34 +47,8 @@ def encode(value: Any) -> bytes:
     Raises `Malformed` where the value is outside the allowed set, so that nothing can be signed
     that a peer would refuse.
     """
-    _walk(value, 1)
-    # Sorting what is sorted costs more than all the rest; without maps there is nothing to sort.
-    return cbor2.dumps(value, canonical=not _is_ascending(value))
-
-
-def plain(value: Any) -> Any:
-    """A value without maps as plain lists, which `encode_array` takes.
-
-    Raises `Malformed` where it is outside the allowed set.
-    """
-    kind = type(value)
-    if kind is bytes:
-        return value
-    if kind is int:
-        if not MIN_INT <= value <= MAX_INT:
-            raise Malformed("integer-range")
-        return value
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if kind is dict:
-        raise Malformed("value-kind")
-    _walk(value, MAX_DEPTH)
-    return value
-
-
-def encode_array(items: list[Any]) -> bytes:
-    """The one encoding of an array of what `plain` gave."""
-    return cbor2.dumps(items)
+    parts: list[bytes] = []
+    return b"".join(parts) if _put(value, 1, parts) else cbor2.dumps(value, canonical=True)
 
 
 def decode(data: bytes, max_bytes: int, *, inside: int = 0) -> Any:
@@ -98,9 +69,9 @@ def decode(data: bytes, max_bytes: int, *, inside: int = 0) -> Any:
         )
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Malformed("encoding") from error
-    _walk(value, 1 + inside)
     # The value keeps the order of the bytes: ascending keys and equal bytes leave nothing open.
-    if not _is_ascending(value) or cbor2.dumps(value) != data:
+    parts: list[bytes] = []
+    if not _put(value, 1 + inside, parts) or b"".join(parts) != data:
         raise Malformed("not-deterministic")
     return value
 
@@ -110,50 +81,72 @@ def load(data: bytes) -> Any:
     return cbor2.loads(data)
 
 
-def _is_ascending(value: Any) -> bool:
-    """Whether the keys of every map in `value` ascend."""
+def _head(major: int, argument: int) -> bytes:
+    """The first bytes of an item: its kind, and its number or size."""
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    size = 1 if argument < 1 << 8 else 2 if argument < 1 << 16 else 4 if argument < 1 << 32 else 8
+    return bytes((major << 5 | 23 + size.bit_length(),)) + argument.to_bytes(size, "big")
+
+
+# Nearly all numbers and sizes are small, and a look is cheaper than a call.
+_INTS: Final = tuple(_head(0, number) for number in range(256))
+_SIZES: Final = tuple(_head(2, size) for size in range(1_024))
+
+
+def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
+    """Append the encoding of a value whose outermost container is the `depth`-th.
+
+    False where the keys of a map do not ascend; then the parts are no encoding. Raises `Malformed`
+    where the value is outside the allowed set. (The library asks of every list, at some length,
+    whether it is a sequence, and sorts maps that are sorted.)
+    """
     kind = type(value)
-    if kind is dict:
-        last = -1
-        for key, item in value.items():
-            if key <= last:
-                return False
-            last = key
-            if type(item) in _CONTAINERS and not _is_ascending(item):
-                return False
+    if kind is bytes:
+        size = len(value)
+        parts.append(_SIZES[size] if size < 1_024 else _head(2, size))
+        parts.append(value)
         return True
-    if kind is list or kind is tuple:
-        for item in value:
-            if type(item) in _CONTAINERS and not _is_ascending(item):
-                return False
-    return True
-
-
-def _walk(value: Any, depth: int) -> None:
-    kind = type(value)
-    if kind is bytes or kind is bool or value is None:
-        return
     if kind is int:
-        if not MIN_INT <= value <= MAX_INT:
+        if 0 <= value < 256:
+            parts.append(_INTS[value])
+        elif not MIN_INT <= value <= MAX_INT:
             raise Malformed("integer-range")
-    elif kind is str:
-        _check_text(value)
-    elif depth > MAX_DEPTH:
-        raise Malformed("depth")
-    elif kind is list or kind is tuple:
-        for item in value:
-            _walk(item, depth + 1)
-    elif kind is dict:
-        for key, item in value.items():
-            if type(key) is not int or not 0 <= key <= MAX_KEY:
-                raise Malformed("map-key")
-            _walk(item, depth + 1)
-    else:
+        else:
+            parts.append(_head(0, value) if value > 0 else _head(1, -1 - value))
+        return True
+    if kind is bool or value is None:
+        parts.append(b"\xf6" if value is None else b"\xf5" if value else b"\xf4")
+        return True
+    if kind is str:
+        encoded = _text(value)
+        parts.append(_head(3, len(encoded)))
+        parts.append(encoded)
+        return True
+    if kind is not dict and not isinstance(value, (list, tuple)):
         raise Malformed("value-kind")
+    if depth > MAX_DEPTH:
+        raise Malformed("depth")
+    ascending = True
+    if kind is not dict:
+        parts.append(_head(4, len(value)))
+        for item in value:
+            ascending = _put(item, depth + 1, parts) and ascending
+        return ascending
+    parts.append(_head(5, len(value)))
+    last = -1
+    for key, item in value.items():
+        if type(key) is not int or not 0 <= key <= MAX_KEY:
+            raise Malformed("map-key")
+        ascending = ascending and key > last
+        last = key
+        parts.append(_INTS[key])
+        ascending = _put(item, depth + 1, parts) and ascending
+    return ascending
 
 
-def _check_text(value: str) -> None:
+def _text(value: str) -> bytes:
     try:
-        value.encode("utf-8")
+        return value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise Malformed("text") from error
