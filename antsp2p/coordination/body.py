@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from sys import intern
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from antsp2p.records.encoding import MAX_UINT53
@@ -134,12 +134,24 @@ def _text(value: Any) -> Any:
 
 
 def _media_type(value: Any) -> Any:
-    fits = type(value) is str and len(value) <= MAX_MEDIA_TYPE_BYTES
-    return intern(value) if fits and _MEDIA_TYPE.match(value) else _VOID
+    return _known_media_type(value) if type(value) is str else _VOID
+
+
+@lru_cache(maxsize=256)
+def _known_media_type(text: str) -> Any:
+    """One and the same object for equal texts: many tasks are of one kind."""
+    fits = len(text) <= MAX_MEDIA_TYPE_BYTES and _MEDIA_TYPE.match(text)
+    return text if fits else _VOID
 
 
 def _name(value: Any) -> Any:
-    return intern(value) if type(value) is str and is_capability_name(value) else _VOID
+    return _known_name(value) if type(value) is str else _VOID
+
+
+@lru_cache(maxsize=1_024)
+def _known_name(text: str) -> Any:
+    """One and the same object for equal names."""
+    return text if is_capability_name(text) else _VOID
 
 
 def _bool(value: Any) -> Any:
