@@ -15,8 +15,8 @@ from antsp2p.gossip.wire import (
     Adverts,
     Graft,
     News,
-    Peers,
     Prune,
+    WantNames,
     encode_frame,
     join_frames,
 )
@@ -109,7 +109,7 @@ async def spread(flood: str, first_author: int, probes: int) -> Spread:
         )
         if flood:
             flooder.start()
-            await trio.to_thread.run_sync(started.wait, START_LIMIT_S)
+            assert await trio.to_thread.run_sync(started.wait, START_LIMIT_S)
         before, start_s = sent.value, time.perf_counter()
         try:
             times_ms = await trio.to_thread.run_sync(_probe, source, sink, records)
@@ -151,11 +151,11 @@ def _flood(port: int, kind: str, started: Event, sent: Synchronized[int]) -> Non
     peer = Peer(_FIRST_PEER + 99, ("127.0.0.1", port))
     if kind == "peer":
         peer.link()
-        junk = [peer.datagram(Peers(())), peer.datagram(Adverts((), ())), peer.datagram(Prune())]
+        junk = [peer.datagram(WantNames((1,))), peer.datagram(Adverts((), ())), peer.datagram(Prune())]
     else:
         junk = [
             join_frames(NETWORK, bytes((number,)) * TOKEN_BYTES, [encode_frame(frame)])
-            for number in range(8) for frame in (Prune(), Peers(()), Adverts((), ()))
+            for number in range(8) for frame in (Prune(), WantNames((1,)), Adverts((), ()))
         ]
     started.set()
     while True:
