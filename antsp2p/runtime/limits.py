@@ -14,8 +14,9 @@ INBOX_STRANGERS: Final = 128
 """Datagrams of everybody who is not linked; a hello that finds no place is sent again."""
 STRANGERS_PER_TURN: Final = 8
 """One event in so many may be a stranger's while linked peers wait."""
-TURN_EVENTS: Final = 64
-"""Events between two looks at the deadline: about 13 ms, below any timer of the protocol."""
+TURN_EVENTS: Final = 16
+"""Events between two looks at the deadline and the sockets: about 1 ms. More would be a little
+cheaper each, but in a flood the turn is what everybody waits for."""
 PENDING_COMMANDS: Final = 1_024
 """Commands that wait for their answer; more callers than that are refused with a line."""
 UNSAVED_EFFECTS: Final = 16_384
@@ -28,8 +29,8 @@ STORE_RETRY_MS: Final = 1_000
 DATAGRAM_BUFFER_BYTES: Final = 2_048
 """Above every valid datagram (1,200 bytes), so that a longer one is seen as too long."""
 DATAGRAMS_PER_WAKE: Final = 1_024
-"""Read from one socket before the node has its turn, about 3 ms: in a flood what stays in the
-socket is lost without a look at whose it is."""
+"""Read from one socket before the node has its turn, about 3 ms. In a flood what stays in the
+socket is lost without a look at whose it is, and what was read waits for the rest."""
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Asked of the kernel, which may give less: some thousand datagrams during one long turn."""
 PORT_ATTEMPTS: Final = 32

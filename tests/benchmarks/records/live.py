@@ -129,6 +129,8 @@ def _probe(source: Peer, sink: Peer, records: Sequence[Record]) -> list[float]:
     times_ms: list[float] = []
     for record in records:
         time.sleep(PROBE_GAP_S)
+        while source.read(0):
+            pass
         start_s = time.perf_counter()
         for _ in range(TRIES):
             source.throw(source.datagram(pushed(record)))
@@ -151,7 +153,7 @@ def _flood(port: int, kind: str, started: Event, sent: Synchronized[int]) -> Non
     peer = Peer(_FIRST_PEER + 99, ("127.0.0.1", port))
     if kind == "peer":
         peer.link()
-        junk = [peer.datagram(WantNames((1,))), peer.datagram(Adverts((), ())), peer.datagram(Prune())]
+        junk = [peer.datagram(each) for each in (WantNames((1,)), Adverts((), ()), Prune())]
     else:
         junk = [
             join_frames(NETWORK, bytes((number,)) * TOKEN_BYTES, [encode_frame(frame)])

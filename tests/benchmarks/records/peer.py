@@ -1,6 +1,6 @@
 """A linked peer that sends datagrams signed beforehand as fast as the node takes them.
 
-It does not answer, so a measurement must end before its link does.
+It answers pings only while it reads.
 """
 from __future__ import annotations
 
@@ -137,15 +137,19 @@ class Peer:
         raise Stuck(f"no {kind.__name__.lower()} within {LIMIT_S:g} s")
 
     def read(self, wait_s: float) -> Sequence[Frame]:
-        """The frames of the next datagram, none after `wait_s`."""
+        """The frames of the next datagram, none after `wait_s`. Pings are answered."""
         if not select.select([self._socket], [], [], wait_s)[0]:
             return ()
         try:
             data = self._socket.recv(2_048)
             split_header(data, NETWORK)
-            return split_frames(data)[0]
+            frames = split_frames(data)[0]
         except (BlockingIOError, ConnectionRefusedError, Malformed):
             return ()
+        for frame in frames:
+            if isinstance(frame, Ping):
+                self.throw(self.datagram(Pong(frame.counter, bytes(16), 0, 0, 0)))
+        return frames
 
 
 def pushed(record: Record) -> Frame:
