@@ -18,7 +18,7 @@ from antsp2p.node import Node
 from antsp2p.records import keys
 from antsp2p.runtime.boot import boot_home
 from antsp2p.runtime.store import Store
-from tests.benchmarks.main_job import _cpu_s, _resident_mb
+from tests.benchmarks.costs import cpu_s, resident_mb
 from tests.benchmarks.records.micro import no_search_for_cycles
 from tests.benchmarks.records.workload import NETWORK, NETWORK_NAME, by_author, identity
 from tests.system.process import open_machine
@@ -102,16 +102,16 @@ async def measure(records: Sequence[Record]) -> CaughtUp:
         source = await machine.start(home, *options)
         started_s = time.perf_counter() - began_s
         await _until_idle(source)
-        source_mb = _resident_mb(source.process.pid)
+        source_mb = resident_mb(source.process.pid)
         target = await machine.start(None, *options, peers=[source])
         began_s = time.perf_counter()
-        before_s = _cpu_s(target.process.pid)
+        before_s = cpu_s(target.process.pid)
         await _until_records(target, len(records))
         seconds = time.perf_counter() - began_s
-        cpu_s = _cpu_s(target.process.pid) - before_s
+        used_s = cpu_s(target.process.pid) - before_s
         return CaughtUp(
-            len(records) / seconds, cpu_s * 1e6 / len(records),
-            _resident_mb(target.process.pid), started_s, source_mb,
+            len(records) / seconds, used_s * 1e6 / len(records),
+            resident_mb(target.process.pid), started_s, source_mb,
         )
 
 
@@ -129,7 +129,7 @@ async def _until_idle(node: NodeProcess) -> None:
     tick_s = 2 / os.sysconf("SC_CLK_TCK")
     with trio.fail_after(LIMIT_S):
         while True:
-            before_s = _cpu_s(node.process.pid)
+            before_s = cpu_s(node.process.pid)
             await trio.sleep(0.5)
-            if _cpu_s(node.process.pid) - before_s <= tick_s:
+            if cpu_s(node.process.pid) - before_s <= tick_s:
                 return

@@ -20,7 +20,7 @@ from antsp2p.gossip.wire import (
     encode_frame,
     join_frames,
 )
-from tests.benchmarks.main_job import _cpu_s, _resident_mb
+from tests.benchmarks.costs import cpu_s, resident_mb
 from tests.benchmarks.records.peer import Peer, pushed
 from tests.benchmarks.records.workload import NETWORK, NETWORK_NAME, singles
 from tests.system.process import open_machine
@@ -81,13 +81,13 @@ async def measure(records: Sequence[Record], each: int) -> Live:
         for sink in sinks[:1]:
             sink.throw(sink.datagram(Graft()))
         datagrams = source.news(records, each)
-        before_s, start_s = _cpu_s(node.process.pid), time.perf_counter()
+        before_s, start_s = cpu_s(node.process.pid), time.perf_counter()
         await trio.to_thread.run_sync(source.feed, datagrams)
         seconds = time.perf_counter() - start_s
-        cpu_s = _cpu_s(node.process.pid) - before_s
+        used_s = cpu_s(node.process.pid) - before_s
         held = (await node.status())["records"]
         assert held == len(records), f"{held} of {len(records)} records arrived"
-    return Live(len(records) / seconds, cpu_s * 1e6 / len(records))
+    return Live(len(records) / seconds, used_s * 1e6 / len(records))
 
 
 # --- floods --------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ async def spread(flood: str, first_author: int, probes: int) -> Spread:
                 flooder.join()
         return Spread(
             statistics.median(times_ms), sorted(times_ms)[len(times_ms) * 9 // 10],
-            _resident_mb(node.process.pid), junk / seconds,
+            resident_mb(node.process.pid), junk / seconds,
         )
 
 
