@@ -190,9 +190,10 @@ class Gossip:
 
     def wake(self, now_us: int) -> list[Output]:
         """`wake_at` has passed."""
+        due_us = self.wake_at
         self._begin(now_us)
-        if self._wake_us is not None:
-            self._parts.liveness.late(now_us - self._wake_us, now_us)
+        if due_us is not None:
+            self._parts.liveness.late(now_us - due_us, now_us)
         self._parts.awaited.due(now_us)
         self._parts.bulk.due(now_us)
         self._parts.pursuits.due(now_us)

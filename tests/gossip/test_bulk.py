@@ -16,7 +16,7 @@ from antsp2p.gossip.link import Link
 from antsp2p.gossip.wire import Range
 from antsp2p.records.log import Insertion
 from antsp2p.records.record import Record, parse_record
-from tests.gossip.swarm import SECOND, Peer, Swarm, identity, record
+from tests.gossip.swarm import NETWORK, SECOND, Peer, Swarm, identity, record
 
 AUTHORS = [identity(100 + index).author for index in range(12)]
 GAP = DEFAULT_LIMITS.bulk_author_records
@@ -31,7 +31,7 @@ def link(number: int) -> Link:
 
 def stub(author: bytes, seq: int) -> Record:
     """A record as far as bulk looks at it."""
-    return Record(b"", b"", b"", b"", author, seq, b"", (), 200, {}, 0)
+    return Record(b"\x82\x58", NETWORK, author, seq, (), 200, 0, 0)
 
 
 class World:
