@@ -68,6 +68,8 @@ class Decisions:
     def settle(self, now_us: int) -> None:
         """Serve deadlines and look at touched tasks until this event has had its share."""
         self._looks_left = MAX_LOOKS
+        if self._is_idle(now_us):
+            return
         if self._holds_back and not self._node.gossip.is_far_behind(now_us):
             self._holds_back = False
             self.resume(now_us)
@@ -83,6 +85,13 @@ class Decisions:
             due_us = self.wake_at(now_us)
             if due_us is None or due_us > now_us or self._looks_left <= 0:
                 break
+
+    def _is_idle(self, now_us: int) -> bool:
+        """Most events concern no task at all."""
+        if self._touched or self._holds_back or self._node.claimant.has_freed:
+            return False
+        due_us = self.wake_at(now_us)
+        return due_us is None or due_us > now_us
 
     def _look_around(self, now_us: int) -> None:
         while self._looks_left > 0:

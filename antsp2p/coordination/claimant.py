@@ -399,6 +399,11 @@ class Claimant:
     def _is_excluded(self, task: bytes) -> bool:
         return self._me in self._tasks.excluded(task)
 
+    @property
+    def has_freed(self) -> bool:
+        """Whether a slot became free since `freed` was last asked."""
+        return self._freed
+
     def freed(self, now_us: int) -> list[bytes]:
         """After a slot became free: the open tasks to look at now, the best first."""
         if not self._freed:

@@ -40,6 +40,7 @@ from antsp2p.gossip.outputs import (
 )
 from antsp2p.gossip.parts import Calls, build_parts
 from antsp2p.gossip.reader import Reader
+from antsp2p.gossip.tree import FROM_HERE
 from antsp2p.gossip.view import Linked
 from antsp2p.gossip.wire import (
     Address,
@@ -357,7 +358,7 @@ class Gossip:
         if records and self._reader.is_mesh(now_us):
             self._parts.spread.broadcast(records, now_us)
         elif records:
-            self._parts.spread.news(records, None, 0, now_us)
+            self._parts.spread.news(records, None, FROM_HERE, now_us)
         for link in links if records else ():
             self._parts.liveness.active(link, now_us)
 

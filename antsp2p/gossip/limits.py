@@ -37,6 +37,8 @@ MAX_ADVERTS: Final = 36
 """Adverts in one frame."""
 MAX_NAMES: Final = 20
 """Names of handles in one frame."""
+MAX_HOPS: Final = 255
+"""Links that a push has passed; what has passed more says so no longer."""
 MAX_STEM: Final = 65_535
 """Numbers of pulls: two at work on one record rarely draw the same."""
 MAX_WANT_RANGES: Final = 19
@@ -220,9 +222,9 @@ class Limits:
     a burst, or a catch-up, and is left to adverts."""
     pushed_age_ms: int = 10_000
     """An older record is no news: others have it, or lack more than this one."""
-    first_eager_links: int = 2
-    """Dialled links that begin eager: two each connect any number of nodes, and the circles are
-    pruned by the first records."""
+    first_eager_links: int = 3
+    """Dialled links that begin eager: two each connect any number of nodes, a third makes the tree
+    that the first records leave of them less deep."""
     pushes_remembered: int = 1_024
     """Records of which it is remembered who pushed them: some seconds of heavy traffic."""
     pulls_before_graft: int = 3
@@ -238,9 +240,12 @@ class Limits:
     """Authors whose share is kept; a forgotten one begins anew."""
     advert_us: int = 3 * MILLISECOND_US
     """Adverts are collected this long on lossy links."""
-    calm_advert_us: int = 8 * MILLISECOND_US
+    calm_advert_us: int = 16 * MILLISECOND_US
     """On others a quarter of this and a random part of it more, so that mostly one end of a link
     advertises, and pushes come first."""
+    calm_adverts: int = 5
+    """Calm links that a record is advertised on: with those that advertise back, a node hears of
+    it from three or four neighbours, and one is enough."""
     lossy_permille: int = 20
     """From this estimated loss on a link counts as lossy."""
     repeat_us: int = 10 * MILLISECOND_US

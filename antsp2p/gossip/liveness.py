@@ -157,6 +157,8 @@ class Liveness:
     def due(self, now_us: int) -> list[Link]:
         """Send the pings whose time has come; returns the dead links, which are forgotten."""
         dead: list[Link] = []
+        if self.wake_us is None or now_us < self.wake_us:
+            return dead
         for pulse in self._pulses.values():
             if self._is_dead(pulse, now_us):
                 dead.append(pulse.link)

@@ -15,6 +15,7 @@ from antsp2p.gossip.outputs import (
     Output,
     OwnDisplaced,
 )
+from antsp2p.gossip.tree import FROM_HERE, Way
 from antsp2p.gossip.wire import (
     PROOF,
     RUN,
@@ -128,9 +129,9 @@ class Reader:
                 self._parts.spread.told(link, frame, now_us)
             case WantNames():
                 self._parts.spread.name(link, frame, now_us)
-            case News(stem, entries):
+            case News(stem, hops, entries):
                 self._parts.liveness.active(link, now_us)
-                self._take(link, entries, now_us, stem)
+                self._take(link, entries, now_us, Way(stem, hops))
             case Prune():
                 self._parts.tree.pruned(link)
             case Graft():
@@ -176,7 +177,7 @@ class Reader:
         insertion = parts.proofs.receive(part, whole)
         if insertion is not None:
             parts.intake.settle(insertion, now_us)
-            self._learn(link, insertion, 0, 0, now_us)
+            self._learn(link, insertion, 0, None, now_us)
 
     def _answered(self, link: Link, frame: Records, now_us: int) -> None:
         """Records that were asked for."""
@@ -204,13 +205,13 @@ class Reader:
             bulk.taken(fetch, taken, now_us)
 
     def _take(
-        self, link: Link, entries: Sequence[Entry], now_us: int, stem: int | None = None
+        self, link: Link, entries: Sequence[Entry], now_us: int, way: Way | None = None
     ) -> bool:
-        """Offer records to the logs; whether any was new. `stem`: of pushed ones."""
-        return self._read_runs(link, self._parts.intake.take(entries, now_us), now_us, stem)
+        """Offer records to the logs; whether any was new. `way`: of pushed ones."""
+        return self._read_runs(link, self._parts.intake.take(entries, now_us), now_us, way)
 
     def _read_runs(
-        self, link: Link, all_taken: Sequence[Taken], now_us: int, stem: int | None = None,
+        self, link: Link, all_taken: Sequence[Taken], now_us: int, way: Way | None = None,
         in_bulk: bool = False,
     ) -> bool:
         """Runs that have been offered to the logs; whether any of them was news."""
@@ -225,7 +226,7 @@ class Reader:
                 self._parts.spread.shown(link, author, last)
             on = None
             if not in_bulk and self._parts.links.holds(link):
-                on = self._shape(link, run, insertion, stem, now_us)
+                on = self._shape(link, run, insertion, way, now_us)
             elif insertion.added:
                 self._parts.awaited.arrived(author)
             self._learn(link, insertion, taken.age_ms, on, now_us)
@@ -240,33 +241,32 @@ class Reader:
         return is_news
 
     def _shape(
-        self, link: Link, run: Sequence[Record], insertion: Insertion, stem: int | None,
+        self, link: Link, run: Sequence[Record], insertion: Insertion, way: Way | None,
         now_us: int,
-    ) -> int:
-        """Let the tree and the patience learn from how these records came; the stem under which
+    ) -> Way:
+        """Let the tree and the patience learn from how these records came; the way on which
         they are pushed on."""
-        parts, top = self._parts, run[-1]
-        if stem is None:
-            stem = 0
+        parts, top, on = self._parts, run[-1], FROM_HERE
+        if way is None:
             if insertion.added:
-                stem = parts.tree.pulled(link, top.id)
+                on = parts.tree.pulled(top.id)
                 if parts.awaited.is_overdue(top.author):
                     parts.tree.missed(link)
         elif not insertion.refused:
             is_new = insertion.duplicates < len(run)
-            parts.tree.pushed(link, top.id, stem, is_new)
-            if stem == 0:
+            on = parts.tree.pushed(link, top.id, way, is_new)
+            if way.stem == 0:
                 parts.awaited.pushed(top.author, top.seq, is_new, now_us)
         if insertion.added:
             parts.awaited.arrived(top.author)
-        return stem
+        return on
 
     def _learn(
-        self, link: Link, insertion: Insertion, age_ms: int, stem: int | None, now_us: int
+        self, link: Link, insertion: Insertion, age_ms: int, way: Way | None, now_us: int
     ) -> None:
         """Tell what an insertion changed, pass it on, and ask for what it lacks.
 
-        Without a stem it is not pushed on: it came in bulk, and others are told of it.
+        Without a way it is not pushed on: it came in bulk, and others are told of it.
         """
         if insertion.added or insertion.removed or insertion.convicted:
             self._tell(Learned(insertion, age_ms, link.author))
@@ -275,9 +275,9 @@ class Reader:
         if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
             self._parts.spread.hold(insertion.added, now_us)
         elif (
-            insertion.added and stem is not None and age_ms <= self._limits.pushed_age_ms
+            insertion.added and way is not None and age_ms <= self._limits.pushed_age_ms
         ):
-            self._parts.spread.news(insertion.added, link, stem, now_us)
+            self._parts.spread.news(insertion.added, link, way, now_us)
         elif insertion.added:
             self._parts.spread.announce(insertion.added, link, now_us)
         if insertion.convicted is not None:

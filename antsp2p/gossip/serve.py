@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from antsp2p.gossip.link import Link
+    from antsp2p.gossip.tree import Way
     from antsp2p.gossip.visible import Visible
     from antsp2p.records.keys import Verify
 
@@ -86,7 +87,7 @@ class Server:
         return proven
 
     def news(
-        self, author: bytes, first: int, last: int, stem: int, now_us: int
+        self, author: bytes, first: int, last: int, way: Way, now_us: int
     ) -> tuple[News, ...]:
         """A few new records as they are pushed; none where one does not stand in a frame."""
         frames: list[News] = []
@@ -95,7 +96,7 @@ class Server:
             run = self._visible.servable(author, first, upto, MAX_RECORD_BYTES)
             if not run or run[-1].seq > last:
                 return ()
-            frames.append(News(stem, tuple(
+            frames.append(News(way.stem, way.hops, tuple(
                 Entry(self._age_ms(record.id, now_us), record.wire) for record in run
             )))
             first = run[-1].seq + 1

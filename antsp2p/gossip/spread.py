@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.handles import Handles
 from antsp2p.gossip.limits import ADVERT_BYTES, MAX_ADVERTS, MAX_NAMES, NAME_BYTES, Limits
+from antsp2p.gossip.tree import FROM_HERE, Way
 from antsp2p.gossip.wire import (
     SHORT_ID_BYTES,
     Advert,
@@ -94,6 +95,10 @@ class Spread:
         self._held: dict[bytes, list[int]] = {}
         self._release_us: int | None = None
         self._peers: dict[int, _Peer] = {}
+        self._due_us: int | None = None
+        """Not later than the first advert that is due on any link."""
+        self._calm_due_us = -1
+        """When the adverts that are collected for calm links are sent, all together."""
         self._shares: dict[bytes, Bucket] = {}
         """Author -> what of it may be pushed on; the rest is advertised."""
 
@@ -110,15 +115,15 @@ class Spread:
     # --- out ---------------------------------------------------------------------------------
 
     def news(
-        self, records: Sequence[Record], source: Link | None, stem: int, now_us: int
+        self, records: Sequence[Record], source: Link | None, way: Way, now_us: int
     ) -> None:
         """Records of one author that are newly here: pushed on eager links, and advertised."""
-        frames = self._frames(records, stem, now_us)
+        frames = self._frames(records, way, now_us)
         self._spread(records, source, frames, lambda peer: self._tree.is_eager(peer.link), now_us)
 
     def broadcast(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, to everybody at once: in a full mesh nothing is faster or less."""
-        frames = [encode_frame(frame) for frame in self._news(records, 0, now_us)]
+        frames = [encode_frame(frame) for frame in self._news(records, FROM_HERE, now_us)]
         self._spread(records, None, frames, lambda peer: True, now_us)
 
     def announce(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
@@ -131,29 +136,36 @@ class Spread:
     ) -> None:
         top = records[-1]
         size = sum(len(frame) for frame in frames)
+        calm: list[_Peer] = []
         for peer in self._peers.values():
             if peer.link is source or peer.heads.get(top.author, 0) >= top.seq:
                 continue
-            if frames and is_eager(peer) and peer.pushes.take(size, now_us):
-                for frame in frames:
-                    self._post_bytes(peer.link, "news", frame)
-                if self._is_lossy(peer):
-                    self._tell(peer, top, now_us + self._limits.advert_us)
-            else:
-                self._tell(peer, top, now_us + self._delay_us(peer))
+            is_pushed = frames and is_eager(peer) and peer.pushes.take(size, now_us)
+            for frame in frames if is_pushed else ():
+                self._post_bytes(peer.link, "news", frame)
+            if self._is_lossy(peer):
+                self._tell(peer, top, now_us + self._limits.advert_us)
+            elif not is_pushed:
+                calm.append(peer)
+        if calm:
+            self._tell_calm(calm, top, now_us)
+
+    def _tell_calm(self, peers: list[_Peer], record: Record, now_us: int) -> None:
+        """Where little is lost the push comes first anyway, and of the two ends of a link mostly
+        only one needs to advertise: some of the links are enough, and there is time."""
+        limits = self._limits
+        if self._calm_due_us <= now_us:
+            calm_us = limits.calm_advert_us
+            self._calm_due_us = now_us + calm_us // 4 + self._rng.randrange(calm_us)
+        if len(peers) > limits.calm_adverts:
+            peers = self._rng.sample(peers, limits.calm_adverts)
+        for peer in peers:
+            self._tell(peer, record, self._calm_due_us)
 
     def _is_lossy(self, peer: _Peer) -> bool:
         return self._loss_permille(peer.link) >= self._limits.lossy_permille
 
-    def _delay_us(self, peer: _Peer) -> int:
-        """How long an advert is collected. Where little is lost the push comes first anyway, and
-        of the two ends of a link mostly only one needs to advertise."""
-        limits = self._limits
-        if self._is_lossy(peer):
-            return limits.advert_us
-        return limits.calm_advert_us // 4 + self._rng.randrange(limits.calm_advert_us)
-
-    def _frames(self, records: Sequence[Record], stem: int, now_us: int) -> list[bytes]:
+    def _frames(self, records: Sequence[Record], way: Way, now_us: int) -> list[bytes]:
         """The records as frames to be pushed, if the author has not used up its share."""
         author = records[0].author
         share = self._shares.get(author)
@@ -165,13 +177,13 @@ class Spread:
             )
         if not share.take(len(records), now_us):
             return []
-        return [encode_frame(frame) for frame in self._news(records, stem, now_us)]
+        return [encode_frame(frame) for frame in self._news(records, way, now_us)]
 
-    def _news(self, records: Sequence[Record], stem: int, now_us: int) -> Sequence[News]:
+    def _news(self, records: Sequence[Record], way: Way, now_us: int) -> Sequence[News]:
         if len(records) > self._limits.pushed_records:
             return ()
         author, first, last = records[0].author, records[0].seq, records[-1].seq
-        return self._server.news(author, first, last, stem, now_us)
+        return self._server.news(author, first, last, way, now_us)
 
     def hold(self, records: Iterable[Record], now_us: int) -> None:
         """Records straight from their author in a full mesh: tell them late, if at all."""
@@ -184,11 +196,10 @@ class Spread:
 
     @property
     def wake_us(self) -> int | None:
-        """When `due` has something to do."""
-        times = [peer.due_us for peer in self._peers.values() if peer.due_us is not None]
-        if self._release_us is not None:
-            times.append(self._release_us)
-        return min(times, default=None)
+        """When `due` or `flush` may have something to do."""
+        if self._due_us is None or self._release_us is None:
+            return self._release_us if self._due_us is None else self._due_us
+        return min(self._due_us, self._release_us)
 
     def due(self, now_us: int) -> None:
         """Tell what was held back and not told by others meanwhile."""
@@ -223,6 +234,8 @@ class Spread:
         peer.tells[record.author] = _Tell(record, due_us)
         if peer.due_us is None or due_us < peer.due_us:
             peer.due_us = due_us
+        if self._due_us is None or due_us < self._due_us:
+            self._due_us = due_us
 
     def shown(self, link: Link, author: bytes, seq: int) -> None:
         """The peer has shown that it has `author` up to `seq`."""
@@ -235,8 +248,10 @@ class Spread:
         told = peer.tells.get(author)
         if told is not None and told.record.seq <= seq:
             del peer.tells[author]
-            if not peer.tells:
-                peer.due_us = None
+            if not peer.tells and peer.due_us is not None:
+                is_first, peer.due_us = peer.due_us == self._due_us, None
+                if is_first:
+                    self._set_due()
 
     def lacks(self, link: Link, author: bytes, seq: int) -> None:
         """The peer has said that it has `author` only up to `seq`."""
@@ -246,6 +261,8 @@ class Spread:
 
     def flush(self, now_us: int) -> None:
         """Send the adverts whose time has come."""
+        if self._due_us is None or now_us < self._due_us:
+            return
         for peer in self._peers.values():
             if peer.due_us is None or now_us < peer.due_us:
                 continue
@@ -258,6 +275,12 @@ class Spread:
                 if self._visible.seq(told.record.author) >= told.record.seq
             ])
             peer.due_us = min((told.due_us for told in peer.tells.values()), default=None)
+        self._set_due()
+
+    def _set_due(self) -> None:
+        self._due_us = min(
+            (peer.due_us for peer in self._peers.values() if peer.due_us is not None), default=None
+        )
 
     def _again(self, peer: _Peer, told: _Tell, lossy: bool, now_us: int) -> None:
         """On a lossy link an advert is repeated, ever more rarely, unless the peer shows it has

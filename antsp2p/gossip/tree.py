@@ -2,15 +2,15 @@
 
 Law: only what arrived, by which link and whether it was asked for, shapes the tree; a single loss
 never does. A push that comes again with the same stem (by pushes alone from the author, or from
-one and the same pull) has gone round in a circle, and prunes its link; with another stem it has
-not, for a pull enters a branch where no link leads. A row of pulls grafts a link. That every
-record arrives rests on adverts and reconciliation, never on the tree.
+one and the same pull) has gone round in a circle, and the longer way round is pruned; with another
+stem it has not, for a pull enters a branch where no link leads. A row of pulls grafts a link. That
+every record arrives rests on adverts and reconciliation, never on the tree.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from antsp2p.gossip.limits import MAX_STEM, Limits
+from antsp2p.gossip.limits import MAX_HOPS, MAX_STEM, Limits
 from antsp2p.gossip.wire import Frame, Graft, Prune
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from random import Random
 
     from antsp2p.gossip.link import Link
+
+
+class Way(NamedTuple):
+    """How a record came, by pushes: under which stem, and over how many links since."""
+
+    stem: int
+    hops: int
+
+
+FROM_HERE: Final = Way(0, 1)
+"""The way of an own record."""
 
 
 class Tree:
@@ -37,8 +48,8 @@ class Tree:
         self._post = post
         self._links: dict[int, Link] = {}
         self._eager: dict[int, None] = {}
-        self._came: dict[bytes, tuple[int, int]] = {}
-        """Record id -> the link that first brought it and its stem, for the latest records."""
+        self._came: dict[bytes, tuple[int, Way]] = {}
+        """Record id -> the link that brought it and its way, for the latest records; 0: pulled."""
         self._pulls_in_a_row = 0
 
     # --- links -------------------------------------------------------------------------------
@@ -72,28 +83,48 @@ class Tree:
 
     # --- what arrives ------------------------------------------------------------------------
 
-    def pushed(self, link: Link, record_id: bytes, stem: int, is_new: bool) -> None:
-        """The peer has pushed a record."""
+    def pushed(self, link: Link, record_id: bytes, way: Way, is_new: bool) -> Way:
+        """The peer has pushed a record that came this way; returns the way on which it goes on."""
         if is_new:
             self._pulls_in_a_row = 0
-            self._remember(record_id, link, stem)
+            self._remember(record_id, link.id, way)
             self._eager[link.id] = None
-            return
-        first_link, first_stem = self._came.get(record_id, (link.id, stem))
-        if first_stem == stem and first_link != link.id:
-            self._eager.pop(link.id, None)
-            self._post(link, Prune())
+        else:
+            first, known = self._came.get(record_id, (link.id, way))
+            if known.stem == way.stem and first != link.id:
+                self._cut(link, record_id, way, first, known)
+        return Way(way.stem, min(way.hops + 1, MAX_HOPS))
 
-    def pulled(self, link: Link, record_id: bytes) -> int:
-        """A record was asked for; returns the stem under which it goes on."""
-        stem = 1 + self._rng.randrange(MAX_STEM)
-        self._remember(record_id, None, stem)
-        return stem
+    def _cut(self, link: Link, record_id: bytes, way: Way, first: int, known: Way) -> None:
+        """A circle was closed: of the two ways round it the one of fewer links stays.
 
-    def _remember(self, record_id: bytes, link: Link | None, stem: int) -> None:
+        That way cannot lead through this node, because every link adds one. Pushes mostly cross;
+        then both ends see both ways, and where the peer will find ours the shorter one, the link
+        is left to it: were it cut here, and the other one there, a branch would come off.
+        """
+        crossed = link.id in self._eager
+        if way.hops < known.hops:
+            self._came[record_id] = (link.id, way)
+            self._eager[link.id] = None
+            if first in self._links:
+                self._prune(self._links[first])
+        elif not crossed or way.hops <= known.hops + 2:
+            self._prune(link)
+
+    def _prune(self, link: Link) -> None:
+        self._eager.pop(link.id, None)
+        self._post(link, Prune())
+
+    def pulled(self, record_id: bytes) -> Way:
+        """A record was asked for; returns the way on which it goes on."""
+        way = Way(1 + self._rng.randrange(MAX_STEM), 1)
+        self._remember(record_id, 0, way)
+        return way
+
+    def _remember(self, record_id: bytes, link_id: int, way: Way) -> None:
         if len(self._came) >= self._limits.pushes_remembered:
             del self._came[next(iter(self._came))]
-        self._came[record_id] = (0 if link is None else link.id, stem)
+        self._came[record_id] = (link_id, way)
 
     def missed(self, link: Link) -> None:
         """News had to be asked for: where that goes on, the answering link is grafted."""

@@ -20,6 +20,7 @@ from antsp2p.gossip.limits import (
     MAX_DATAGRAM_BYTES,
     MAX_ENTRIES,
     MAX_FRAMES,
+    MAX_HOPS,
     MAX_LINES,
     MAX_MARKS,
     MAX_NAMES,
@@ -335,6 +336,8 @@ class News:
 
     stem: int
     """0: pushed all the way from their author; else the number of the pull they came through."""
+    hops: int
+    """Links passed since the author or the pull, this one included."""
     entries: tuple[Entry, ...]
 
 
@@ -411,7 +414,10 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     )),
     21: (Prune, ()),
     22: (Graft, ()),
-    23: (News, (schema.uint(MAX_STEM), schema.items(Entry, _ENTRY, 1, MAX_ENTRIES))),
+    23: (News, (
+        schema.uint(MAX_STEM), schema.uint(MAX_HOPS, 1),
+        schema.items(Entry, _ENTRY, 1, MAX_ENTRIES),
+    )),
     24: (WantNames, (schema.plain(_SEQ, 1, MAX_NAMES),)),
     25: (Leaves, (schema.items(Line, _LINE, 1, MAX_LINES),)),
 }

@@ -91,7 +91,7 @@ LARGEST: list[Frame] = [
     BeatFrame(b"b" * 1_000),
     Prune(),
     Graft(),
-    News(1, (Entry(TOP, b"w" * 1_000),)),
+    News(1, 255, (Entry(TOP, b"w" * 1_000),)),
     WantNames((TOP,) * MAX_NAMES),
     Part(1, AUTHORS[0], ID, TOP, MAX_PARTS - 1, MAX_PARTS, b"p" * PART_BYTES),
     Since(TOKEN, TOP),

@@ -115,7 +115,7 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     yield "want names", "of two handles", WantNames((0, 24))
     yield "prune", "no fields", Prune()
     yield "graft", "no fields", Graft()
-    yield "news", "a record that nobody asked for", News(1, (Entry(0, record.wire),))
+    yield "news", "a record that nobody asked for", News(1, 3, (Entry(0, record.wire),))
     yield "want", "two ranges, the second of one record", Want(
         1, (Range(ME, 1, 1_024), Range(PEER, 5, 5)))
     yield "want ids", "records by id", WantIds((_ID, bytes(32)))
@@ -182,7 +182,7 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     yield "advert of two items", "three", [9, [], [[0, 1]]], "frame-array"
     yield "prune with a field", "it has none", [21, 0], "frame-length"
     yield "graft with a field", "it has none", [22, []], "frame-length"
-    yield "no news", "one at least", [23, 1, []], "frame-array"
+    yield "no news", "one at least", [23, 1, 1, []], "frame-array"
     yield "names of no handles", "one at least", [24, []], "frame-array"
     yield "want from 0", "counting begins at 1", [10, 1, [[PEER, 0, 1]]], "frame-field"
     yield "want backwards", "first above last", [10, 1, [[PEER, 2, 1]]], "frame-range"

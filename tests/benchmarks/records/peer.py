@@ -154,4 +154,4 @@ class Peer:
 
 def pushed(record: Record) -> Frame:
     """The frame that pushes a new record on."""
-    return News(0, (Entry(0, record.wire),))
+    return News(0, 1, (Entry(0, record.wire),))
