@@ -19,8 +19,9 @@ from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.gossip import trie
 from antsp2p.gossip.bulk_wire import parse_chunk
+from antsp2p.gossip.datagram import split_frames, split_header
 from antsp2p.gossip.engine import Gossip, Send
-from antsp2p.gossip.wire import frame_name, split_frames, split_header
+from antsp2p.gossip.wire import frame_name
 from antsp2p.records import keys
 from antsp2p.records.beat import parse_beat
 from antsp2p.records.clock import compare, join

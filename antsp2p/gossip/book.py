@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from antsp2p.gossip.addresses import is_loopback
 from antsp2p.gossip.strangers import is_local, subnet_of
-from antsp2p.gossip.wire import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.bulk_serve import LogsAnswer
+from antsp2p.gossip.datagram import bare_token
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (
     BYE_REASONS,
@@ -42,17 +44,7 @@ from antsp2p.gossip.parts import Calls, build_parts
 from antsp2p.gossip.reader import Reader
 from antsp2p.gossip.tree import FROM_HERE
 from antsp2p.gossip.view import Linked
-from antsp2p.gossip.wire import (
-    Address,
-    Bye,
-    PeerAddress,
-    Peers,
-    Ping,
-    bare_token,
-    encode_frame,
-    frame_name,
-    pack_host,
-)
+from antsp2p.gossip.wire import Address, Bye, PeerAddress, Peers, Ping, encode_frame, frame_name
 from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:

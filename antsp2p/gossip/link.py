@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.datagram import hello_datagram, join_frames, pack, split_frames, split_header
 from antsp2p.gossip.limits import HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.wire import (
     NO_TOKEN,
@@ -31,11 +32,6 @@ from antsp2p.gossip.wire import (
     PeerAddress,
     Welcome,
     encode_frame,
-    hello_datagram,
-    join_frames,
-    pack,
-    split_frames,
-    split_header,
 )
 from antsp2p.records.encoding import Malformed
 

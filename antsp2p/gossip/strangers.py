@@ -10,8 +10,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.gossip.addresses import is_loopback, pack_host
 from antsp2p.gossip.bucket import Bucket
-from antsp2p.gossip.wire import is_loopback, pack_host
 
 if TYPE_CHECKING:
     from antsp2p.gossip.limits import Limits

@@ -1,25 +1,21 @@
-"""Frames and datagrams: their bytes and nothing else.
+"""Frames: their bytes and nothing else.
 
 Law: deterministic CBOR, every frame with a schema, strict; what does not fit is `Malformed`. A
 frame of an unknown type is skipped, so that a later version can add one. What a frame makes a node
 do is not known here, and no frame carries a clock.
 
-    datagram = [1, network: 16 B, token: 8 B, [* frame]]        frame = [type, * field]
+    frame = [type, * field]
 """
 from __future__ import annotations
 
-import ipaddress
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, Final, NamedTuple
 
 from antsp2p.gossip import schema
 from antsp2p.gossip.limits import (
-    HELLO_BYTES,
     MAX_ADVERTS,
     MAX_DATAGRAM_BYTES,
     MAX_ENTRIES,
-    MAX_FRAMES,
     MAX_HOPS,
     MAX_LINES,
     MAX_MARKS,
@@ -34,11 +30,8 @@ from antsp2p.gossip.limits import (
 )
 from antsp2p.records.beat import MAX_BEAT_BYTES
 from antsp2p.records.digest import KEY_DIGITS
-from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
-from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES, NETWORK_BYTES
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from antsp2p.records.encoding import MAX_UINT53, Malformed, encode
+from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES
 
 Address = tuple[str, int]
 """(host as an IP literal, UDP port)."""
@@ -56,7 +49,6 @@ PRINT_BYTES: Final = 3
 BRANCHES: Final = 16
 PROOF, RUN = 0, 1
 END, FOLLOWS, ASK_ON = 0, 1, 2
-_HEADER_BYTES: Final = 3 + NETWORK_BYTES + 1 + TOKEN_BYTES
 
 
 class Name(NamedTuple):
@@ -471,116 +463,3 @@ def _check_whole(frame: Frame) -> None:
                 raise Malformed("frame-node")
         case _:
             pass
-
-
-# --- datagrams -----------------------------------------------------------------------------------
-
-
-def header(network: bytes, token: bytes) -> bytes:
-    """The first bytes of a datagram; the array of its frames follows."""
-    return b"\x84\x01\x50" + network + b"\x48" + token
-
-
-def join_frames(network: bytes, token: bytes, frames: Sequence[bytes]) -> bytes:
-    """One datagram of encoded frames; they must fit and be at most MAX_FRAMES."""
-    count = len(frames)
-    size = bytes((0x80 + count,)) if count < 24 else bytes((0x98, count))
-    return header(network, token) + size + b"".join(frames)
-
-
-def pack(network: bytes, token: bytes, first: bytes, frames: Sequence[bytes]) -> list[bytes]:
-    """`frames` in order in as few datagrams as that order allows, each opened by `first`."""
-    room = MAX_DATAGRAM_BYTES - _HEADER_BYTES - 2 - len(first)
-    opening = [first] if first else []
-    packed: list[bytes] = []
-    batch: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if batch and (size + len(frame) > room or len(batch) + len(opening) >= MAX_FRAMES):
-            packed.append(join_frames(network, token, opening + batch))
-            batch, size = [], 0
-        batch.append(frame)
-        size += len(frame)
-    if batch:
-        packed.append(join_frames(network, token, opening + batch))
-    return packed
-
-
-def split_header(data: bytes, network: bytes) -> bytes:
-    """The token of a datagram of this version and `network`.
-
-    Raises `Malformed`: "size", "datagram", "version" or "network"; each is told apart, because
-    "why do these two nodes not see each other" is the question that people ask.
-    """
-    if len(data) > MAX_DATAGRAM_BYTES or len(data) <= _HEADER_BYTES:
-        raise Malformed("size")
-    if data[0] != 0x84 or data[1] > 0x17:
-        raise Malformed("datagram")
-    if data[1] != WIRE_VERSION:
-        raise Malformed("version")
-    if data[2] != 0x50 or data[3 + NETWORK_BYTES] != 0x48:
-        raise Malformed("datagram")
-    if data[3 : 3 + NETWORK_BYTES] != network:
-        raise Malformed("network")
-    return data[4 + NETWORK_BYTES : _HEADER_BYTES]
-
-
-def bare_token(data: bytes) -> bytes:
-    """Where a datagram has its token, whether it is a datagram of ours or not."""
-    return data[4 + NETWORK_BYTES : _HEADER_BYTES]
-
-
-def split_frames(data: bytes) -> tuple[list[Frame], int]:
-    """The frames of a datagram whose header was accepted, and how many were of unknown types.
-
-    Raises `Malformed` and nothing else. One malformed frame refuses the whole datagram.
-    """
-    values = decode(data[_HEADER_BYTES:], MAX_DATAGRAM_BYTES)
-    if type(values) is not list or len(values) > MAX_FRAMES:
-        raise Malformed("datagram")
-    parsed = [parse_frame(value) for value in values]
-    known = [frame for frame in parsed if frame is not None]
-    return known, len(parsed) - len(known)
-
-
-def hello_datagram(network: bytes, hello: Hello, size: int = HELLO_BYTES) -> bytes:
-    """`hello`, whose padding is empty, padded to `size` exactly: not below MIN_HELLO_BYTES."""
-    bare = len(join_frames(network, NO_TOKEN, [encode_frame(hello)]))
-    # The padding's own length takes one or two bytes more than that of an empty string.
-    room = size - bare - 1
-    padded = replace(hello, padding=bytes(room if room < 256 else room - 1))
-    return join_frames(network, NO_TOKEN, [encode_frame(padded)])
-
-
-# --- addresses -----------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4_096)
-def pack_host(host: str) -> bytes:
-    """The 4 or 16 bytes of an IP literal; empty for what has no meaning on another machine."""
-    try:
-        return ipaddress.ip_address(host).packed if "%" not in host else b""
-    except ValueError:
-        return b""
-
-
-@lru_cache(maxsize=4_096)
-def unpack_host(packed: bytes) -> str:
-    """The IP literal of 4 or 16 bytes; empty for one to which no hello should go."""
-    address = ipaddress.ip_address(packed)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if (
-        address.is_multicast or address.is_unspecified or address.is_link_local
-        or packed == b"\xff\xff\xff\xff"
-    ):
-        return ""
-    return str(address)
-
-
-@lru_cache(maxsize=4_096)
-def is_loopback(host: str) -> bool:
-    """Whether the IP literal means the machine itself."""
-    packed = pack_host(host)
-    return bool(packed) and ipaddress.ip_address(packed).is_loopback
-

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from antsp2p.gossip.datagram import hello_datagram, join_frames, split_frames, split_header
 from antsp2p.gossip.engine import Gossip, LinkDown, Send
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MAX_PARTS
 from antsp2p.gossip.wire import (
@@ -38,10 +39,6 @@ from antsp2p.gossip.wire import (
     WantProofs,
     Welcome,
     encode_frame,
-    hello_datagram,
-    join_frames,
-    split_frames,
-    split_header,
 )
 from antsp2p.records.log import LogSet
 from tests.gossip.swarm import NETWORK, SECOND, Peer, Swarm, cached_verify, identity, record

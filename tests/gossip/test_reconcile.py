@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.engine import HeadReported
 from antsp2p.gossip.limits import DEFAULT_LIMITS
-from antsp2p.gossip.wire import (
-    Changes,
-    Leaves,
-    Line,
-    Nodes,
-    Ping,
-    Probe,
-    Since,
-    frame_name,
-    split_frames,
-)
+from antsp2p.gossip.wire import Changes, Leaves, Line, Nodes, Ping, Probe, Since, frame_name
 from antsp2p.records.fork import make_proof
 from tests.gossip.swarm import SECOND, Peer, Swarm, identity, record
 from tests.gossip.test_hostile import Attacker

@@ -6,9 +6,10 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.view import Linked, View
-from antsp2p.gossip.wire import PeerAddress, pack_host
+from antsp2p.gossip.wire import PeerAddress
 from tests.gossip.swarm import SECOND, identity
 
 if TYPE_CHECKING:

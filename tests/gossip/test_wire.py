@@ -6,6 +6,8 @@ import random
 import pytest
 
 from antsp2p.gossip import trie, wire
+from antsp2p.gossip.addresses import pack_host, unpack_host
+from antsp2p.gossip.datagram import hello_datagram, join_frames, pack, split_frames, split_header
 from antsp2p.gossip.limits import (
     HELLO_BYTES,
     MAX_ADVERTS,
@@ -55,11 +57,6 @@ from antsp2p.gossip.wire import (
     WantProofs,
     Welcome,
     encode_frame,
-    hello_datagram,
-    join_frames,
-    pack,
-    split_frames,
-    split_header,
 )
 from antsp2p.records.encoding import MAX_UINT53, Malformed, encode
 from antsp2p.records.fork import MAX_PROOF_BYTES
@@ -220,10 +217,10 @@ def test_packing_keeps_order_and_sizes() -> None:
 
 
 def test_only_addresses_that_mean_something_elsewhere_travel() -> None:
-    assert wire.unpack_host(wire.pack_host("192.0.2.7")) == "192.0.2.7"
-    assert wire.unpack_host(wire.pack_host("2001:db8::7")) == "2001:db8::7"
-    assert wire.unpack_host(wire.pack_host("::ffff:192.0.2.7")) == "192.0.2.7"
+    assert unpack_host(pack_host("192.0.2.7")) == "192.0.2.7"
+    assert unpack_host(pack_host("2001:db8::7")) == "2001:db8::7"
+    assert unpack_host(pack_host("::ffff:192.0.2.7")) == "192.0.2.7"
     for nowhere in ("224.0.0.251", "0.0.0.0", "255.255.255.255", "fe80::1", "ff02::fb", "::"):
-        assert wire.unpack_host(wire.pack_host(nowhere)) == ""
+        assert unpack_host(pack_host(nowhere)) == ""
     for host in ("fe80::1%eth0", "example", ""):
-        assert wire.pack_host(host) == b""
+        assert pack_host(host) == b""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from antsp2p.coordination.body import Body, body_map
+from antsp2p.gossip.datagram import hello_datagram, join_frames, split_frames, split_header
 from antsp2p.gossip.wire import (
     NO_HEAD,
     Confirm,
@@ -16,10 +17,6 @@ from antsp2p.gossip.wire import (
     Records,
     Welcome,
     encode_frame,
-    hello_datagram,
-    join_frames,
-    split_frames,
-    split_header,
 )
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record

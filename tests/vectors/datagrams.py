@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import cbor2
 
+from antsp2p.gossip.datagram import hello_datagram, join_frames
 from antsp2p.gossip.limits import MAX_DATAGRAM_BYTES, MIN_HELLO_BYTES
 from antsp2p.gossip.wire import (
     ASK_ON,
@@ -52,8 +53,6 @@ from antsp2p.gossip.wire import (
     Welcome,
     encode_frame,
     frame_name,
-    hello_datagram,
-    join_frames,
 )
 from antsp2p.records.beat import sign_beat
 from antsp2p.records.encoding import MAX_UINT53

@@ -15,6 +15,7 @@ from antsp2p.coordination.body import (
     content_hash,
 )
 from antsp2p.coordination.resolver import tie_break
+from antsp2p.gossip.datagram import hello_datagram, join_frames
 from antsp2p.gossip.wire import (
     Advert,
     Adverts,
@@ -26,8 +27,6 @@ from antsp2p.gossip.wire import (
     Records,
     Welcome,
     encode_frame,
-    hello_datagram,
-    join_frames,
 )
 from antsp2p.records.beat import beat_counter, sign_beat
 from antsp2p.records.keys import Identity

@@ -16,6 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.wire import (
     Changes,
     Leaves,
@@ -26,7 +27,6 @@ from antsp2p.gossip.wire import (
     Since,
     WantAuthors,
     encode_frame,
-    split_frames,
 )
 from tests.benchmarks.gossip.rows import Options, Row, at_most, write_table
 from tests.gossip.swarm import SECOND, Peer, Swarm, record

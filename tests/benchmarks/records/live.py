@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from antsp2p.gossip.wire import (
-    TOKEN_BYTES,
-    Adverts,
-    Graft,
-    News,
-    Prune,
-    WantNames,
-    encode_frame,
-    join_frames,
-)
+from antsp2p.gossip.datagram import join_frames
+from antsp2p.gossip.wire import TOKEN_BYTES, Adverts, Graft, News, Prune, WantNames, encode_frame
 from tests.benchmarks.costs import cpu_s, resident_mb
 from tests.benchmarks.records.peer import Peer, pushed
 from tests.benchmarks.records.workload import NETWORK, NETWORK_NAME, singles

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from antsp2p.coordination.body import parse_body
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.events import AppendRecord, DatagramReceived, PeerHint, SendDatagram
-from antsp2p.gossip.wire import encode_frame, join_frames, split_frames
+from antsp2p.gossip.datagram import join_frames, split_frames
+from antsp2p.gossip.wire import encode_frame
 from antsp2p.node import Node
 from antsp2p.records.encoding import decode
 from antsp2p.records.fork import MAX_UNSIGNED

@@ -10,6 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from antsp2p.gossip.datagram import hello_datagram, join_frames, split_frames, split_header
 from antsp2p.gossip.wire import (
     NO_HEAD,
     Confirm,
@@ -21,10 +22,6 @@ from antsp2p.gossip.wire import (
     Pong,
     Welcome,
     encode_frame,
-    hello_datagram,
-    join_frames,
-    split_frames,
-    split_header,
 )
 from antsp2p.records.encoding import Malformed
 from tests.benchmarks.records.workload import NETWORK, identity
