@@ -376,7 +376,8 @@ class Host:
         """Set everything going in `nursery`."""
         self._nursery = nursery
         nursery.start_soon(self._loop.run)
-        nursery.start_soon(self._udp.receive, self._loop.offer_datagram)
+        nursery.start_soon(
+            self._udp.receive, self._loop.offer_datagram, self._loop.serve)
         nursery.start_soon(self._server.serve, [item.tcp for item in self._bound])
         for address in self._boot.history.addresses:
             self._hint(address)
@@ -408,7 +409,8 @@ class Host:
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._loop.run)
-            nursery.start_soon(self._udp.receive, self._loop.offer_datagram)
+            nursery.start_soon(
+            self._udp.receive, self._loop.offer_datagram, self._loop.serve)
             await self._withdraw_all()
             nursery.cancel_scope.cancel()
         await self._loop.finish()

@@ -42,7 +42,7 @@ class Inbox:
     # --- in ---------------------------------------------------------------------------------------
 
     def offer_datagram(self, address: Address, data: bytes) -> None:
-        """Take a datagram, or count its loss."""
+        """Take a datagram, or count its loss. It wakes nobody: `Loop.serve` follows."""
         if not self._is_linked(address, data):
             if len(self._strangers) >= limits.INBOX_STRANGERS:
                 self.drops["inbox-strangers"] += 1
@@ -56,7 +56,7 @@ class Inbox:
                 self.drops["inbox-full"] += 1
                 return
             queue.append(DatagramReceived(address, data))
-        self._added()
+        self._count += 1
 
     def offer(self, event: Event) -> None:
         """Take an event of this machine that may be lost, or count its loss."""
@@ -83,6 +83,10 @@ class Inbox:
         self._count += 1
         if self._consumer:
             self._consumer.unpark()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._consumer.unpark()
 
     # --- out --------------------------------------------------------------------------------------
 

@@ -52,6 +52,11 @@ class _Batch:
     own_seq: int | None = None
     """The last own record that the batch leaves in the store, if it brings any."""
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether anybody waits for the commit; what others signed, they have as well."""
+        return self.own_seq is not None or bool(self.rest)
+
 
 class Loop:
     """Feeds one node its events and carries out their effects, in the one safe order.
@@ -84,6 +89,11 @@ class Loop:
         self._writing: _Batch | None = None
         """The batch whose commit is under way, or that a full disk has refused so far."""
         self._saving = trio.lowlevel.ParkingLot()
+        self._urgent = trio.lowlevel.ParkingLot()
+        """Where a commit that nobody waits for lets more come, so that it is one and not many."""
+        self._sleeps_until_us: int | None = None
+        """The deadline for which `run` sleeps; None where it does not sleep for one."""
+        self._is_running = False
         self._room = trio.lowlevel.ParkingLot()
         self._disk = trio.CapacityLimiter(1)
         self.store_full = ""
@@ -122,10 +132,24 @@ class Loop:
         """Serve events and deadlines until cancelled."""
         async with open_inner_nursery() as nursery:
             nursery.start_soon(self._save)
-            while True:
-                await self._wait()
-                if self._has_room:
-                    self._turn()
+            self._is_running = True
+            try:
+                while True:
+                    await self._wait()
+                    if self._has_room:
+                        self._turn()
+            finally:
+                self._is_running = False
+
+    def serve(self) -> None:
+        """Have a turn now, in the task that brought the events: waking another one costs more than
+        most turns do. What is left, and what is due, is for `run`."""
+        if self._is_running and self._has_room:
+            self._turn()
+        wake_at, sleeps_until_us = self._node.wake_at, self._sleeps_until_us
+        is_sooner = wake_at is not None and (sleeps_until_us is None or wake_at < sleeps_until_us)
+        if is_sooner or self._kept or len(self._inbox):
+            self._inbox.wake()
 
     async def _wait(self) -> None:
         """Return when there is something to do."""
@@ -139,8 +163,10 @@ class Loop:
         elif wake_at is None:
             await self._inbox.wait()
         else:
+            self._sleeps_until_us = wake_at
             with trio.move_on_after(left_us / 1_000_000):
                 await self._inbox.wait()
+            self._sleeps_until_us = None
 
     @property
     def _has_room(self) -> bool:
@@ -186,6 +212,8 @@ class Loop:
         if batch.saved or batch.rest or self._writing is not None:
             batch.rest += rest
             self._saving.unpark()
+            if batch.is_urgent or not self._has_room:
+                self._urgent.unpark()
         else:
             for effect in rest:
                 self._perform(effect)
@@ -218,6 +246,9 @@ class Loop:
             while not await self._save_all():
                 await self._pause()
             await self._saving.park()
+            if not self._next.is_urgent:
+                with trio.move_on_after(limits.GATHER_MS / 1_000):
+                    await self._urgent.park()
 
     async def _pause(self) -> None:
         self._shed_inbox()

@@ -239,14 +239,18 @@ class UdpEndpoint:
             candidates.sort(key=lambda item: _sender_rank(item.address[0], loopback))
         return candidates[0].udp if candidates else None
 
-    async def receive(self, deliver: Callable[[Address, bytes], None]) -> None:
-        """Give every datagram to `deliver`, until cancelled."""
+    async def receive(
+        self, deliver: Callable[[Address, bytes], None], delivered: Callable[[], None]
+    ) -> None:
+        """Give every datagram to `deliver`, and call `delivered` after each row of them, until
+        cancelled."""
         async with trio.open_nursery() as nursery:
             for item in self._bound:
-                nursery.start_soon(self._receive_from, item.udp, deliver)
+                nursery.start_soon(self._receive_from, item.udp, deliver, delivered)
 
     async def _receive_from(
-        self, source: socket.socket, deliver: Callable[[Address, bytes], None]
+        self, source: socket.socket, deliver: Callable[[Address, bytes], None],
+        delivered: Callable[[], None],
     ) -> None:
         while True:
             await trio.lowlevel.wait_readable(source)
@@ -260,6 +264,7 @@ class UdpEndpoint:
                     self.drops["receive-error"] += 1
                     continue
                 deliver(peer_address(name), data)
+            delivered()
 
     def close(self) -> None:
         close_all(self._bound)

@@ -129,6 +129,7 @@ def datagram(number: int) -> DatagramReceived:
 def arrive(loop: Loop, *numbers: int) -> None:
     for number in numbers:
         loop.offer_datagram(WHERE, datagram(number).data)
+    loop.serve()
 
 
 async def serve(loop: Loop, *events: Event) -> None:
@@ -199,10 +200,11 @@ async def test_the_node_waits_where_too_much_is_unsaved(monkeypatch: pytest.Monk
         async with trio.open_nursery() as nursery:
             with world.slow_disk() as written:
                 nursery.start_soon(loop.run)
+                await trio.testing.wait_all_tasks_blocked()
                 for number in range(1, 6):
                     arrive(loop, number)
                     await trio.testing.wait_all_tasks_blocked()
-                assert world.what("handle") == [datagram(1), datagram(2), datagram(3)]
+                assert world.what("handle") == [datagram(number) for number in range(1, 5)]
                 written.set()
                 await world.until("handle", datagram(5))
             nursery.cancel_scope.cancel()
@@ -402,9 +404,13 @@ async def test_cancelling_never_parts_a_commit_from_what_follows() -> None:
     world.answers = {DatagramReceived: [[own[0], answer]]}
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            world.on_event = lambda event: nursery.cancel_scope.cancel()
-            nursery.start_soon(loop.run)
-            arrive(loop, 1)
+            with world.slow_disk() as written:
+                nursery.start_soon(loop.run)
+                await trio.testing.wait_all_tasks_blocked()
+                arrive(loop, 1)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+                written.set()
     assert world.trace == [
         ("handle", datagram(1)), ("commit", own), ("perform", answer), ("handle", Committed(1)),
     ]

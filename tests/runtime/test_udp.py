@@ -53,7 +53,7 @@ async def receive_some(endpoint: UdpEndpoint, count: int) -> list[tuple[Address,
                 if len(received) >= count:
                     nursery.cancel_scope.cancel()
 
-            nursery.start_soon(endpoint.receive, deliver)
+            nursery.start_soon(endpoint.receive, deliver, lambda: None)
     return received
 
 
