@@ -1,8 +1,8 @@
 """One simulated machine: a clock of its own, a disk, and the shipped node between them.
 
-Law: the order of a turn is the runtime's: an overdue deadline, then what the inbox holds; effects
+Law: the order of a turn is the runtime's: an overdue deadline, then what the inbox holds; datagrams
 leave at once, and what is to be kept is committed behind the node's back, one commit at a time;
-then the node is told what is durable.
+then follows what waited for it, and the node is told what is durable.
 A crash loses everything but the disk.
 """
 from __future__ import annotations
@@ -140,6 +140,15 @@ class Act:
     do: Callable[[Node], object]
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What one commit keeps, what waits for it, and the last own record that it leaves."""
+
+    kept: list[Kept] = field(default_factory=list)
+    rest: list[Effect] = field(default_factory=list)
+    own_seq: int | None = None
+
+
 NodeMaker = Callable[["Machine"], Node]
 """Starts a node on a machine: the shipped one, unless a test breaks it on purpose."""
 
@@ -184,8 +193,8 @@ class Machine:
         """What one event cost_us this machine's processor; its effects leave after that."""
         self.stalled = False
         self._datagrams_waiting = 0
-        self._unsaved: list[Kept] = []
-        self._committing: Sequence[Kept] = ()
+        self._next = _Batch()
+        self._writing: _Batch | None = None
         self._busy = False
         self._computed: Sequence[Effect] | None = None
         """Effects of a turn that ended while the process was stopped."""
@@ -226,14 +235,14 @@ class Machine:
         if self.node is None:
             return
         if committed:
-            self.disk.apply(self._committing, self.world.now_us)
+            self.disk.apply(self._writing.kept if self._writing else (), self.world.now_us)
         self.generation += 1
         self.world.retire(self.node)
         self.node = None
         self.inbox.clear()
         self.stalled = self._busy = False
         self._datagrams_waiting = 0
-        self._unsaved, self._committing = [], ()
+        self._next, self._writing = _Batch(), None
         self._computed = None
         self._wake_due_us = None
         for observer in self.world.observers:
@@ -325,44 +334,63 @@ class Machine:
             self._carry_out(effects)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
-        """What a turn came to leaves at once, and what is to be kept goes to the disk."""
+        """Datagrams leave at once, what is to be kept goes to the disk, and the rest waits for
+        that, as in the runtime."""
         if self.stalled:
             self._computed = effects
             return
         self._busy = False
-        saved = False
+        rest: list[Effect] = []
         for effect in effects:
             if isinstance(effect, SendDatagram):
                 self.world.network.send(self, effect.address, effect.data)
             elif isinstance(effect, _KEPT):
-                self._unsaved.append(effect)
-                saved = True
-            elif isinstance(effect, FetchLogs | MoreLogs | StopLogs):
-                self.world.streams.perform(self, effect)
+                self._keep(effect)
             else:
-                for observer in self.world.observers:
-                    observer.performed(self, effect)
-        if saved:
+                rest.append(effect)
+        if self._next.kept or self._next.rest or self._writing is not None:
+            self._next.rest += rest
             self._save()
+        else:
+            self._perform(rest)
         if self.inbox:
             self._later(0, self._take_turn)
         self._arm_wake()
 
+    def _keep(self, effect: Kept) -> None:
+        self._next.kept.append(effect)
+        if isinstance(effect, AppendRecord) and effect.own:
+            self._next.own_seq = effect.record.seq
+        elif isinstance(effect, RemoveRecords) and effect.author == self.author:
+            # The old ones, once durable, say nothing about those that are signed anew.
+            for batch in (self._writing, self._next):
+                if batch is not None and batch.own_seq is not None:
+                    batch.own_seq = min(batch.own_seq, effect.first_seq - 1)
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, FetchLogs | MoreLogs | StopLogs):
+                self.world.streams.perform(self, effect)
+            else:
+                for observer in self.world.observers:
+                    observer.performed(self, effect)
+
     def _save(self) -> None:
         """Begin a commit, unless one is under way."""
-        if self._unsaved and not self._committing:
-            self._committing, self._unsaved = self._unsaved, []
+        if self._writing is None and (self._next.kept or self._next.rest):
+            self._writing, self._next = self._next, _Batch()
             self._later(COMMIT_US, self._commit)
 
     def _commit(self) -> None:
-        batch, self._committing = self._committing, ()
-        self.disk.apply(batch, self.world.now_us)
+        batch, self._writing = self._writing, None
+        assert batch is not None
+        self.disk.apply(batch.kept, self.world.now_us)
         for observer in self.world.observers:
-            observer.committed(self, batch)
+            observer.committed(self, batch.kept)
+        self._perform(batch.rest)
         self._save()
-        own = [kept.record.seq for kept in batch if isinstance(kept, AppendRecord) and kept.own]
-        if own:
-            self.inbox.appendleft(Committed(own[-1]))
+        if batch.own_seq:
+            self.inbox.appendleft(Committed(batch.own_seq))
             self._take_turn()
 
     def _handle(self, event: Event | Act) -> Sequence[Effect]:
