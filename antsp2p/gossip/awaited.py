@@ -52,8 +52,9 @@ class Awaited:
 
     @property
     def patience_us(self) -> int:
-        """How long a push is awaited, like the time-out of RFC 6298."""
-        patience_us = self._mean_us + 4 * self._deviation_us
+        """How long a push is awaited: like the time-out of RFC 6298, and longer, because a question
+        that was not needed costs a copy, and waiting a little more costs nobody else anything."""
+        patience_us = self._mean_us + 6 * self._deviation_us
         limits = self._limits
         return min(max(patience_us, limits.min_patience_us), limits.max_patience_us)
 
