@@ -5,6 +5,7 @@ a stream of its own. Those that say so strike for good; nothing heals them at th
 """
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -145,7 +146,7 @@ class SlowNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Restart:
+class _Restart(ABC):
     """Now and then one node goes down for a while, and comes back changed."""
 
     every_ms: int
@@ -162,8 +163,9 @@ class _Restart:
             self._change(victim)
             victim.world.after(down_us, victim.start)
 
+    @abstractmethod
     def _change(self, victim: Machine) -> None:
-        raise NotImplementedError
+        """What is different when the node comes back."""
 
 
 class Move(_Restart):
