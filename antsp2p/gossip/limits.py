@@ -212,8 +212,6 @@ class Limits:
     first_wait_us: int = 100 * MILLISECOND_US
     min_wait_us: int = 3 * MILLISECOND_US
     max_wait_us: int = 1 * SECOND_US
-    id_wants: int = 256
-    """Records fetched by id: siblings that would prove a fork."""
     ages_waiting: int = 4_096
     """Ages of records that wait above a gap."""
 
@@ -249,7 +247,7 @@ class Limits:
     lossy_permille: int = 20
     """From this estimated loss on a link counts as lossy."""
     repeat_us: int = 10 * MILLISECOND_US
-    """Before an advert is repeated on a lossy link; doubled each time."""
+    """An advert is repeated on a lossy link after twice this, doubled each time."""
     repeats: int = 4
     first_patience_us: int = 5 * MILLISECOND_US
     """For an advertised record to be pushed, before it is known how long that takes here."""
