@@ -210,7 +210,10 @@ class SendDatagram:
 
 @dataclass(frozen=True, slots=True)
 class AppendRecord:
-    """Persist the record. After own records are durable, `Committed` must follow."""
+    """Persist the record. After records by the node's own key are durable, `Committed` must follow.
+
+    `own`: signed here and now; not so what peers gave back of an own log that was lost.
+    """
 
     record: Record
     age_ms: int

@@ -45,13 +45,14 @@ SECOND = 1_000_000
 
 
 def make_node(
-    name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None
+    name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None,
+    *, is_lost: bool = False,
 ) -> Node:
     return Node(
         Identity.from_seed(name.encode().ljust(32)), NETWORK, boot=boot,
         instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
-        history=[StoredRecord(record, 0) for record in history or []], fresh=not history,
-        published=published,
+        history=[StoredRecord(record, 0) for record in history or []],
+        fresh=not (history or is_lost), published=published,
     )
 
 
@@ -94,7 +95,8 @@ class Wire:
                             (other, DatagramReceived(self.address(name), effect.data)))
             elif isinstance(effect, AppendRecord):
                 self.disks[name].append(effect.record)
-                own_seq = effect.record.seq if effect.own else own_seq
+                is_own = effect.record.author == self.nodes[name].author
+                own_seq = effect.record.seq if is_own else own_seq
         if own_seq and self.commits:
             follow.append((name, Committed(own_seq)))
         return follow
@@ -373,6 +375,20 @@ def test_commands_wait_while_peers_are_asked_where_our_log_ends() -> None:
     ]
     assert answer.refusal == ""
     assert len(wire.started("worker")) >= 1
+
+
+def test_a_lost_log_that_peers_gave_back_is_shown_again_before_anything_new_is_signed() -> None:
+    wire = serving("worker")
+    post(wire)
+    wire.run(5)
+    count = wire.nodes["poster"].last_seq(wire.nodes["poster"].author)
+    assert count
+    wire.nodes["poster"] = reborn = make_node("poster", boot=2, is_lost=True)
+    wire.give("poster", PeerHint(wire.address("worker"), keep=True))
+    wire.run(5)
+    assert reborn.is_confirmed
+    assert not [r for r in wire.disks["poster"][:count] if reborn.logs.get(r.id) is None]
+    assert reborn.last_seq(reborn.author) == count
 
 
 def fall_behind(wire: Wire, name: str) -> int:

@@ -203,8 +203,9 @@ class Loop:
             elif isinstance(effect, _SAVED):
                 batch.saved.append(effect)
                 if isinstance(effect, AppendRecord):
-                    if effect.own:
-                        batch.own_seq = effect.record.seq
+                    # Own ones that peers gave back, too: until told, the node shows them to nobody.
+                    if effect.record.author == self._node.author:
+                        batch.own_seq = max(batch.own_seq or 0, effect.record.seq)
                 elif isinstance(effect, RemoveRecords) and effect.author == self._node.author:
                     self._forget_own(effect.first_seq)
             else:

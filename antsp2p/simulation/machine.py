@@ -359,8 +359,10 @@ class Machine:
 
     def _keep(self, effect: Kept) -> None:
         self._next.kept.append(effect)
-        if isinstance(effect, AppendRecord) and effect.own:
-            self._next.own_seq = effect.record.seq
+        if isinstance(effect, AppendRecord):
+            # Own ones that peers gave back, too: until told, the node shows them to nobody.
+            if effect.record.author == self.author:
+                self._next.own_seq = max(self._next.own_seq or 0, effect.record.seq)
         elif isinstance(effect, RemoveRecords) and effect.author == self.author:
             # The old ones, once durable, say nothing about those that are signed anew.
             for batch in (self._writing, self._next):

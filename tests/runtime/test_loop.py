@@ -245,6 +245,17 @@ async def test_the_node_is_told_the_last_own_record_that_stays() -> None:
     assert world.what("handle") == [datagram(1), Committed(3), datagram(2)]
 
 
+async def test_the_node_is_told_of_own_records_that_peers_gave_back() -> None:
+    world = Recorder()
+    own, given_back = appends(OWN[2:3], own=True), appends(OWN[:2])
+    world.answers = {DatagramReceived: [[*given_back], [*own, *given_back]]}
+    loop = world.loop()
+    await serve(loop, datagram(1))
+    await serve(loop, datagram(2))
+    assert [e for e in world.what("handle") if isinstance(e, Committed)] == [
+        Committed(2), Committed(3)]
+
+
 async def test_what_follows_a_commit_is_committed_too() -> None:
     world = Recorder()
     own = appends(OWN[:2], own=True)
