@@ -67,6 +67,12 @@ class Host:
         """After `lose`: everything arrives again."""
         self.run("nft", "delete", "table", "inet", "loss")
 
+    def move(self, address: str) -> None:
+        """Another address in the same network instead of the one it has."""
+        # In this order: with the first address of a network go all others of it.
+        self.run("ip", "address", "del", f"{self.address}/24", "dev", "eth0")
+        self.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
+
     def without_multicast(self) -> None:
         """Take the route for multicast away; what is sent there fails at once."""
         self.run("ip", "link", "set", "eth0", "multicast", "off")
