@@ -6,6 +6,7 @@ so that a command costs no event loop; the worker, which needs one, shares `find
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,27 +45,31 @@ class NodeAddress:
 
 def home_path(options: argparse.Namespace) -> Path:
     """The home that `--home` and `--name` mean. Raises `CommandError`."""
-    if options.home and options.name:
+    home, name = options.home, options.name
+    if home is not None and name is not None:
         raise CommandError(Exit.USAGE, "give --home or --name, not both")
+    if home == "":
+        raise CommandError(Exit.USAGE, "--home is empty: give a folder, or leave it out")
     try:
-        return Path(options.home).expanduser().absolute() if options.home else default_home(
-            options.name)
+        return default_home(name) if home is None else Path(home).expanduser().absolute()
     except HomeError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
 
 
-def start_hint(options: argparse.Namespace) -> str:
-    """The line that starts the node which `options` mean."""
-    if options.home:
-        return f"antsp2p start --home {options.home}"
-    return f"antsp2p start --name {options.name}" if options.name else "antsp2p start"
+def hint(options: argparse.Namespace, *words: str) -> str:
+    """The line to type for a command to the same node that `options` mean."""
+    if options.home is not None:
+        words = (*words, "--home", options.home)
+    elif options.name is not None:
+        words = (*words, "--name", options.name)
+    return shlex.join(["antsp2p", *words])
 
 
 def no_node(options: argparse.Namespace) -> CommandError:
     """What a command without a running node ends with."""
     return CommandError(
         Exit.NO_NODE,
-        f"no node is running in {home_path(options)}; start one with: {start_hint(options)}",
+        f"no node is running in {home_path(options)}; start one with: {hint(options, 'start')}",
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antsp2p.interfaces import command_line
+from antsp2p.interfaces.client import hint
 from antsp2p.interfaces.command_line import main
 from antsp2p.interfaces.exit_codes import MEANING, Exit
 
@@ -79,6 +80,10 @@ def test_every_command_has_the_common_options(
         (("peers", "--", "x"), "peers takes nothing behind"),
         (("peers", "--home", "a", "--name", "b"), "not both"),
         (("peers", "--name", "../x"), "name"),
+        (("peers", "--name", ""), "name"),
+        (("peers", "--home", ""), "--home is empty"),
+        (("start", "--home", ""), "--home is empty"),
+        (("peers", "--home", "", "--name", "b"), "not both"),
         (("task", "ab", "--wait"), "--result"),
         (("simulate", "--loss", "1"), "share"),
         (("simulate", "--profile", "sunny"), "no profile 'sunny'"),
@@ -109,6 +114,19 @@ def test_without_a_node_the_line_says_how_to_start_one(
     assert capsys.readouterr().err == (
         f"antsp2p: no node is running in {home}; start one with: antsp2p start --home {home}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ((), "antsp2p stop"),
+        (("--name", "ada"), "antsp2p stop --name ada"),
+        (("--home", "a b"), "antsp2p stop --home 'a b'"),
+    ],
+)
+def test_a_hint_names_the_same_node(given: tuple[str, ...], line: str) -> None:
+    options = command_line._parser().parse_args(["start", *given])
+    assert hint(options, "stop") == line
 
 
 def test_addresses() -> None:

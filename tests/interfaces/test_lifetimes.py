@@ -62,6 +62,7 @@ def test_start_says_what_a_person_must_know(desk: Desk) -> None:
     assert "listening  127.0.0.1:" in text
     assert "Links are in clear" in text
     assert "network    local" in text
+    assert said[-1].endswith(f"antsp2p stop --home {desk.home}")
     node.signal(signal.SIGINT)
     assert node.wait() == 0
     assert node.errors == ""
@@ -210,7 +211,7 @@ def test_ctrl_c_while_waiting_leaves_the_task(desk: Desk) -> None:
     interrupt_when_waiting(poster, desk)
     assert poster.wait() == 130
     assert poster.errors.count("\n") == 1
-    assert f"antsp2p task {task[:12]} --result" in poster.errors
+    assert f"antsp2p task {task[:12]} --result --home {desk.home}" in poster.errors
     desk.work("later", "cat")
     assert desk.say("task", task, "--result", "--wait") == "x"
 

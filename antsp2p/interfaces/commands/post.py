@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.interfaces.client import Client
+from antsp2p.interfaces.client import Client, hint
 from antsp2p.interfaces.exit_codes import CommandError, Exit
-from antsp2p.interfaces.printing import complain, say, say_json
+from antsp2p.interfaces.printing import complain, say, say_json, short
 from antsp2p.interfaces.result import wait_result, write_result
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ def run(options: argparse.Namespace) -> int:
         try:
             result = wait_result(client, task)
         except KeyboardInterrupt:
-            complain(f"no longer waiting; the task goes on: antsp2p task {task[:12]} --result")
+            more = hint(options, "task", short(task), "--result")
+            complain(f"no longer waiting; the task goes on: {more}")
             return Exit.INTERRUPTED
     write_result(task, result, as_json=options.json)
     if result.state == "done":
-        complain(f"the result waits for your review: antsp2p accept {task[:12]}")
+        complain(f"the result waits for your review: {hint(options, 'accept', short(task))}")
     return Exit.OK
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from antsp2p.interfaces.client import home_path
+from antsp2p.interfaces.client import hint, home_path
 from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         nickname=options.nickname, accept_lost_store=options.accept_lost_store,
     )
     try:
-        trio.run(_serve, host_options, options.json)
+        trio.run(_serve, host_options, options)
     except BaseException as error:
         cause = sole_cause(error)
         if isinstance(cause, HomeError | StoreError | ListenError):
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _serve(host_options: HostOptions, as_json: bool) -> None:
+async def _serve(host_options: HostOptions, options: argparse.Namespace) -> None:
     closing, closed = trio.Event(), trio.Event()
     gc.set_threshold(COLLECT_AFTER)
 
@@ -61,7 +61,7 @@ async def _serve(host_options: HostOptions, as_json: bool) -> None:
             nursery.start_soon(stop_on_signals, host)
             nursery.start_soon(_tell_warnings, host)
             await nursery.start(serve_until_closed, host)
-            _announce(host, as_json)
+            _announce(host, options)
             await host.wait_stop()
             closing.set()
             with trio.move_on_after(API_END_S):
@@ -83,9 +83,9 @@ async def _tell_warnings(host: Host) -> None:
                 complain(str(notice.detail["text"]))
 
 
-def _announce(host: Host, as_json: bool) -> None:
+def _announce(host: Host, options: argparse.Namespace) -> None:
     listen = [address_text(address) for address in host.addresses]
-    if as_json:
+    if options.json:
         say_json({
             "ready": True, "author": host.node.author.hex(), "pid": os.getpid(),
             "home": str(host.home.path), "network": host.node.network.hex(),
@@ -98,4 +98,4 @@ def _announce(host: Host, as_json: bool) -> None:
     say(f"network    {escape(host.options.network)}")
     say(f"listening  {', '.join(listen)}")
     say("Links are in clear, and whoever knows the network's name can take part.")
-    say("Ready. Stop with Ctrl-C or: antsp2p stop")
+    say(f"Ready. Stop with Ctrl-C or: {escape(hint(options, 'stop'))}")
