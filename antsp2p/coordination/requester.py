@@ -194,12 +194,31 @@ class Requester:
         again = self._award_back(task, own, now_us)
         if again is not None:
             return again
-        # Others open epochs too, any number of them; an attempt is what we awarded.
-        if len({body.claim for _, body in self._tasks.awards(task)}) >= offer.attempts:
+        if self._attempts(task) >= offer.attempts:
             return Draft(Cancel(task, CancelReason.EXHAUSTED, "all attempts are used up"))
         if not self._tasks.candidates(task) and self._tasks.is_stalled(task):
             return self._unstall(task, own, resolution, now_us)
         return self._award(task, own, offer, now_us)
+
+    def _attempts(self, task: bytes) -> int:
+        """How many attempts were made. Others open epochs too, any number of them; an attempt is
+        what we awarded. The first claim that a worker gave back of its own accord is none; from
+        its second on they count, so that a task is not passed round for ever."""
+        awarded = {body.claim for _, body in self._tasks.awards(task)}
+        authors: dict[bytes | None, bytes] = {
+            record.id: record.author for record, _ in self._tasks.claims(task)
+        }
+        reopens = self._tasks.reopens(task)
+        tried: set[bytes | None] = {result.claim for _, result in self._tasks.results(task)}
+        tried.update(
+            reopen.claim for record, reopen in reopens
+            if authors.get(reopen.claim) != record.author
+        )
+        declined = {
+            record.author for record, reopen in reopens
+            if reopen.claim in awarded - tried and authors.get(reopen.claim) == record.author
+        }
+        return len(awarded) - len(declined)
 
     def _unstall(
         self, task: bytes, own: _Own, resolution: Resolution, now_us: int

@@ -246,6 +246,35 @@ def test_a_task_that_nobody_could_claim_any_more_is_opened_again() -> None:
     assert desk.bodies(task, 0) == [Award(task, again.id)]
 
 
+def test_the_first_release_of_each_worker_uses_up_no_attempt_and_its_next_ones_do() -> None:
+    desk = Desk()
+    task = desk.post(attempts=2)
+
+    def decline(worker: str) -> list[object]:
+        claim = desk.scribe.claim(worker, task)
+        desk.step(task, 0)
+        desk.scribe.lapse(worker, task, claim)
+        return desk.bodies(task, 0)
+
+    for worker in ("a", "b", "c", "a"):
+        assert not any(isinstance(body, Cancel) for body in decline(worker))
+    assert decline("b") == [Cancel(task, CancelReason.EXHAUSTED)]
+
+
+def test_a_release_after_somebody_elses_lapse_or_a_result_is_not_polite() -> None:
+    desk = Desk()
+    task = desk.post(attempts=2)
+    lapsed = desk.scribe.claim("a", task)
+    desk.step(task, 0)
+    desk.scribe.lapse("b", task, lapsed)
+    desk.scribe.lapse("a", task, lapsed)
+    failed = desk.scribe.claim("c", task)
+    desk.step(task, 0)
+    desk.scribe.result("c", task, failed, Outcome.FAILED)
+    desk.scribe.lapse("c", task, failed)
+    assert Cancel(task, CancelReason.EXHAUSTED) in desk.bodies(task, 0)
+
+
 def test_the_time_of_a_task_ends_it_and_the_time_of_an_attempt_moves_it() -> None:
     desk = Desk()
     task = desk.post(timeout_ms=9_000, attempts=3)
