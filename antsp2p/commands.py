@@ -127,7 +127,7 @@ class Commands:
     def _post(self, command: PostTask) -> Mapping[str, Any]:
         key = command.idempotency_key
         if key and key in self._keys:
-            return {"task": self._keys[key]}
+            return self._posted(self._keys[key], command)
         is_blob = isinstance(command.input, BlobRef)
         record = self._append(Offer(
             capability=command.capability, lease_ms=command.lease_ms,
@@ -140,6 +140,25 @@ class Commands:
         if key:
             self._keys[key] = record.id
         return {"task": record.id, "blob": is_blob}
+
+    def _posted(self, task: bytes, command: PostTask) -> Mapping[str, Any]:
+        """The task that a key stands for, if it is what is asked for now."""
+        offered = self._node.tasks.offer(task)
+        if offered is not None:
+            offer, given = offered[1], command.input
+            earlier = offer.input if offer.blob is None else offer.blob
+            differs = [
+                what for what, same in (
+                    ("capability", offer.capability == command.capability),
+                    ("input", earlier == given),
+                ) if not same
+            ]
+            if differs:
+                raise Refused(
+                    f"this key stands for task {task.hex()[:12]} already, which has another "
+                    f"{' and '.join(differs)}; that task stands, and nothing new was posted"
+                )
+        return {"task": task}
 
     def _after(self, tasks: tuple[bytes, ...]) -> tuple[int, ...]:
         seqs = set()

@@ -295,16 +295,19 @@ class _Commands:
             help="how long to collect claims before awarding (node's default: 150ms)",
         )
         post.add_argument(
-            "--attempts", metavar="N", type=_count(1, 1_000), help="before it is given up (3)"
+            "--attempts", metavar="N", type=_count(1, 1_000),
+            help="awards before it is given up (3); the first time that a worker gives the task "
+            "back of its own accord costs none",
         )
         post.add_argument(
             "--timeout", metavar="TIME", type=_duration, dest="timeout_ms",
-            help="cancel the task after this time; an attempt has its share of it (default: never)",
+            help="cancel the task after this time; each attempt has an equal share of it, so with "
+            "30s and 3 attempts one that takes over 10s goes to another worker (default: never)",
         )
         post.add_argument("--cost", metavar="N", type=_count(1, 1_000), help="its weight in trust")
         post.add_argument(
             "--key", metavar="TEXT", type=_text,
-            help="posting again with the same key gives the same task",
+            help="posting the same again with the same key gives the same task, not a second one",
         )
         post.add_argument(
             "--after", metavar="TASK", type=_text, action="append", default=[],

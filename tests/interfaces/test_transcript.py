@@ -223,11 +223,21 @@ def test_a_task_nobody_takes_times_out(pair: Pair) -> None:
     assert "cancelled (timeout)" in line
 
 
+def test_what_an_attempt_has_of_the_time_is_shown(pair: Pair) -> None:
+    first, _ = pair
+    task = first.say("post", "time.nobody", "--text", "x", "--timeout", "30s").strip()
+    assert "30s in all, 10s for each of 3 attempts" in first.say("task", task)
+
+
 def test_one_key_is_one_task(pair: Pair) -> None:
     first, _ = pair
     once = first.say("post", "key.nobody", "--text", "x", "--key", "order 7").strip()
     assert first.say("post", "key.nobody", "--text", "x", "--key", "order 7").strip() == once
     assert first.say("post", "key.nobody", "--text", "x", "--key", "order 8").strip() != once
+    line = first.refusal("post", "key.nobody", "--text", "y", "--key", "order 7", code=5)
+    assert f"stands for task {once[:12]} already, which has another input; that task stands" in line
+    line = first.refusal("post", "key.other", "--text", "x", "--key", "order 7", code=5)
+    assert "another capability" in line
 
 
 def test_a_task_after_another(pair: Pair) -> None:

@@ -52,7 +52,7 @@ def _show(task: Any) -> None:
         "posted by": task["requester"] + (" (this node)" if task["mine"] else ""),
         "posted": f"{format_duration(task['posted_ms_ago'])} ago",
         "lease": format_duration(task["lease_ms"]),
-        "timeout": format_duration(task["timeout_ms"]) if task["timeout_ms"] else "none",
+        "timeout": _timeout(task["timeout_ms"], task["attempts"]),
         "input": _content(task["input"], task["media_type"]),
     }
     for result in task["results"]:
@@ -63,6 +63,13 @@ def _show(task: Any) -> None:
     say_fields(shown)
     say()
     say_table(_COLUMNS, [_row(line) for line in task["history"]], "no history")
+
+
+def _timeout(timeout_ms: int, attempts: int) -> str:
+    if not timeout_ms:
+        return "none"
+    share = format_duration(timeout_ms // attempts)
+    return f"{format_duration(timeout_ms)} in all, {share} for each of {attempts} attempts"
 
 
 def _content(content: Any, media_type: str) -> str:
