@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,7 @@ class _LineNode:
         await self.process.stdin.send_all(line.encode() + b"\n")
 
 
-class LineSystem:
+class LineSystem(ABC):
     """Nodes of `nodes/`, which read orders and write what they have got."""
 
     def __init__(self, folder: Path) -> None:
@@ -121,11 +122,11 @@ class LineSystem:
         self.record_bytes: set[int] = set()
         self._nodes: list[_LineNode] = []
 
+    @abstractmethod
     def command(self, node: int, peers: Sequence[int]) -> list[str]:
         """What starts a node."""
-        raise NotImplementedError
 
-    async def join(self, peers: Sequence[Sequence[int]]) -> None:
+    async def join(self, peers: Sequence[Sequence[int]]) -> None:  # noqa: B027  # often nothing
         """What is to be done once all nodes are ready."""
 
     async def start(self, count: int) -> None:
