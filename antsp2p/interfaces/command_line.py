@@ -15,6 +15,7 @@ from antsp2p import __version__
 from antsp2p.interfaces.durations import BadDuration, parse_duration_ms
 from antsp2p.interfaces.exit_codes import MEANING, CommandError, Exit
 from antsp2p.interfaces.printing import complain
+from antsp2p.interfaces.streams import fill_closed_streams, silence_broken_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +49,20 @@ _STATES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    fill_closed_streams()
+    try:
+        try:
+            return _main(arguments)
+        finally:
+            # Here and not when the interpreter ends, where nothing could be done about a failure.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nobody is left to be told anything.
+        silence_broken_streams()
+        return Exit.OK
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     # Everything behind the first `--` is the user's own command, whatever it looks like.
     own, command = words, []
@@ -73,10 +88,6 @@ def _run(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) 
     except KeyboardInterrupt:
         complain("interrupted")
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nobody is left to be told anything.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
 
 
 # --- readers of single arguments -----------------------------------------------------------------

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import one_line, say, say_json, short
+from antsp2p.interfaces.streams import read_input
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +79,7 @@ def _wire(argument: str) -> bytes:
     if argument != "-":
         text = argument
     else:
-        raw = sys.stdin.buffer.read(MAX_DECODED_BYTES)
+        raw = read_input(MAX_DECODED_BYTES)
         try:
             text = raw.decode("ascii")
         except UnicodeDecodeError:

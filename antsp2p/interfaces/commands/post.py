@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from antsp2p.interfaces.client import Client, hint
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import complain, say, say_json, short
 from antsp2p.interfaces.result import wait_result, write_result
+from antsp2p.interfaces.streams import read_input
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +54,7 @@ def _input(options: argparse.Namespace) -> bytes:
     if options.text is not None:
         content = os.fsencode(options.text)
     elif options.input == "-":
-        content = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+        content = read_input(MAX_INPUT_BYTES + 1)
     else:
         content = _read(Path(options.input))
     if len(content) > MAX_INPUT_BYTES:

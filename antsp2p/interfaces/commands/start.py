@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         cause = sole_cause(error)
         if isinstance(cause, HomeError | StoreError | ListenError):
             raise CommandError(Exit.REFUSED, str(cause)) from error
-        if isinstance(cause, KeyboardInterrupt):
+        if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
             raise cause from None
         raise
     return Exit.OK
