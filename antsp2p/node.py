@@ -139,6 +139,7 @@ class Node:
         self._recovered: list[Record] = []
         self._durable_seq = self._published_seq = 0
         self._now_us = now_us
+        self._wall_offset_us, self._began_ms = wall_ms * 1_000 - now_us, wall_ms
         self._pulse = Pulse(identity, network, boot, now_us)
         self._saved_published = 0
         self._restore(history, proofs, published, now_us)
@@ -176,6 +177,14 @@ class Node:
         if author == self.author and held and seq >= held[0].seq:
             return held[seq - held[0].seq]
         return self.logs.at(author, seq)
+
+    def age_ms(self, record: Record, now_us: int) -> int:
+        """How long ago the record was made, for display: since it was first shown to anybody, and
+        an own one of this run since it was signed, though it may be held back."""
+        shown_ms = self.gossip.age_ms(record.id, now_us)
+        if record.author != self.author or record.claimed_ms < self._began_ms:
+            return shown_ms
+        return max(shown_ms, (now_us + self._wall_offset_us) // 1_000 - record.claimed_ms)
 
     @property
     def wake_at(self) -> int | None:

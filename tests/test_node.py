@@ -391,6 +391,17 @@ def test_a_lost_log_that_peers_gave_back_is_shown_again_before_anything_new_is_s
     assert reborn.last_seq(reborn.author) == count
 
 
+def test_what_is_held_back_after_a_restart_ages_all_the_same() -> None:
+    wire = Wire("alone")
+    wire.nodes["alone"] = node = make_node("alone", boot=2, is_lost=True)
+    task = wire.answer("alone", PostTask(1, "work", b"")).value["task"]
+    offered = node.tasks.offer(task)
+    assert offered is not None
+    assert not node.is_confirmed
+    assert node.gossip.age_ms(task, wire.now_us + 5 * SECOND) == 0
+    assert node.age_ms(offered[0], wire.now_us + 5 * SECOND) == 5_000
+
+
 def fall_behind(wire: Wire, name: str) -> int:
     """Let a node learn that much is missing; the number of its fetch."""
     parts = wire.nodes[name].gossip._parts

@@ -149,7 +149,7 @@ def task_view(node: Node, task: bytes, now_us: int) -> View | None:
         "mine": record.author == node.author,
         "review": offer.review,
         "alias_of": _hex(resolution.alias_of),
-        "posted_ms_ago": node.gossip.age_ms(task, now_us),
+        "posted_ms_ago": node.age_ms(record, now_us),
     }
 
 
@@ -168,7 +168,8 @@ def task_views(
 
     # Only what is shown is made into a view: there may be very many tasks, and the node waits.
     fitting = (
-        (node.gossip.age_ms(task, now_us), task) for task in node.tasks.task_ids() if fits(task)
+        (node.age_ms(offered[0], now_us), task) for task in node.tasks.task_ids()
+        if fits(task) and (offered := node.tasks.offer(task)) is not None
     )
     found = (task_view(node, task, now_us) for _, task in nsmallest(limit, fitting))
     return [view for view in found if view is not None]
@@ -262,7 +263,7 @@ def history(node: Node, task: bytes, now_us: int) -> list[View]:
     if offered is None or resolution is None:
         return []
     records = _task_records(node, task, offered[0], resolution.end)
-    ages_ms = {record.id: node.gossip.age_ms(record.id, now_us) for record in records}
+    ages_ms = {record.id: node.age_ms(record, now_us) for record in records}
     records = nlargest(MAX_HISTORY, records, key=lambda record: ages_ms[record.id])
     # The same fold again, over what was known then: a few records, and it cannot disagree.
     fold = type(node.tasks)()
@@ -429,7 +430,7 @@ def log_views(
     """The newest `limit` records, oldest first; with `author` and `after_seq` the next ones."""
 
     def age_ms(record: Record) -> int:
-        return node.gossip.age_ms(record.id, now_us)
+        return node.age_ms(record, now_us)
 
     if author is None:
         seqs = {each: node.last_seq(each) for each in (*node.logs.authors(), node.author)}
