@@ -247,6 +247,10 @@ class Gossip:
         """How long ago the record was first shown to anybody; 0 if never."""
         return self._parts.ages.age_ms(record_id, now_us)
 
+    def is_silent(self, address: Address) -> bool:
+        """Whether hellos went to `address` and nobody has answered there yet."""
+        return self._parts.view.is_silent(address)
+
     def answer_logs(self, ranges: Sequence[Range], now_us: int) -> LogsAnswer:
         """What is here of `ranges`, in chunks. It may be read between any two events."""
         parts = self._parts

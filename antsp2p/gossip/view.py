@@ -371,6 +371,11 @@ class View:
     def knows(self, address: Address) -> bool:
         return self._book.get(address) is not None
 
+    def is_silent(self, address: Address) -> bool:
+        """Whether hellos went to `address` and nobody has answered there yet."""
+        known = self._book.get(address)
+        return known is not None and known.failures > 0 and not known.proven
+
     def is_kept(self, address: Address) -> bool:
         known = self._book.get(address)
         return known is not None and known.origin is Origin.KEPT

@@ -51,7 +51,7 @@ from antsp2p.runtime.feeds import Feeds, Work
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.loop import Loop
 from antsp2p.runtime.nursery import open_inner_nursery
-from antsp2p.runtime.peers import hint_at_named, parse_address
+from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
 from antsp2p.runtime.streams import StreamServer
 from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
 
@@ -370,6 +370,22 @@ class Host:
     def _hint(self, address: Address, keep: bool = False) -> None:
         self._loop.offer(PeerHint(address, keep))
 
+    async def _greet(self, host: str, port: int) -> None:
+        """Hint at a peer that a person gave, and say so if nobody answers there."""
+        hinted: list[Address] = []
+
+        def hint(address: Address) -> None:
+            hinted.append(address)
+            self._hint(address, True)
+
+        await hint_at_named(host, port, hint, self.warn)
+        await trio.sleep(limits.PEER_SILENT_MS / 1_000)
+        if hinted and all(map(self.node.gossip.is_silent, hinted)):
+            self.warn(
+                f"no node has answered at {format_address((host, port))} so far; trying on (does "
+                "one run there, in the same network, and can UDP reach it?)"
+            )
+
     # --- life -------------------------------------------------------------------------------------
 
     def start(self, nursery: trio.Nursery) -> None:
@@ -382,9 +398,7 @@ class Host:
         for address in self._boot.history.addresses:
             self._hint(address)
         for host, port in map(parse_address, self.options.peers):
-            nursery.start_soon(
-                hint_at_named, host, port, lambda address: self._hint(address, True), self.warn
-            )
+            nursery.start_soon(self._greet, host, port)
         if self.options.discovery:
             own = Announced(self.node.network, self.node.author, self.addresses)
             nursery.start_soon(Discovery(own, self._hint, self.warn).run)

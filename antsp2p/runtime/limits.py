@@ -59,6 +59,8 @@ REMEMBERED_ADDRESSES: Final = 256
 """Addresses kept on disk for the next start."""
 RESOLVE_RETRY_MS: Final = 30_000
 """Between two tries to resolve the name of a peer that a person gave."""
+PEER_SILENT_MS: Final = 5_000
+"""After this the user is told that nobody answers at a given address: several hellos were lost."""
 
 # --- discovery -----------------------------------------------------------------------------------
 

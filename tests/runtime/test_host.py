@@ -469,3 +469,24 @@ async def post_into(poster: Host, accepted: list[bytes], content: bytes) -> None
     """Refusals are what the test is about; the line is checked there."""
     with suppress(CommandRefused):
         accepted.append(await post(poster, content))
+
+
+async def test_a_given_peer_that_does_not_answer_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PEER_SILENT_MS", 1_500)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(LOOPBACK[0])
+        at = format_address(deaf.getsockname())
+        async with running(tmp_path / "b") as other:
+            given = HostOptions(
+                home=tmp_path / "a", listen=LOOPBACK, discovery=False,
+                peers=(at, format_address(other.address)),
+            )
+            async with open_host(given) as opened:
+                with opened.subscribe() as notices:
+                    while (notice := await notices.receive()).kind != "warning":
+                        pass
+                assert f"no node has answered at {at} so far" in notice.detail["text"]
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(opened.warnings) == 1
