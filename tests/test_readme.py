@@ -83,7 +83,10 @@ class Shell:
         assert process.stdout is not None
         if not in_background:
             output, _ = process.communicate(timeout=SECONDS)
-            return output.splitlines()
+            # On a slow machine a wait may be long enough to be told of.
+            return [
+                line for line in output.splitlines() if not line.startswith("antsp2p: waiting: ")
+            ]
         self._running.append(process)
         # A node in the background is ready when it says so; others when they said what is shown.
         if "start" in command.split():

@@ -293,7 +293,9 @@ class _Commands:
         given.add_argument("--input", metavar="FILE", help="the input; - is standard input")
         given.add_argument("--text", metavar="TEXT", help="the input, as text")
         post.add_argument("--media-type", metavar="TYPE", type=_text, help="what the input is")
-        post.add_argument("--wait", action="store_true", help="wait, and write the result out")
+        post.add_argument(
+            "--wait", action="store_true", help="write the result out; a long wait says what for"
+        )
         post.add_argument(
             "--review", action="store_true", help="accept or reject the result yourself"
         )

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.interfaces.client import error_of
 from antsp2p.interfaces.exit_codes import CommandError, Exit
-from antsp2p.interfaces.printing import say_json, write_content
+from antsp2p.interfaces.printing import complain, say_json, write_content
 
 if TYPE_CHECKING:
     from antsp2p.interfaces.client import Client
 
+QUIET_MS: Final = 3_000
+"""Nothing is said about a wait that is shorter."""
 WAIT_MS: Final = 30_000
 """One request waits so long, then asks again: a node that has gone is noticed."""
 
@@ -27,20 +29,33 @@ class TaskResult:
 
 
 def wait_result(client: Client, task: str) -> TaskResult:
-    """The result of `task`, however long it takes. Raises `CommandError` if it ends without."""
+    """The result of `task`, however long it takes; what it waits for is said on standard error,
+    once per change. Raises `CommandError` if the task ends without."""
+    wait_ms, said = QUIET_MS, ""
     while True:
-        result = read_result(client, task, WAIT_MS)
-        if result is not None:
+        result = _ask(client, task, wait_ms, said)
+        if isinstance(result, TaskResult):
             return result
+        if result != said:
+            complain(f"waiting: {result}")
+        wait_ms, said = WAIT_MS, result
 
 
-def read_result(client: Client, task: str, wait_ms: int = 0) -> TaskResult | None:
-    """The result if it is there within `wait_ms`. Raises `CommandError` if there will be none."""
+def read_result(client: Client, task: str) -> TaskResult | None:
+    """The result if it is there. Raises `CommandError` if there will be none."""
+    result = _ask(client, task, 0, "")
+    return result if isinstance(result, TaskResult) else None
+
+
+def _ask(client: Client, task: str, wait_ms: int, known: str) -> TaskResult | str:
+    """The result if it is there within `wait_ms`, or what it waits for. The node answers at once
+    when that is not what is `known`, if that is given."""
     response = client.request(
-        "GET", f"/v1/tasks/{task}/result", params={"wait_ms": wait_ms}, wait_ms=wait_ms
+        "GET", f"/v1/tasks/{task}/result", params={"wait_ms": wait_ms, "known": known},
+        wait_ms=wait_ms,
     )
     if response.status_code == 202:
-        return None
+        return str(response.json()["waits_for"])
     if response.status_code == 200:
         return TaskResult(
             response.content, response.headers.get("content-type", ""),

@@ -169,6 +169,7 @@ class LocalApi:
     async def task_result(self, request: Request) -> Response:
         query = Query(request)
         wait_ms = query.number("wait_ms", 0, MAX_WAIT_MS)
+        known = query.text("known")
         query.end()
         task = self._task_id(request)
         resolution = self._node.tasks.resolve(task)
@@ -177,18 +178,21 @@ class LocalApi:
         self._waiting += 1
         try:
             with trio.move_on_after(wait_ms / 1_000):
-                await self._wait(task)
+                await self._wait(task, known)
         finally:
             self._waiting -= 1
         return await self._result_response(task)
 
-    async def _wait(self, task: bytes) -> None:
-        """Return when the task has ended, waits for a review, or the node stops."""
+    async def _wait(self, task: bytes, known: str) -> None:
+        """Return when the task has ended, waits for a review, or the node stops; and when it waits
+        for something else than is `known`, if that is given."""
         refused = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_after, self._closing, nursery.cancel_scope)
             try:
-                while self._is_pending(task):
+                while self._is_pending(task) and known in (
+                    "", views.what_it_waits_for(self._node, task)
+                ):
                     await self._host.wait_task(task)
             except CommandRefused as error:
                 refused = error
@@ -242,7 +246,8 @@ class LocalApi:
                 cause=views.cancel_cause(resolution.end),
                 failures=views.failures(self._node, task),
             )
-        return JSONResponse({"state": state}, 202)
+        waits_for = views.what_it_waits_for(self._node, task)
+        return JSONResponse({"state": state, "waits_for": waits_for}, 202)
 
     async def accept(self, request: Request) -> Response:
         return await self._decide(request, accept=True)

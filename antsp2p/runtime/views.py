@@ -153,6 +153,25 @@ def task_view(node: Node, task: bytes, now_us: int) -> View | None:
     }
 
 
+def what_it_waits_for(node: Node, task: bytes) -> str:
+    """What stands between a task that has not ended and its result, in a few words."""
+    offered, resolution = node.tasks.offer(task), node.tasks.resolve(task)
+    if offered is None or resolution is None:
+        return ""
+    capability, holder = offered[1].capability, resolution.holder
+    if holder is not None:
+        name = holder.author.hex()[:12]
+        return {
+            "claimed": f"claimed by {name}", "working": f"{name} works on it",
+            "done": f"{name} is done; its result is not accepted yet",
+        }.get(str(resolution.state), f"{resolution.state}, last held by {name}")
+    if not node.tasks.after_satisfied(task):
+        return "the tasks that it comes after are not all accepted"
+    if not node.capabilities.providers(capability):
+        return f"nobody offers {capability}"
+    return f"{capability} is offered, but nobody has the task"
+
+
 def task_views(
     node: Node, now_us: int, *, state: str = "", mine: bool = False, limit: int
 ) -> list[View]:

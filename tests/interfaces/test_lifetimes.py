@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.interfaces.terminal import LIMIT_S, Desk, Started, two_nodes
+from tests.interfaces.terminal import LIMIT_S, WAITING, Desk, Started, two_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,10 +210,25 @@ def test_ctrl_c_while_waiting_leaves_the_task(desk: Desk) -> None:
     task = watch.json(kind="task", state="open")["subject"]
     interrupt_when_waiting(poster, desk)
     assert poster.wait() == 130
-    assert poster.errors.count("\n") == 1
-    assert f"antsp2p task {task[:12]} --result --home {desk.home}" in poster.errors
+    *said, last = poster.errors.splitlines()
+    assert all(line.startswith(WAITING) for line in said)
+    assert f"antsp2p task {task[:12]} --result --home {desk.home}" in last
     desk.work("later", "cat")
     assert desk.say("task", task, "--result", "--wait") == "x"
+
+
+def test_a_long_wait_says_what_for_and_says_it_once(desk: Desk, fifo: Path) -> None:
+    desk.start_node()
+    poster = desk.start("post", "slow.work", "--text", "x", "--wait", "--settle", "0")
+    assert poster.error_line() == f"{WAITING}nobody offers slow.work"
+    desk.work("slow.work", "sh", "-c", 'echo > "$0"; cat "$0" > /dev/null; cat', str(fifo))
+    said_in(fifo)
+    while not (line := poster.error_line()).endswith("works on it"):
+        assert line.startswith(WAITING)
+    assert line == f"{WAITING}{desk.author[:12]} works on it"
+    fifo.write_text("go on")
+    assert poster.line() == "x"
+    assert poster.wait() == 0
 
 
 def interrupt_when_waiting(poster: Started, desk: Desk) -> None:
