@@ -126,7 +126,7 @@ class Peer:
         end_s = time.monotonic() + LIMIT_S
         while time.monotonic() < end_s:
             frames = self.read(ASK_AGAIN_S)
-            for frame in frames:
+            for frame in reversed(frames):  # Of several answers in one datagram the last counts.
                 if isinstance(frame, kind):
                     return frame
             if not frames and kind is Pong:
