@@ -7,6 +7,7 @@ make the decoder build something that nobody asked for.
 """
 from __future__ import annotations
 
+import struct
 from typing import Any, Final
 
 import cbor2
@@ -92,6 +93,8 @@ def _head(major: int, argument: int) -> bytes:
 # Nearly all numbers and sizes are small, and a look is cheaper than a call.
 _INTS: Final = tuple(_head(0, number) for number in range(256))
 _SIZES: Final = tuple(_head(2, size) for size in range(1_024))
+_LISTS: Final = tuple(_head(4, size) for size in range(256))
+_UINT16: Final = struct.Struct(">BH").pack
 
 
 def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
@@ -129,9 +132,18 @@ def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
         raise Malformed("depth")
     ascending = True
     if kind is not dict:
-        parts.append(_head(4, len(value)))
+        size = len(value)
+        parts.append(_LISTS[size] if size < 256 else _head(4, size))
         for item in value:
-            ascending = _put(item, depth + 1, parts) and ascending
+            # Most of all that is ever written are these two, and a call costs more than they do.
+            kind = type(item)
+            if kind is int and 0 <= item < 65_536:
+                parts.append(_INTS[item] if item < 256 else _UINT16(0x19, item))
+            elif kind is bytes and len(item) < 1_024:
+                parts.append(_SIZES[len(item)])
+                parts.append(item)
+            elif not _put(item, depth + 1, parts):
+                ascending = False
         return ascending
     parts.append(_head(5, len(value)))
     last = -1
