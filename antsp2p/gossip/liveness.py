@@ -259,8 +259,8 @@ class Liveness:
         pulse = self._pulses.get(link.id)
         if pulse is None:
             return 0
-        outbound = pulse.outbound.permille
-        return (pulse.inbound.permille if outbound is None else outbound) or 0
+        permille = pulse.outbound.permille
+        return (pulse.inbound.permille if permille is None else permille) or 0
 
     # --- small parts -------------------------------------------------------------------------
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 class Loss:
     """Datagrams sent against datagrams heard, looked at every so many."""
 
-    __slots__ = ("_heard", "_looks", "_permille", "_sample", "_sent")
+    __slots__ = ("_heard", "_permille", "_sample", "_sent", "permille")
 
     def __init__(self, sample: int) -> None:
         self._sample = sample
         self._sent = self._heard = 0
-        self._looks = 0
         self._permille = 0
-
-    @property
-    def permille(self) -> int | None:
+        self.permille: int | None = None
         """Smoothed, from 0 on; None until enough was sent."""
-        return max(self._permille, 0) if self._looks else None
 
     def note(self, sent: int, heard: int) -> None:
         """So many were sent on this way so far, and so many of them heard."""
@@ -32,4 +28,4 @@ class Loss:
             return
         lost = max(1_000 * (sent_since - heard_since) // sent_since, -1_000)
         self._permille += (lost - self._permille) // 4
-        self._looks = 1
+        self.permille = max(self._permille, 0)

@@ -8,7 +8,7 @@ the number of authors and nothing is ever lost by waiting. What is in a record i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.handles import Handles
@@ -38,6 +38,17 @@ if TYPE_CHECKING:
     from antsp2p.gossip.tree import Tree
     from antsp2p.gossip.visible import Visible
     from antsp2p.records.record import Record
+
+_ROOM: Final = MAX_ADVERTS * ADVERT_BYTES - ADVERT_BYTES - NAME_BYTES
+"""Bytes in a frame of adverts, one of each kind left free."""
+
+
+def _always(link: Link) -> bool:
+    return True
+
+
+def _never(link: Link) -> bool:
+    return False
 
 
 @dataclass(slots=True, eq=False)
@@ -119,31 +130,34 @@ class Spread:
     ) -> None:
         """Records of one author that are newly here: pushed on eager links, and advertised."""
         frames = self._frames(records, way, now_us)
-        self._spread(records, source, frames, lambda peer: self._tree.is_eager(peer.link), now_us)
+        self._spread(records, source, frames, self._tree.is_eager, now_us)
 
     def broadcast(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, to everybody at once: in a full mesh nothing is faster or less."""
         frames = [encode_frame(frame) for frame in self._news(records, FROM_HERE, now_us)]
-        self._spread(records, None, frames, lambda peer: True, now_us)
+        self._spread(records, None, frames, _always, now_us)
 
     def announce(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
         """Records of one author that are newly here, in bulk or long known: advertised only."""
-        self._spread(records, source, [], lambda peer: False, now_us)
+        self._spread(records, source, [], _never, now_us)
 
     def _spread(
         self, records: Sequence[Record], source: Link | None, frames: Sequence[bytes],
-        is_eager: Callable[[_Peer], bool], now_us: int,
+        is_eager: Callable[[Link], bool], now_us: int,
     ) -> None:
         top = records[-1]
-        size = sum(len(frame) for frame in frames)
+        author, seq = top.author, top.seq
+        size = sum(map(len, frames))
+        lossy_permille = self._limits.lossy_permille
         calm: list[_Peer] = []
         for peer in self._peers.values():
-            if peer.link is source or peer.heads.get(top.author, 0) >= top.seq:
+            link = peer.link
+            if link is source or peer.heads.get(author, 0) >= seq:
                 continue
-            is_pushed = frames and is_eager(peer) and peer.pushes.take(size, now_us)
+            is_pushed = frames and is_eager(link) and peer.pushes.take(size, now_us)
             for frame in frames if is_pushed else ():
-                self._post_bytes(peer.link, "news", frame)
-            if self._is_lossy(peer):
+                self._post_bytes(link, "news", frame)
+            if self._loss_permille(link) >= lossy_permille:
                 self._tell(peer, top, now_us + self._limits.advert_us)
             elif not is_pushed:
                 calm.append(peer)
@@ -161,9 +175,6 @@ class Spread:
             peers = self._rng.sample(peers, limits.calm_adverts)
         for peer in peers:
             self._tell(peer, record, self._calm_due_us)
-
-    def _is_lossy(self, peer: _Peer) -> bool:
-        return self._loss_permille(peer.link) >= self._limits.lossy_permille
 
     def _frames(self, records: Sequence[Record], way: Way, now_us: int) -> list[bytes]:
         """The records as frames to be pushed, if the author has not used up its share."""
@@ -210,7 +221,7 @@ class Spread:
         for author, (seq, _) in held.items():
             record = self._visible.at(author, seq)
             if record is not None:
-                self._spread((record,), None, (), lambda peer: False, now_us)
+                self._spread((record,), None, (), _never, now_us)
 
     def _overheard(self, author: bytes, seq: int) -> None:
         """Another relay told what we hold back."""
@@ -228,10 +239,11 @@ class Spread:
             self._tell(peer, record, now_us)
 
     def _tell(self, peer: _Peer, record: Record, due_us: int) -> None:
-        told = peer.tells.get(record.author)
-        if told is not None and told.times == 0:
-            due_us = min(due_us, told.due_us)
-        peer.tells[record.author] = _Tell(record, due_us)
+        author = record.author
+        told = peer.tells.get(author)
+        if told is not None and told.times == 0 and told.due_us < due_us:
+            due_us = told.due_us
+        peer.tells[author] = _Tell(record, due_us)
         if peer.due_us is None or due_us < peer.due_us:
             peer.due_us = due_us
         if self._due_us is None or due_us < self._due_us:
@@ -267,13 +279,13 @@ class Spread:
             if peer.due_us is None or now_us < peer.due_us:
                 continue
             due = [told for told in peer.tells.values() if told.due_us <= now_us]
-            lossy = self._is_lossy(peer)
-            for told in due:
-                self._again(peer, told, lossy, now_us)
-            self._advertise(peer, [
-                told.record for told in due
-                if self._visible.seq(told.record.author) >= told.record.seq
-            ])
+            if self._loss_permille(peer.link) >= self._limits.lossy_permille:
+                for told in due:
+                    self._again(peer, told, now_us)
+            else:
+                for told in due:
+                    del peer.tells[told.record.author]
+            self._advertise(peer, [told.record for told in due])
             peer.due_us = min((told.due_us for told in peer.tells.values()), default=None)
         self._set_due()
 
@@ -282,11 +294,11 @@ class Spread:
             (peer.due_us for peer in self._peers.values() if peer.due_us is not None), default=None
         )
 
-    def _again(self, peer: _Peer, told: _Tell, lossy: bool, now_us: int) -> None:
+    def _again(self, peer: _Peer, told: _Tell, now_us: int) -> None:
         """On a lossy link an advert is repeated, ever more rarely, unless the peer shows it has
         what was told."""
         told.times += 1
-        if lossy and told.times <= self._limits.repeats:
+        if told.times <= self._limits.repeats:
             told.due_us = now_us + (self._limits.repeat_us << told.times)
         else:
             del peer.tells[told.record.author]
@@ -294,15 +306,20 @@ class Spread:
     def _advertise(self, peer: _Peer, told: Iterable[Record]) -> None:
         names: list[Name] = []
         adverts: list[Advert] = []
+        room = _ROOM
         for record in told:
-            handle, name = peer.handles.tell(record.author)
-            adverts.append(Advert(handle, record.seq, record.id[:SHORT_ID_BYTES]))
+            author, seq = record.author, record.seq
+            if self._visible.seq(author) < seq:
+                continue  # It is no longer here.
+            handle, name = peer.handles.tell(author)
+            adverts.append(Advert(handle, seq, record.id[:SHORT_ID_BYTES]))
+            room -= ADVERT_BYTES
             if name is not None:
                 names.append(name)
-            size = (len(names) + 1) * NAME_BYTES + (len(adverts) + 1) * ADVERT_BYTES
-            if size > MAX_ADVERTS * ADVERT_BYTES or len(names) == MAX_NAMES:
+                room -= NAME_BYTES
+            if room < 0 or len(names) == MAX_NAMES:
                 self._post(peer.link, Adverts(tuple(names), tuple(adverts)))
-                names, adverts = [], []
+                names, adverts, room = [], [], _ROOM
         if adverts:
             self._post(peer.link, Adverts(tuple(names), tuple(adverts)))
 

@@ -31,8 +31,7 @@ class Visible:
 
     def seq(self, author: bytes) -> int:
         """The highest seq that may be shown of `author`; 0: nothing."""
-        head = self.logs.head(author)
-        seq = 0 if head is None else head.seq
+        seq = self.logs.seq(author)
         return min(seq, self.published) if author == self.me else seq
 
     def at(self, author: bytes, seq: int) -> Record | None:

@@ -434,6 +434,11 @@ class LogSet:
         log = self._logs.get(author)
         return None if log is None or not log.run else Head(len(log.run), log.run[-1].id)
 
+    def seq(self, author: bytes) -> int:
+        """The seq of the author's last record in the set; 0: there is none."""
+        log = self._logs.get(author)
+        return 0 if log is None else len(log.run)
+
     def floor(self, author: bytes) -> int:
         """The seq below the author's lowest record in the set; 0: from the first record on."""
         log = self._logs.get(author)
