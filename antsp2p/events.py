@@ -40,6 +40,8 @@ class DatagramsReceived:
     decided and sent once, at the end."""
 
     datagrams: tuple[DatagramReceived, ...]
+    more: bool = False
+    """Whether others follow at once: then it may be done with those."""
 
 
 @dataclass(frozen=True, slots=True)

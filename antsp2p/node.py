@@ -88,7 +88,10 @@ class StoredRecord:
 
 
 class Node:
-    """A node of one network. `now_us` is the observer's monotonic clock, `wall_ms` its calendar."""
+    """A node of one network. `now_us` is the observer's monotonic clock, `wall_ms` its calendar.
+
+    `foresee` is told which signatures `verify` will be asked for soon, and may do nothing.
+    """
 
     def __init__(
         self,
@@ -106,6 +109,7 @@ class Node:
         published: int | None = None,
         nickname: str = "",
         verify: keys.Verify = keys.verify,
+        foresee: keys.Foresee | None = None,
         parse: Parse = parse_record,
     ) -> None:
         self.author: bytes = identity.author
@@ -125,7 +129,7 @@ class Node:
         self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
         self.gossip = Gossip(
             logs=self.logs, network=network, me=self.author, instance=instance, rng=rng,
-            now_us=now_us, verify=verify, parse=parse,
+            now_us=now_us, verify=verify, foresee=foresee, parse=parse,
         )
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us
@@ -210,8 +214,8 @@ class Node:
         match event:
             case DatagramReceived(address=address, data=data):
                 self._receive(((address, data),), now_us)
-            case DatagramsReceived(datagrams=datagrams):
-                self._receive(((d.address, d.data) for d in datagrams), now_us)
+            case DatagramsReceived(datagrams=datagrams, more=more):
+                self._receive([(d.address, d.data) for d in datagrams], now_us, more)
             case Woke():
                 if self._leases:
                     self.gossip.attend(now_us)
@@ -246,8 +250,10 @@ class Node:
         if due_us is not None and now_us - max(due_us, self._now_us) > STALL_US:
             self._leases.restart_all()
 
-    def _receive(self, datagrams: Iterable[tuple[Address, bytes]], now_us: int) -> None:
-        outputs = self.gossip.receive_all(datagrams, now_us)
+    def _receive(
+        self, datagrams: Iterable[tuple[Address, bytes]], now_us: int, more: bool = False
+    ) -> None:
+        outputs = self.gossip.receive_all(datagrams, now_us, more=more)
         if self.gossip.heard_us == now_us:
             self._leases.heard(now_us)
         self._take(outputs)

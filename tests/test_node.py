@@ -15,6 +15,7 @@ from antsp2p.events import (
     CancelTask,
     Committed,
     DatagramReceived,
+    DatagramsReceived,
     DecideTask,
     Effect,
     Event,
@@ -34,8 +35,12 @@ from antsp2p.events import (
     WithdrawAgent,
     Woke,
 )
+from antsp2p.gossip.datagram import join_frames
+from antsp2p.gossip.limits import DEFAULT_LIMITS
+from antsp2p.gossip.wire import Entry, News, encode_frame
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
+from antsp2p.records.record import NO_PREV, sign_record
 
 if TYPE_CHECKING:
     from antsp2p.records.record import Record
@@ -445,3 +450,76 @@ def test_a_strangers_chunks_never_raise(chunks: list[tuple[int, bytes]]) -> None
         wire.give("worker", LogsReceived(fetch, chunk))
         wire.give("worker", LogsEnded(fetch + 1, "broken"))
     wire.run(1)
+
+
+def in_one_row(
+    wire: Wire, name: str, datagrams: list[bytes], *, more: bool = False
+) -> DatagramsReceived:
+    return DatagramsReceived(
+        tuple(DatagramReceived(wire.address(name), data) for data in datagrams), more
+    )
+
+
+def pushes(wire: Wire, sender: str, receiver: str, count: int) -> tuple[list[bytes], list[Record]]:
+    """Datagrams on the link to `receiver`, each with one new record of an author of its own."""
+    (link,) = wire.nodes[receiver].gossip._parts.links.all()
+    assert link.author == wire.nodes[sender].author
+    records = [
+        sign_record(
+            Identity.from_seed(bytes((number,)) * 32), network=NETWORK, seq=1, prev=NO_PREV,
+            type=0, body={}, claimed_ms=2**33,
+        )
+        for number in range(count)
+    ]
+    return [
+        join_frames(NETWORK, link.token_in, [encode_frame(News(0, 1, (Entry(0, record.wire),)))])
+        for record in records
+    ], records
+
+
+def test_what_is_only_read_is_done_with_what_follows() -> None:
+    wire = Wire("a", "b")
+    wire.run(2)
+    datagrams, records = pushes(wire, "b", "a", 6)
+    node = wire.nodes["a"]
+    before = len(node.logs.authors())
+    assert not [
+        effect
+        for effect in node.handle(in_one_row(wire, "b", datagrams[:3], more=True), wire.now_us)
+        if isinstance(effect, AppendRecord)
+    ]
+    assert len(node.logs.authors()) == before
+    effects = node.handle(in_one_row(wire, "b", datagrams[3:]), wire.now_us)
+    saved = [effect.record for effect in effects if isinstance(effect, AppendRecord)]
+    assert [record.id for record in saved] == [record.id for record in records]
+
+
+def test_what_is_only_read_does_not_wait_long() -> None:
+    wire = Wire("a", "b")
+    wire.run(2)
+    datagrams, records = pushes(wire, "b", "a", 3)
+    node = wire.nodes["a"]
+    node.handle(in_one_row(wire, "b", datagrams, more=True), wire.now_us)
+    due_us = wire.now_us + DEFAULT_LIMITS.read_ahead_us
+    assert node.wake_at is not None
+    assert node.wake_at <= due_us
+    effects = node.handle(Woke(), due_us)
+    assert sum(isinstance(effect, AppendRecord) for effect in effects) == len(records)
+
+
+def test_the_signatures_of_a_row_are_foreseen_but_none_of_a_stranger_and_none_twice() -> None:
+    foreseen: list[tuple[bytes, bytes, bytes]] = []
+    wire = Wire("a", "b")
+    wire.run(2)
+    datagrams, records = pushes(wire, "b", "a", 4)
+    node = wire.nodes["a"]
+    node.gossip._foresee = foreseen.extend
+    stranger = DatagramsReceived(
+        tuple(DatagramReceived(("192.0.2.1", 9), data) for data in datagrams)
+    )
+    node.handle(stranger, wire.now_us)
+    assert foreseen == []
+    node.handle(in_one_row(wire, "b", datagrams), wire.now_us)
+    assert foreseen == [(r.author, r.signature, r.signed_bytes) for r in records]
+    node.handle(in_one_row(wire, "b", datagrams), wire.now_us)
+    assert len(foreseen) == len(records)

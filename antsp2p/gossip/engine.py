@@ -44,7 +44,16 @@ from antsp2p.gossip.parts import Calls, build_parts
 from antsp2p.gossip.reader import Reader
 from antsp2p.gossip.tree import FROM_HERE
 from antsp2p.gossip.view import Linked
-from antsp2p.gossip.wire import Address, Bye, PeerAddress, Peers, Ping, encode_frame, frame_name
+from antsp2p.gossip.wire import (
+    Address,
+    Bye,
+    News,
+    PeerAddress,
+    Peers,
+    Ping,
+    encode_frame,
+    frame_name,
+)
 from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ if TYPE_CHECKING:
 
     from antsp2p.gossip.wire import Range
     from antsp2p.records.beat import Beat
-    from antsp2p.records.keys import Verify
+    from antsp2p.records.keys import Foresee, Verify
     from antsp2p.records.log import LogSet
     from antsp2p.records.record import Parse, Record
 
@@ -79,6 +88,7 @@ class Gossip:
         rng: Random,
         now_us: int,
         verify: Verify,
+        foresee: Foresee | None = None,
         parse: Parse = parse_record,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -87,6 +97,7 @@ class Gossip:
         """Bytes by frame name; "datagram" counts headers, "hello" and replies included."""
         self.received: Counter[str] = Counter()
         self._limits = limits
+        self._foresee = foresee
         self._me = me
         self._rng = rng
         self._parts = build_parts(
@@ -104,6 +115,10 @@ class Gossip:
         )
         self._displacements = Bucket(limits.displaced_per_s, limits.displaced_burst, now_us)
         self._out: list[Output] = []
+        self._read: list[tuple[Address, int, Reading]] = []
+        """Datagrams of one call, with sizes, that were read and are acted on with the next."""
+        self._read_due_us = 0
+        """When they are acted on even if no others follow."""
         self.heard_us = -1
         """When a linked peer, by its token and not by its address alone, was last heard."""
         self._last_us = now_us
@@ -118,17 +133,38 @@ class Gossip:
         return self.receive_all(((address, data),), now_us)
 
     def receive_all(
-        self, datagrams: Iterable[tuple[Address, bytes]], now_us: int
+        self, datagrams: Iterable[tuple[Address, bytes]], now_us: int, *, more: bool = False
     ) -> list[Output]:
-        """Datagrams came; what goes out is put together when all of them were read."""
+        """Datagrams came; what goes out is put together when all of them were read. `more`: others
+        follow at once, and until then these are only read; their signatures are foreseen."""
         self._begin(now_us)
-        for address, data in datagrams:
-            self._receive(address, data, now_us)
+        links = self._parts.links
+        read, self._read = self._read, [
+            (address, len(data), links.read(address, data, now_us)) for address, data in datagrams
+        ]
+        if self._foresee is not None and (more or len(self._read) > 1):
+            self._foresee(self._parts.intake.foresee(
+                frame.entries for _, _, reading in self._read if reading.link is not None
+                for frame in reading.frames if isinstance(frame, News)
+            ))
+        self._act_on(read, now_us)
+        if more:
+            self._read_due_us = now_us + self._limits.read_ahead_us
+        else:
+            self._act_on_read(now_us)
         return self._end(now_us)
 
-    def _receive(self, address: Address, data: bytes, now_us: int) -> None:
-        self.received["datagram"] += len(data)
-        reading = self._parts.links.read(address, data, now_us)
+    def _act_on_read(self, now_us: int) -> None:
+        read, self._read = self._read, []
+        self._act_on(read, now_us)
+
+    def _act_on(self, read: Sequence[tuple[Address, int, Reading]], now_us: int) -> None:
+        for address, size, reading in read:
+            self._act(address, size, reading, now_us)
+
+    def _act(self, address: Address, size: int, reading: Reading, now_us: int) -> None:
+        """Do what a datagram of `size` bytes asks for."""
+        self.received["datagram"] += size
         for change in reading.changes:
             self._apply(change, now_us)
         if reading.replies:
@@ -138,7 +174,7 @@ class Gossip:
             self.heard_us = now_us
             link.heard += 1
             self._parts.liveness.heard(link, now_us)
-            self._count_received(reading, len(data))
+            self._count_received(reading, size)
             self._reader.read(link, reading.frames, now_us)
 
     def hint(self, address: Address, now_us: int, keep: bool) -> list[Output]:
@@ -185,6 +221,8 @@ class Gossip:
         """`wake_at` has passed."""
         due_us = self.wake_at
         self._begin(now_us)
+        if self._read and now_us >= self._read_due_us:
+            self._act_on_read(now_us)
         if due_us is not None:
             self._parts.liveness.late(now_us - due_us, now_us)
         self._parts.awaited.due(now_us)
@@ -231,6 +269,7 @@ class Gossip:
     def _earliest(self, now_us: int) -> int | None:
         parts = self._parts
         times = (
+            self._read_due_us if self._read else None,
             parts.pursuits.wake_us, parts.bulk.wake_us, parts.liveness.wake_us,
             parts.reconcile.wake_us, parts.sharing.wake_us, parts.view.wake_us,
             parts.spread.wake_us, parts.awaited.wake_us,

@@ -10,19 +10,19 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.limits import MAX_PARTS, PART_BYTES
+from antsp2p.gossip.limits import MAX_FORESEEN, MAX_PARTS, PART_BYTES
 from antsp2p.gossip.wire import Entry
 from antsp2p.records.encoding import Malformed, decode
 from antsp2p.records.fork import MAX_UNSIGNED
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from antsp2p.gossip.ages import Ages
     from antsp2p.gossip.visible import Visible
     from antsp2p.gossip.wire import Part
-    from antsp2p.records.keys import Verify
+    from antsp2p.records.keys import Check, Verify
     from antsp2p.records.log import Insertion
     from antsp2p.records.record import Parse, Record
 
@@ -49,17 +49,36 @@ class Intake:
         self._parse = parse
         self._ages = ages
         self._drops = drops
+        self._foreseen: dict[bytes, Record] = {}
+        """Records that were parsed and not yet taken, by their wire."""
 
     def take(self, entries: Sequence[Entry], now_us: int) -> list[Taken]:
         """Insert the records of one frame; consecutive ones of an author go in as one run."""
         return self.insert(self.parse(entries), now_us)
+
+    def foresee(self, frames: Iterable[Sequence[Entry]]) -> list[Check]:
+        """The signatures that will be checked when these are taken, if nothing comes between."""
+        if len(self._foreseen) > MAX_FORESEEN:
+            self._foreseen.clear()  # They came on links that have been closed since.
+        checks: list[Check] = []
+        for entries in frames:
+            for entry in entries:
+                try:
+                    record = self._parse(entry.wire)
+                except Malformed:
+                    continue
+                self._foreseen[entry.wire] = record
+                if self._visible.logs.get(record.id) is None:
+                    checks.append((record.author, record.signature, record.signed_bytes))
+        return checks
 
     def parse(self, entries: Sequence[Entry]) -> list[tuple[Record, int]]:
         """The records that are well formed, with their ages; others are counted."""
         parsed: list[tuple[Record, int]] = []
         for entry in entries:
             try:
-                parsed.append((self._parse(entry.wire), entry.age_ms))
+                record = self._foreseen.pop(entry.wire, None) or self._parse(entry.wire)
+                parsed.append((record, entry.age_ms))
             except Malformed as malformed:
                 self._drops["record-" + malformed.reason] += 1
         return parsed

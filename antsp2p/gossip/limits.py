@@ -47,6 +47,9 @@ MAX_WANT_IDS: Final = 30
 """Ids of 34 bytes in one frame."""
 MAX_ENTRIES: Final = 8
 """Records in one frame: the smallest is about 180 bytes."""
+MAX_FORESEEN: Final = 2_048
+"""Records that were read while others follow at once and are not taken yet: about 2 MB at their
+largest, and some turns of full datagrams. Above, they are read again."""
 MAX_PEERS: Final = 16
 """Addresses of at most 55 bytes in one frame."""
 MAX_FRAMES: Final = 64
@@ -255,6 +258,8 @@ class Limits:
     max_patience_us: int = 200 * MILLISECOND_US
     overdue: int = 1_024
     """Authors of whom it is remembered that a push was late."""
+    read_ahead_us: int = 20 * MILLISECOND_US
+    """Datagrams that were read while others follow wait so long for those at most."""
     relay_hold_us: int = 50 * MILLISECOND_US
     """In a full mesh the author itself has told everybody: a relay waits half to one and a half of
     this, so that it repairs losses and adds no load."""

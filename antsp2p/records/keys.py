@@ -6,7 +6,7 @@ cofactorless equation over canonical S, with R compared as bytes. Key files are 
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, Self
 
@@ -33,6 +33,10 @@ _SMALL_ORDER_Y: Final = frozenset({
 
 Verify = Callable[[bytes, bytes, bytes], bool]
 """(public key, signature, message) -> whether it verifies; the simulator passes a cached one."""
+Check = tuple[bytes, bytes, bytes]
+"""(public key, signature, message): what a `Verify` is asked."""
+Foresee = Callable[[Sequence[Check]], None]
+"""Told what a `Verify` will be asked soon, in this order, so that it may be checked meanwhile."""
 
 
 @lru_cache(maxsize=4096)

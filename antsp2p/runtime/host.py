@@ -43,6 +43,7 @@ from antsp2p.events import (
 from antsp2p.gossip.engine import Send
 from antsp2p.node import Node
 from antsp2p.runtime import limits
+from antsp2p.runtime.ahead import Ahead
 from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobService, BlobStore, BlobUnavailable
 from antsp2p.runtime.boot import Boot, boot_home
 from antsp2p.runtime.bulk import LogsFetcher, LogsService
@@ -123,12 +124,14 @@ class Host:
         self.home = boot.home
         self.now_us = clock
         self.started_us = clock()
+        self._ahead = Ahead(self.warn)
         self.node = Node(
             boot.identity, boot.network, boot=boot.number, instance=secrets.token_bytes(8),
             rng=Random(secrets.randbits(256)), now_us=self.started_us,
             wall_ms=time.time_ns() // 1_000_000, history=boot.store.records(),
             proofs=boot.history.proofs, fresh=boot.fresh,
             published=boot.history.published, nickname=options.nickname,
+            verify=self._ahead.verify, foresee=self._ahead.foresee,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
@@ -448,6 +451,7 @@ class Host:
             wait.end(Answer(0, refusal="the node is stopping"))
         self._feeds.close()
         self._loop.close()
+        self._ahead.close()
 
 
 @asynccontextmanager

@@ -39,6 +39,11 @@ class Inbox:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def has_linked(self) -> bool:
+        """Whether datagrams of linked peers wait."""
+        return bool(self._peers)
+
     # --- in ---------------------------------------------------------------------------------------
 
     def offer_datagram(self, address: Address, data: bytes) -> None:

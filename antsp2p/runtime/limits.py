@@ -27,6 +27,18 @@ they are fetched again."""
 STORE_RETRY_MS: Final = 1_000
 """Between two tries to write to a full disk: soon enough for a person, cheap for the disk."""
 
+# --- signatures checked ahead --------------------------------------------------------------------
+
+AHEAD_CHECKS: Final = 8
+"""Signatures of new records in one turn, 0.5 ms of work: from here on another core is worth it."""
+AHEAD_SLOTS: Final = 2_048
+"""Signatures that are being checked or wait to be asked for: some turns of full datagrams."""
+AHEAD_LOOKS: Final = 2_000
+"""At an answer that is about to come: about as long as the check itself takes."""
+AHEAD_IDLE_MS: Final = 60_000
+"""Without questions for so long the other process ends, and its 20 MB are free; a new one is there
+within a tenth of a second."""
+
 # --- datagrams -----------------------------------------------------------------------------------
 
 DATAGRAM_BUFFER_BYTES: Final = 2_048

@@ -181,7 +181,7 @@ class Loop:
                 self._handle(Woke())
             kept, self._kept = self._kept, []
             kept += self._inbox.take(max(0, limits.TURN_EVENTS - len(kept)))
-            for event in _joined(kept):
+            for event in _joined(kept, self._inbox.has_linked):
                 self._handle(event)
         except Exception:
             self._broken = True
@@ -300,19 +300,19 @@ class Loop:
         self._inbox.close()
 
 
-def _joined(events: Sequence[Event]) -> list[Event]:
-    """The events, with datagrams that stand in a row made one event."""
+def _joined(events: Sequence[Event], more: bool) -> list[Event]:
+    """The events, with datagrams that stand in a row made one event. `more`: others follow."""
     joined: list[Event] = []
     row: list[DatagramReceived] = []
     for event in events:
         if isinstance(event, DatagramReceived):
             row.append(event)
             continue
-        joined += _as_one(row)
+        joined += _as_one(row, False)
         row = []
         joined.append(event)
-    return joined + _as_one(row)
+    return joined + _as_one(row, more)
 
 
-def _as_one(row: list[DatagramReceived]) -> list[Event]:
-    return [DatagramsReceived(tuple(row))] if len(row) > 1 else list(row)
+def _as_one(row: list[DatagramReceived], more: bool) -> list[Event]:
+    return [DatagramsReceived(tuple(row), more)] if len(row) > 1 else list(row)
