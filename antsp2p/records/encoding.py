@@ -97,6 +97,18 @@ _LISTS: Final = tuple(_head(4, size) for size in range(256))
 _UINT16: Final = struct.Struct(">BH").pack
 
 
+def uint_item(value: int) -> bytes:
+    """The encoding of an unsigned integer of at most 64 bits."""
+    if value < 256:
+        return _INTS[value]
+    return _UINT16(0x19, value) if value < 65_536 else _head(0, value)
+
+
+def array_head(size: int) -> bytes:
+    """What stands before the items of an array."""
+    return _LISTS[size] if size < 256 else _head(4, size)
+
+
 def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
     """Append the encoding of a value whose outermost container is the `depth`-th.
 
@@ -132,8 +144,7 @@ def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
         raise Malformed("depth")
     ascending = True
     if kind is not dict:
-        size = len(value)
-        parts.append(_LISTS[size] if size < 256 else _head(4, size))
+        parts.append(array_head(len(value)))
         for item in value:
             # Most of all that is ever written are these two, and a call costs more than they do.
             kind = type(item)

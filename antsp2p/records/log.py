@@ -112,17 +112,20 @@ class LogSet:
         if not run:
             return Insertion()
         network = self._network
-        if any(record.network != network for record in run):
+        lowest = run[0]
+        if lowest.network != network or (
+            len(run) > 1 and any(record.network != network for record in run)
+        ):
             return Insertion(refused="network")
-        if not is_chain(run):
+        if len(run) > 1 and not is_chain(run):
             return Insertion(refused="chain")
-        author, first = run[0].author, run[0].seq
+        author, first = lowest.author, lowest.seq
         log = self._logs.get(author)
         if log is None:
             if len(self._logs) >= MAX_AUTHORS:
                 return Insertion(refused="authors-full")
             log = AuthorLog()
-        if log.is_continued_by(run[0]):
+        if log.is_continued_by(lowest):
             return self._grow(log, run)
         if log.holds(run[-1]) and self._is_signed(log, log.run[run[-1].seq - 1]):
             return Insertion(sibling=log.sibling(), duplicates=len(run))
@@ -155,10 +158,15 @@ class LogSet:
     def _grow(self, log: AuthorLog, run: Sequence[Record]) -> Insertion:
         """Take in what stands right on top of all that is known of its author: no fork is shown,
         nothing waits for it, and nothing above can cover it."""
-        covered = self._covered(log, run)
-        if covered is None:
+        if len(run) == 1:
+            # Nothing above it is known that could cover it: its own signature decides.
+            signed = {run[0].seq} if run[0].verifies(self._verify) else None
+        else:
+            covered = self._covered(log, run)
+            signed = None if covered is None else covered[1]
+        if signed is None:
             return Insertion(refused="signature")
-        log.grow(run, covered[1])
+        log.grow(run, signed)
         for record in run:
             self._by_id[record.id] = record
         self._settle(run[0].author, log)

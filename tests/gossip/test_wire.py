@@ -4,6 +4,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from antsp2p.gossip import trie, wire
 from antsp2p.gossip.addresses import pack_host, unpack_host
@@ -66,6 +68,7 @@ TOKEN = b"t" * 8
 AUTHORS = [bytes((index,)) * 32 for index in range(2, 60)]
 ID = b"\xff" * 32
 TOP = MAX_UINT53
+UINTS = st.integers(0, TOP) | st.sampled_from([23, 24, 255, 256, 65_535, 65_536, 2**32])
 LINES = [Line(author, TOP, b"h" * 8, TOP) for author in AUTHORS[:MAX_LINES]]
 
 LARGEST: list[Frame] = [
@@ -224,3 +227,18 @@ def test_only_addresses_that_mean_something_elsewhere_travel() -> None:
         assert unpack_host(pack_host(nowhere)) == ""
     for host in ("fe80::1%eth0", "example", ""):
         assert pack_host(host) == b""
+
+
+@given(
+    st.lists(st.tuples(UINTS, st.binary(min_size=32, max_size=32)), max_size=MAX_NAMES),
+    st.lists(
+        st.tuples(UINTS, UINTS, st.binary(min_size=8, max_size=8)), max_size=MAX_ADVERTS
+    ),
+)
+def test_adverts_have_the_one_encoding(
+    names: list[tuple[int, bytes]], adverts: list[tuple[int, int, bytes]]
+) -> None:
+    frame = Adverts(
+        tuple(Name(*name) for name in names), tuple(Advert(*advert) for advert in adverts)
+    )
+    assert encode_frame(frame) == encode([9, names, adverts])
