@@ -6,6 +6,7 @@ anything.
 """
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class Handles:
     """The handles of one link, both directions."""
 
     limits: Limits
-    _told: dict[bytes, _Told] = field(default_factory=dict)
+    # The oldest goes first, and a plain dict looks for it among all that went before.
+    _told: OrderedDict[bytes, _Told] = field(default_factory=OrderedDict)
     _heard: dict[int, bytes] = field(default_factory=dict)
     _next: int = 0
 
@@ -37,7 +39,7 @@ class Handles:
         told = self._told.get(author)
         if told is None:
             if len(self._told) >= self.limits.handles:
-                del self._told[next(iter(self._told))]
+                self._told.popitem(last=False)
             told = self._told[author] = _Told(self._next)
             self._next += 1
         if told.namings >= self.limits.namings:

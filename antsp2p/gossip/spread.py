@@ -7,6 +7,7 @@ the number of authors and nothing is ever lost by waiting. What is in a record i
 """
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -65,7 +66,7 @@ class _Peer:
     link: Link
     handles: Handles
     pushes: Bucket
-    heads: dict[bytes, int] = field(default_factory=dict)
+    heads: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     """Author -> the highest seq that the peer has shown."""
     tells: dict[bytes, _Tell] = field(default_factory=dict)
     due_us: int | None = None
@@ -110,7 +111,7 @@ class Spread:
         """Not later than the first advert that is due on any link."""
         self._calm_due_us = -1
         """When the adverts that are collected for calm links are sent, all together."""
-        self._shares: dict[bytes, Bucket] = {}
+        self._shares: OrderedDict[bytes, Bucket] = OrderedDict()
         """Author -> what of it may be pushed on; the rest is advertised."""
 
     def opened(self, link: Link, now_us: int) -> None:
@@ -182,7 +183,7 @@ class Spread:
         share = self._shares.get(author)
         if share is None:
             if len(self._shares) >= self._limits.shares:
-                del self._shares[next(iter(self._shares))]
+                self._shares.popitem(last=False)
             share = self._shares[author] = Bucket(
                 self._limits.pushed_per_s, self._limits.pushed_burst, now_us
             )
@@ -255,7 +256,7 @@ class Spread:
         if peer is None or peer.heads.get(author, 0) >= seq:
             return
         if author not in peer.heads and len(peer.heads) >= self._limits.peer_heads:
-            del peer.heads[next(iter(peer.heads))]
+            peer.heads.popitem(last=False)
         peer.heads[author] = seq
         told = peer.tells.get(author)
         if told is not None and told.record.seq <= seq:

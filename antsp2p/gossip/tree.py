@@ -8,6 +8,7 @@ every record arrives rests on adverts and reconciliation, never on the tree.
 """
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from antsp2p.gossip.limits import MAX_HOPS, MAX_STEM, Limits
@@ -48,7 +49,7 @@ class Tree:
         self._post = post
         self._links: dict[int, Link] = {}
         self._eager: dict[int, None] = {}
-        self._came: dict[bytes, tuple[int, Way]] = {}
+        self._came: OrderedDict[bytes, tuple[int, Way]] = OrderedDict()
         """Record id -> the link that brought it and its way, for the latest records; 0: pulled."""
         self._pulls_in_a_row = 0
 
@@ -123,7 +124,7 @@ class Tree:
 
     def _remember(self, record_id: bytes, link_id: int, way: Way) -> None:
         if len(self._came) >= self._limits.pushes_remembered:
-            del self._came[next(iter(self._came))]
+            self._came.popitem(last=False)
         self._came[record_id] = (link_id, way)
 
     def missed(self, link: Link) -> None:
