@@ -6,7 +6,6 @@ which records name which task, what must be looked at again, and what was alread
 """
 from __future__ import annotations
 
-import hashlib
 from bisect import insort
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -33,6 +32,7 @@ from antsp2p.coordination.resolver import (
     tie_break,
 )
 from antsp2p.coordination.state import ENDS, State
+from antsp2p.coordination.tally import Tally
 from antsp2p.records.record import MAX_REFS, Record
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "Resolution", "Rule", "State", "TaskFold"]
 
 _B = TypeVar("_B", Award, Verdict)
-_SNAPSHOT_MODULUS: Final = 2**256
 _TASK_TYPES: Final = frozenset({
     int(kind.type) for kind in (Offer, Claim, Award, Reopen, Result, Verdict, Cancel)
 })
@@ -63,10 +62,7 @@ class TaskFold:
         self._offers_by_key: dict[tuple[bytes, bytes], list[tuple[int, bytes]]] = {}
         self._waiting: dict[tuple[bytes, int], dict[bytes, None]] = {}
         self._waiting_claims: dict[tuple[bytes, bytes], dict[bytes, None]] = {}
-        self._changed: dict[bytes, None] = {}
-        self._digests: dict[bytes, int] = {}
-        self._digest_sum = 0
-        self._active: dict[bytes, None] = {}
+        self._tally = Tally(self.resolve)
 
     # --- taking in -----------------------------------------------------------------------------
 
@@ -195,7 +191,7 @@ class TaskFold:
             contest = self._contests.get(task)
             if task in gone or (contest is not None and contest.offer is not None):
                 known.append(task)
-                self._changed[task] = None
+                self._tally.touch(task)
         return tuple(sorted(known))
 
     # --- what was offered and said -------------------------------------------------------------
@@ -217,8 +213,11 @@ class TaskFold:
 
     def active(self) -> tuple[bytes, ...]:
         """The tasks that have not ended, aliases left out; sorted."""
-        self._settle()
-        return tuple(sorted(self._active))
+        return tuple(sorted(self._tally.active()))
+
+    def counts(self) -> dict[State, int]:
+        """How many tasks are in which state, aliases too; states without any are left out."""
+        return self._tally.counts()
 
     def claims(self, task: bytes) -> tuple[tuple[Record, Claim], ...]:
         """The claims of the task that are not void, by (epoch, seq, author)."""
@@ -395,24 +394,7 @@ class TaskFold:
 
     def snapshot(self) -> bytes:
         """32 bytes that commit to every task's resolution: equal sets, equal bytes."""
-        self._settle()
-        return hashlib.sha256(
-            len(self._digests).to_bytes(8, "big") + self._digest_sum.to_bytes(32, "big")
-        ).digest()
-
-    def _settle(self) -> None:
-        """Bring what is kept over all tasks up to date with those that changed."""
-        for task in self._changed:
-            resolution = self.resolve(task)
-            self._digest_sum -= self._digests.pop(task, 0)
-            self._active.pop(task, None)
-            if resolution is not None:
-                digest = self._digests[task] = _digest(resolution)
-                self._digest_sum += digest
-                if resolution.state not in ENDS and resolution.alias_of is None:
-                    self._active[task] = None
-        self._digest_sum %= _SNAPSHOT_MODULUS
-        self._changed.clear()
+        return self._tally.snapshot()
 
     # --- across tasks --------------------------------------------------------------------------
 
@@ -484,20 +466,3 @@ def _discard(index: dict[Any, dict[bytes, None]], key: Any, task: bytes) -> None
     del entries[task]
     if not entries:
         del index[key]
-
-
-def _digest(resolution: Resolution) -> int:
-    holder, end = resolution.holder, resolution.end
-    fields = (
-        resolution.task,
-        holder.id if holder is not None else b"",
-        end.id if end is not None else b"",
-        resolution.alias_of or b"",
-        f"{resolution.state} {resolution.rule} {resolution.epoch} {resolution.claims_in_epoch} "
-        f"{resolution.settled:d}".encode(),
-    )
-    digest = hashlib.sha256()
-    for value in fields:
-        digest.update(bytes((len(value),)))
-        digest.update(value)
-    return int.from_bytes(digest.digest(), "big")

@@ -196,12 +196,7 @@ def task_views(
 
 def task_counts(node: Node) -> dict[str, int]:
     """How many tasks are in which state."""
-    counts: dict[str, int] = {}
-    for task in node.tasks.task_ids():
-        resolution = node.tasks.resolve(task)
-        if resolution is not None:
-            counts[str(resolution.state)] = counts.get(str(resolution.state), 0) + 1
-    return dict(sorted(counts.items()))
+    return {str(state): count for state, count in node.tasks.counts().items()}
 
 
 def task_detail(node: Node, task: bytes, now_us: int) -> View | None:

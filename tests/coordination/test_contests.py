@@ -43,6 +43,8 @@ def check_against_reference(fold: TaskFold, reference: Reference) -> None:
             assert resolution.alias_of == original
             assert resolution.state is State.OPEN
             assert resolution.holder is None
+    states = Counter(resolved(fold, task).state for task in fold.task_ids())
+    assert fold.counts() == states
 
 
 def deliver_in_sequence(contest: RecordSet, order: list[Record]) -> bytes:
@@ -156,6 +158,7 @@ def test_any_subset_of_the_records_and_back(block: int) -> None:
             fold.remove(record)
         assert fold.snapshot() == TaskFold().snapshot()
         assert fold.task_ids() == ()
+        assert fold.counts() == {}
 
 
 def test_what_add_returns_covers_every_change() -> None:

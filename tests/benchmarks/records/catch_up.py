@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RUN: Final = 512
 """Consecutive records of one author that come together."""
 LIMIT_S: Final = 180.0
-LOOK_S: Final = 0.05
+LOOK_S: Final = 0.1
 """Between two looks at how far a node is: ten a second cost it nothing that shows."""
 
 
