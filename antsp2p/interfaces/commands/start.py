@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from antsp2p.events import LogsReceived
 from antsp2p.interfaces.client import hint, home_path
 from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.printing import complain, escape, say, say_json
@@ -21,9 +22,14 @@ from antsp2p.runtime.views import address_text
 if TYPE_CHECKING:
     import argparse
 
+    from antsp2p.events import Event
+
 COLLECT_AFTER: Final = 20_000
 """New objects between two searches for unreachable cycles. What a node takes in stays: by Python's
-own measure of 700 a third of a start, and of a catch-up, would be searching."""
+own measure of 700 a third of a catch-up would be searching."""
+REST_AFTER_BYTES: Final = 1 << 18
+"""What a catch-up has brought is not searched any more, so much at a time: too little to fill the
+number above, and enough to hold next to no cycles of which nobody would ever be rid."""
 API_END_S: Final = 3.0
 """The local API has this long to end its streams before the node closes without it."""
 
@@ -44,20 +50,38 @@ def run(options: argparse.Namespace) -> int:
         if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
             raise cause from None
         raise
+    finally:
+        gc.enable()
     return Exit.OK
+
+
+class _Rest:
+    """Watches the node's events, and takes what came in bulk out of the search for cycles."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def __call__(self, now_us: int, event: Event) -> None:
+        if isinstance(event, LogsReceived):
+            self._bytes += len(event.chunk)
+            if self._bytes >= REST_AFTER_BYTES:
+                self._bytes = 0
+                gc.freeze()
 
 
 async def _serve(host_options: HostOptions, options: argparse.Namespace) -> None:
     closing, closed = trio.Event(), trio.Event()
     gc.set_threshold(COLLECT_AFTER)
+    gc.disable()
 
     async def serve_until_closed(host: Host, *, task_status: trio.TaskStatus[None]) -> None:
         await serve_api(host, closing, task_status=task_status)
         closed.set()
 
     async with trio.open_nursery() as nursery:
-        async with open_host(host_options) as host:
+        async with open_host(host_options, tap=_Rest()) as host:
             gc.freeze()
+            gc.enable()
             nursery.start_soon(stop_on_signals, host)
             nursery.start_soon(_tell_warnings, host)
             await nursery.start(serve_until_closed, host)
