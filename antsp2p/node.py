@@ -345,6 +345,7 @@ class Node:
     def _fold(self, record: Record) -> None:
         self._decisions.touch(self.tasks.add(record))
         announce = self.capabilities.add(record)
+        record.rest()
         if announce is not None:
             self.notice("announced", record.author, capability=announce.name,
                          slots=announce.slots, withdrawn=announce.withdrawn)

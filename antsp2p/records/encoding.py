@@ -93,6 +93,7 @@ def _head(major: int, argument: int) -> bytes:
 # Nearly all numbers and sizes are small, and a look is cheaper than a call.
 _INTS: Final = tuple(_head(0, number) for number in range(256))
 _SIZES: Final = tuple(_head(2, size) for size in range(1_024))
+_TEXTS: Final = tuple(_head(3, size) for size in range(256))
 _LISTS: Final = tuple(_head(4, size) for size in range(256))
 _UINT16: Final = struct.Struct(">BH").pack
 
@@ -135,7 +136,8 @@ def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
         return True
     if kind is str:
         encoded = _text(value)
-        parts.append(_head(3, len(encoded)))
+        size = len(encoded)
+        parts.append(_TEXTS[size] if size < 256 else _head(3, size))
         parts.append(encoded)
         return True
     if kind is not dict and not isinstance(value, (list, tuple)):
@@ -164,7 +166,14 @@ def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
         ascending = ascending and key > last
         last = key
         parts.append(_INTS[key])
-        ascending = _put(item, depth + 1, parts) and ascending
+        kind = type(item)
+        if kind is int and 0 <= item < 65_536:
+            parts.append(_INTS[item] if item < 256 else _UINT16(0x19, item))
+        elif kind is bytes and len(item) < 1_024:
+            parts.append(_SIZES[len(item)])
+            parts.append(item)
+        elif not _put(item, depth + 1, parts):
+            ascending = False
     return ascending
 
 

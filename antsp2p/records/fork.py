@@ -98,13 +98,12 @@ def is_well_formed(proof: ForkProof) -> bool:
 
 def is_chain(records: Sequence[Record]) -> bool:
     """Whether the records are consecutive ones of one author and network, ascending."""
-    return all(
-        upper.seq == lower.seq + 1
-        and upper.prev == lower.id
-        and upper.author == lower.author
-        and upper.network == lower.network
-        for lower, upper in pairwise(records)
-    )
+    for lower, upper in pairwise(records):
+        if upper.prev != lower.id or upper.seq != lower.seq + 1:
+            return False
+        if upper.author != lower.author or upper.network != lower.network:
+            return False
+    return True
 
 
 def verify_proof(proof: ForkProof, network: bytes, verify: Verify) -> bool:

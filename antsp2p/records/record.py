@@ -50,23 +50,28 @@ class Record:
     """
 
     __slots__ = (
-        "_body_at", "_claimed_at", "author", "id", "network", "refs", "seq", "type", "wire",
+        "_body_at", "_claimed_at", "_prev_at", "_read", "author", "id", "network", "refs", "seq",
+        "type", "wire",
     )
 
     def __init__(
         self, wire: bytes, network: bytes, author: bytes, seq: int, refs: tuple[bytes, ...],
-        type: int, body_at: int, claimed_at: int,
+        type: int, prev_at: int, body_at: int, claimed_at: int,
+        read: dict[int, Any] | None = None,
     ) -> None:
         self.wire: Final = wire
         """The record as it travels and is stored: CBOR `[payload, signature]`."""
-        self.id: Final = record_id(self.payload)
+        self.id: Final = record_id(wire[3 if wire[1] == 0x58 else 4 : -_TAIL_BYTES])
         self.network: Final = network
         self.author: Final = author
         self.seq: Final = seq
         self.refs: Final = refs
         self.type: Final = type
+        self._prev_at: Final = prev_at
         self._body_at: Final = body_at
         self._claimed_at: Final = claimed_at
+        self._read = read
+        """The body as it was read to check it, for whoever asks first."""
 
     def __repr__(self) -> str:
         return f"Record(author={self.author!r}, seq={self.seq}, type={self.type}, id={self.id!r})"
@@ -82,14 +87,22 @@ class Record:
     @property
     def prev(self) -> bytes:
         """The id of the author's record at `seq - 1`; zeros at seq 1."""
-        start = _payload_at(self.wire) + _SEQ_AT + _uint_bytes(self.seq) + 3
+        start = self._prev_at
         return self.wire[start : start + ID_BYTES]
 
     @property
     def body(self) -> dict[int, Any]:
-        """The body, made anew at each call."""
+        """The body, no two callers' the same object."""
+        read = self._read
+        if read is not None:
+            self._read = None
+            return read
         body: dict[int, Any] = load(self.wire[self._body_at : self._claimed_at - 1])
         return body
+
+    def rest(self) -> None:
+        """The record stays, and what only its first reader needs is let go."""
+        self._read = None
 
     @property
     def claimed_ms(self) -> int:
@@ -182,15 +195,17 @@ def _parse_usual(wire: bytes, *, is_known: bool = False) -> Record | None:
         )
         if prev in refs or any(lower >= upper for lower, upper in pairwise(refs)):
             return None
+    read = None
     if not is_known:
         try:
-            if type(decode(body, MAX_RECORD_BYTES, inside=1)) is not dict:
-                return None
+            read = decode(body, MAX_RECORD_BYTES, inside=1)
         except Malformed:
             return None
+        if type(read) is not dict:
+            return None
     return Record(
-        wire, _known_network(network), known_author, seq, refs, type_byte[0], usual.start(8),
-        size - _TAIL_BYTES - _USUAL_CLAIMED_BYTES,
+        wire, _known_network(network), known_author, seq, refs, type_byte[0], usual.start(4),
+        usual.start(8), size - _TAIL_BYTES - _USUAL_CLAIMED_BYTES, read,
     )
 
 
@@ -251,12 +266,10 @@ def _checked(wire: bytes, fields: Mapping[int, Any]) -> Record:
     if type(body) is not dict:
         raise Malformed("body")
     _need_int(claimed_ms, 0, MAX_UINT53, "claimed-ms")
-    type_at = (
-        _payload_at(wire) + _SEQ_AT + _uint_bytes(seq) + 3 + ID_BYTES + 2
-        + len(refs) * (2 + ID_BYTES) + 1
-    )
+    prev_at = _payload_at(wire) + _SEQ_AT + _uint_bytes(seq) + 3
+    type_at = prev_at + ID_BYTES + 2 + len(refs) * (2 + ID_BYTES) + 1
     return Record(
-        wire, _known_network(network), author, seq, tuple(refs), type_,
+        wire, _known_network(network), author, seq, tuple(refs), type_, prev_at,
         type_at + _uint_bytes(type_) + 1, len(wire) - _TAIL_BYTES - _uint_bytes(claimed_ms),
     )
 

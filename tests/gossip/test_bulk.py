@@ -31,7 +31,7 @@ def link(number: int) -> Link:
 
 def stub(author: bytes, seq: int) -> Record:
     """A record as far as bulk looks at it."""
-    return Record(b"\x82\x58", NETWORK, author, seq, (), 200, 0, 0)
+    return Record(b"\x82\x58", NETWORK, author, seq, (), 200, 0, 0, 0)
 
 
 class World:

@@ -59,6 +59,16 @@ def test_a_record_says_what_was_signed() -> None:
     assert VALID.wire == forge()
 
 
+def test_nobody_changes_the_body_that_another_reads() -> None:
+    record = parse_record(forge())
+    record.body.clear()
+    assert record.body == {0: b"task", 1: 5}
+    rested = parse_record(forge())
+    rested.rest()
+    rested.body.clear()
+    assert rested.body == {0: b"task", 1: 5}
+
+
 def test_the_id_and_the_signed_bytes_are_the_domain_and_the_payload() -> None:
     assert VALID.id == hashlib.sha256(b"antsp2p/1/id\0" + VALID.payload).digest()
     assert VALID.id == record_id(VALID.payload)
