@@ -375,6 +375,8 @@ class _Reading:
     fields: Mapping[int, tuple[int, _Read, str]]
     defaults: tuple[Any, ...]
     """What stands where nothing was read; `_VOID` where something must be."""
+    required: tuple[int, ...]
+    """The places where something must be, in order."""
 
 
 def _reading(kind: Any) -> _Reading:
@@ -384,6 +386,7 @@ def _reading(kind: Any) -> _Reading:
         kind,
         {key: (names.index(name), read, name) for key, (name, read, _) in kind.shape.items()},
         tuple(_VOID if item.name in required else item.default for item in fields(kind)),
+        tuple(place for place, name in enumerate(names) if name in required),
     )
 
 
@@ -411,14 +414,14 @@ def read_body(type_: int, values: Mapping[int, Any]) -> tuple[Body | None, str]:
         arguments[place] = read(value)
         if arguments[place] is _VOID:
             return None, name
-    if _VOID in arguments:
-        return None, _names(reading.kind)[arguments.index(_VOID)]
+    for place in reading.required:
+        if arguments[place] is _VOID:
+            return None, _names(reading.kind)[place]
     body: Body = reading.kind(*arguments)
-    if type_ == RecordType.OFFER or type_ == RecordType.RESULT:
-        if isinstance(body, Offer) and (body.input is None) == (body.blob is None):
-            return None, "input"
-        if isinstance(body, Result) and (body.output is None) == (body.blob is None):
-            return None, "output"
+    if type(body) is Offer and (body.input is None) == (body.blob is None):
+        return None, "input"
+    if type(body) is Result and (body.output is None) == (body.blob is None):
+        return None, "output"
     return body, ""
 
 
@@ -450,17 +453,17 @@ def _encodable(value: Any) -> Any:
 
 def named_ids(body: Body) -> tuple[bytes, ...]:
     """The record ids in a body: causal edges, like refs. Hashes of content are not among them."""
-    match body:
-        case Claim(task=task):
-            return (task,)
-        case Award(task=task, claim=claim) | Result(task=task, claim=claim):
-            return (task, claim)
-        case Reopen(task=task, claim=None):
-            return (task,)
-        case Reopen(task=task, claim=bytes() as claim):
-            return (task, claim)
-        case Verdict(task=task, claim=claim, result=result):
-            return (task, claim, result)
-        case Cancel(task=task):
-            return (task,)
-    return ()
+    if type(body) is Reopen and body.claim is None:
+        return (body.task,)
+    names = _NAMED.get(type(body))
+    return () if names is None else names(body)
+
+
+_NAMED: Final[Mapping[Any, Callable[[Any], tuple[bytes, ...]]]] = {
+    Claim: lambda body: (body.task,),
+    Award: lambda body: (body.task, body.claim),
+    Reopen: lambda body: (body.task, body.claim),
+    Result: lambda body: (body.task, body.claim),
+    Verdict: lambda body: (body.task, body.claim, body.result),
+    Cancel: lambda body: (body.task,),
+}

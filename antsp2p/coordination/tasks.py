@@ -22,7 +22,7 @@ from antsp2p.coordination.body import (
     named_ids,
     read_body,
 )
-from antsp2p.coordination.causality import Causality, Touched
+from antsp2p.coordination.causality import Causality
 from antsp2p.coordination.contest import Contest, place_of
 from antsp2p.coordination.resolver import (
     Attempt,
@@ -33,7 +33,7 @@ from antsp2p.coordination.resolver import (
 )
 from antsp2p.coordination.state import ENDS, State
 from antsp2p.coordination.tally import Tally
-from antsp2p.records.record import MAX_REFS, Record
+from antsp2p.records.record import ID_BYTES, MAX_REFS, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,6 +46,8 @@ _B = TypeVar("_B", Award, Verdict)
 _TASK_TYPES: Final = frozenset({
     int(kind.type) for kind in (Offer, Claim, Award, Reopen, Result, Verdict, Cancel)
 })
+_ENDING: Final = (Offer, Verdict, Cancel)
+"""What may begin or end a task: those that come after it must be looked at again."""
 _ID_KEYS: Final = (0, 1, 2)
 """Where task bodies have the ids of records."""
 
@@ -76,9 +78,9 @@ class TaskFold:
             return ()
         body = self._body_of(record)
         task = _task_of(record, body)
-        touched = self._causality.add(record, task, _named(record, body))
-        tasks = touched.tasks
-        self._spread(touched, tasks)
+        tasks, pairs = self._causality.add(record, task, _named(record, body))
+        if pairs:
+            self._spread(pairs, tasks)
         if body is not None and task is not None:
             self._enter(task, record, body, tasks)
         return self._touch(tasks)
@@ -90,9 +92,8 @@ class TaskFold:
             return ()
         body = self._body_of(record)
         task = _task_of(record, body)
-        touched = self._causality.remove(record)
-        tasks = touched.tasks
-        self._spread(touched, tasks)
+        tasks, pairs = self._causality.remove(record)
+        self._spread(pairs, tasks)
         if body is not None and task is not None:
             self._leave(task, record, body, tasks)
         return self._touch(tasks, (record.id,) if isinstance(body, Offer) else ())
@@ -113,8 +114,7 @@ class TaskFold:
             return None
         values = record.body
         for key in _ID_KEYS:
-            value = values.get(key)
-            if type(value) is bytes:
+            if key in values and type(value := values[key]) is bytes and len(value) == ID_BYTES:
                 values[key] = self._causality.known(value)
         return read_body(record.type, values)[0]
 
@@ -133,14 +133,14 @@ class TaskFold:
             for seq in body.after:
                 self._waiting.setdefault((record.author, seq), {})[task] = None
         self._note_waiting_claims(contest, record, body)
-        if isinstance(body, (Offer, Verdict, Cancel)):
+        if isinstance(body, _ENDING):
             self._touch_group(contest, tasks)
 
     def _leave(
         self, task: bytes, record: Record, body: Body, tasks: dict[bytes, None]
     ) -> None:
         contest = self._contests[task]
-        if isinstance(body, (Offer, Verdict, Cancel)):
+        if isinstance(body, _ENDING):
             self._touch_group(contest, tasks)
         contest.take(record, body)
         if isinstance(body, Offer):
@@ -178,8 +178,8 @@ class TaskFold:
             tasks[task] = None
             tasks.update(self._waiting.get((record.author, seq), {}))
 
-    def _spread(self, touched: Touched, tasks: dict[bytes, None]) -> None:
-        for pair in touched.pairs:
+    def _spread(self, pairs: Iterable[tuple[bytes, bytes]], tasks: dict[bytes, None]) -> None:
+        for pair in pairs:
             tasks.update(self._waiting_claims.get(pair, {}))
 
     def _touch(
@@ -187,12 +187,13 @@ class TaskFold:
     ) -> tuple[bytes, ...]:
         known: list[bytes] = []
         for task in (*tasks, *gone) if gone else tasks:
-            self._resolved.pop(task, None)
+            if task in self._resolved:
+                del self._resolved[task]
             contest = self._contests.get(task)
             if task in gone or (contest is not None and contest.offer is not None):
                 known.append(task)
                 self._tally.touch(task)
-        return tuple(sorted(known))
+        return tuple(sorted(known)) if len(known) > 1 else tuple(known)
 
     # --- what was offered and said -------------------------------------------------------------
 
@@ -446,11 +447,8 @@ class TaskFold:
 
 def _task_of(record: Record, body: Body | None) -> bytes | None:
     """The task that the record is of: its own id for an offer, else what it names as its task."""
-    match body:
-        case None:
-            return None
-        case Offer():
-            return record.id
+    if type(body) is Offer:
+        return record.id
     return cast("bytes | None", getattr(body, "task", None))
 
 
@@ -458,7 +456,10 @@ def _named(record: Record, body: Body | None) -> tuple[bytes, ...]:
     """Every id that the record names, once; of a void one only the refs count."""
     if body is None:
         return record.refs
-    return tuple(dict.fromkeys((*record.refs, *named_ids(body))))
+    named = named_ids(body)
+    if record.refs or len(named) > 1:
+        named = tuple(dict.fromkeys((*record.refs, *named)))
+    return named
 
 
 def _discard(index: dict[Any, dict[bytes, None]], key: Any, task: bytes) -> None:
