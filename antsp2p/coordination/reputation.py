@@ -150,10 +150,13 @@ def _evidence(me: bytes, task: bytes, fold: TaskFold) -> dict[bytes, tuple[bytes
     if offered is None:
         return {}
     record, offer = offered
+    reopens = fold.reopens(task)
+    if not reopens and record.author != me:
+        return {}
     outcomes: dict[bytes, tuple[Kind, Record]] = {}
     if record.author == me:
         _judge(task, fold, outcomes)
-    for reopening, reopen in fold.reopens(task):
+    for reopening, reopen in reopens:
         kind = _BROKEN.get(reopen.reason) if reopening.author == me else None
         if kind is not None and reopen.claim is not None:
             outcomes.setdefault(reopen.claim, (kind, reopening))

@@ -164,9 +164,11 @@ class Requester:
     def next_draft(self, task: bytes, now_us: int) -> Draft | None:
         """What the requester must say about `task` now, or None; plans its next look."""
         own = self._own.get(task)
+        if own is None:
+            return None
         resolution = self._tasks.resolve(task)
         offered = self._tasks.offer(task)
-        if own is None or resolution is None or offered is None:
+        if resolution is None or offered is None:
             return None
         if resolution.end is not None or resolution.alias_of is not None:
             self.forget(task)
