@@ -58,6 +58,10 @@ class Feeds:
             self._watchers.pop(watcher, None)
             send.close()
 
+    def has_listener(self, notice: Notice) -> bool:
+        """Whether anybody would hear the notice now."""
+        return bool(self._watchers) or notice.subject in self._changed
+
     def tell(self, notice: Notice) -> None:
         """Bring a notice to every watcher and to those who wait for its task."""
         for watcher in self._watchers:

@@ -140,7 +140,7 @@ class Host:
         self._udp = UdpEndpoint(bound)
         self._loop = Loop(
             self.node, boot.store, now_us=clock, perform=self._perform, shed=self._shed,
-            warn=self.warn, tap=tap,
+            warn=self.warn, is_awaited=self._is_awaited, tap=tap,
         )
         self._feeds = Feeds(self.node.author)
         self._blobs = BlobStore(boot.home.blobs_path)
@@ -329,6 +329,9 @@ class Host:
         self._preparing.pop(start.claim, None)
 
     # --- effects ----------------------------------------------------------------------------------
+
+    def _is_awaited(self, effect: Effect) -> bool:
+        return not isinstance(effect, Notice) or self._feeds.has_listener(effect)
 
     def _perform(self, effect: Effect) -> None:
         match effect:

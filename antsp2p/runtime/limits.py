@@ -21,9 +21,10 @@ PENDING_COMMANDS: Final = 1_024
 """Commands that wait for their answer; more callers than that are refused with a line."""
 UNSAVED_EFFECTS: Final = 16_384
 """What may wait for the disk: seconds of records, 16 MB at their largest. Then the node waits."""
-GATHER_MS: Final = 20
-"""Records of others that nobody waits for are saved together: one commit for a burst. After a crash
-they are fetched again."""
+GATHER_MS: Final = 200
+"""Records of others that nobody waits for are saved together: one commit for a burst, and after it,
+because each takes as much of the core as passing a record on. After a crash they are fetched again.
+"""
 STORE_RETRY_MS: Final = 1_000
 """Between two tries to write to a full disk: soon enough for a person, cheap for the disk."""
 

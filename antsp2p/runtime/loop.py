@@ -49,20 +49,23 @@ class _Batch:
 
     saved: list[Saved] = field(default_factory=list)
     rest: list[Effect] = field(default_factory=list)
+    is_awaited: bool = False
+    """Whether somebody waits for the rest."""
     own_seq: int | None = None
     """The last own record that the batch leaves in the store, if it brings any."""
 
     @property
     def is_urgent(self) -> bool:
         """Whether anybody waits for the commit; what others signed, they have as well."""
-        return self.own_seq is not None or bool(self.rest)
+        return self.own_seq is not None or self.is_awaited
 
 
 class Loop:
     """Feeds one node its events and carries out their effects, in the one safe order.
 
-    `perform` is given every effect that is not for the store; `shed` is given the events that a
-    full disk leaves no room for, and says whether it took them; what it leaves waits.
+    `perform` is given every effect that is not for the store; `is_awaited` says whether anybody
+    waits for one; `shed` is given the events that a full disk leaves no room for, and says whether
+    it took them; what it leaves waits.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Loop:
         perform: Callable[[Effect], None],
         shed: Callable[[Event], bool],
         warn: Callable[[str], None],
+        is_awaited: Callable[[Effect], bool] = lambda effect: True,
         tap: Callable[[int, Event], None] | None = None,
     ) -> None:
         self._node = node
@@ -82,6 +86,7 @@ class Loop:
         self._perform = perform
         self._shed = shed
         self._warn = warn
+        self._is_awaited = is_awaited
         self._tap = tap
         self._inbox = Inbox(node.is_linked)
         self._kept: list[Event] = []
@@ -93,6 +98,8 @@ class Loop:
         """Where a commit that nobody waits for lets more come, so that it is one and not many."""
         self._sleeps_until_us: int | None = None
         """The deadline for which `run` sleeps; None where it does not sleep for one."""
+        self._sleep = trio.CancelScope()
+        """The sleep of `run`; it may be made shorter."""
         self._is_running = False
         self._room = trio.lowlevel.ParkingLot()
         self._disk = trio.CapacityLimiter(1)
@@ -147,9 +154,15 @@ class Loop:
         if self._is_running and self._has_room:
             self._turn()
         wake_at, sleeps_until_us = self._node.wake_at, self._sleeps_until_us
-        is_sooner = wake_at is not None and (sleeps_until_us is None or wake_at < sleeps_until_us)
-        if is_sooner or self._kept or len(self._inbox):
+        if self._kept or len(self._inbox):
             self._inbox.wake()
+        elif wake_at is not None and (sleeps_until_us is None or wake_at < sleeps_until_us):
+            if sleeps_until_us is None:
+                self._inbox.wake()
+            else:
+                # To let it sleep on, and less, costs a small part of waking it for that.
+                self._sleeps_until_us = wake_at
+                self._sleep.deadline -= (sleeps_until_us - wake_at) / 1_000_000
 
     async def _wait(self) -> None:
         """Return when there is something to do."""
@@ -164,7 +177,7 @@ class Loop:
             await self._inbox.wait()
         else:
             self._sleeps_until_us = wake_at
-            with trio.move_on_after(left_us / 1_000_000):
+            with trio.move_on_after(left_us / 1_000_000) as self._sleep:
                 await self._inbox.wait()
             self._sleeps_until_us = None
 
@@ -212,6 +225,7 @@ class Loop:
                 rest.append(effect)
         if batch.saved or batch.rest or self._writing is not None:
             batch.rest += rest
+            batch.is_awaited = batch.is_awaited or any(map(self._is_awaited, rest))
             self._saving.unpark()
             if batch.is_urgent or not self._has_room:
                 self._urgent.unpark()

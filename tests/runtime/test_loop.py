@@ -16,6 +16,7 @@ from antsp2p.events import (
     Committed,
     DatagramReceived,
     DatagramsReceived,
+    Notice,
     PeerHint,
     RemoveRecords,
     SaveAddress,
@@ -112,10 +113,10 @@ class Recorder:
     def warn(self, text: str) -> None:
         self.note("warn", text)
 
-    def loop(self, tap: Callable[[int, Event], None] | None = None) -> Loop:
+    def loop(self, **options: Any) -> Loop:
         return Loop(
             cast("Node", self), cast("Store", self), now_us=lambda: self.now_us,
-            perform=self.perform, shed=self.shed, warn=self.warn, tap=tap,
+            perform=self.perform, shed=self.shed, warn=self.warn, **options,
         )
 
     def what(self, *kinds: str) -> list[Any]:
@@ -187,6 +188,31 @@ async def test_turns_go_on_while_a_commit_is_under_way() -> None:
     assert after == [
         ("commit", first), ("handle", Committed(1)), ("commit", second), ("perform", answer),
         ("perform", answer), ("handle", Committed(2)),
+    ]
+
+
+async def test_a_commit_that_nobody_waits_for_lets_more_come(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Recorder()
+    told, heard, late = (Notice("task", name, {}) for name in (b"told", b"heard", b"late"))
+    loop = world.loop(is_awaited=lambda effect: effect is heard)
+    first, second, third = ([record] for record in appends(chain(BOB, 3)))
+    world.answers = {DatagramReceived: [[*first, told], [*second, heard], [*third, late]]}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(loop.run)
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        arrive(loop, 1)
+        arrive(loop, 2)
+        await world.until("perform", heard)
+        assert trio.current_time() == began
+        arrive(loop, 3)
+        await world.until("perform", late)
+        assert trio.current_time() - began == pytest.approx(limits.GATHER_MS / 1_000)
+        nursery.cancel_scope.cancel()
+    assert world.what("commit", "perform") == [
+        first + second, told, heard, third, late,
     ]
 
 
@@ -293,8 +319,9 @@ async def test_an_overdue_deadline_comes_before_a_full_inbox() -> None:
     assert loop.drops == {"inbox-full": 5}
 
 
+@pytest.mark.parametrize("by_datagram", [False, True])
 async def test_the_deadline_is_read_afresh_each_turn(
-    autojump_clock: trio.testing.MockClock,
+    by_datagram: bool, autojump_clock: trio.testing.MockClock,
 ) -> None:
     world = Recorder()
     began = trio.current_time()
@@ -308,7 +335,7 @@ async def test_the_deadline_is_read_afresh_each_turn(
     woken = trio.Event()
 
     def come_closer(event: Event) -> None:
-        world.wake_at = 5_000_000 if isinstance(event, PeerHint) else None
+        world.wake_at = None if isinstance(event, Woke) else 5_000_000
         if isinstance(event, Woke):
             woken.set()
 
@@ -316,7 +343,10 @@ async def test_the_deadline_is_read_afresh_each_turn(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(loop.run)
         await trio.sleep(1)
-        loop.offer(PeerHint(WHERE))
+        if by_datagram:
+            arrive(loop, 1)
+        else:
+            loop.offer(PeerHint(WHERE))
         await woken.wait()
         assert trio.current_time() - began == pytest.approx(5, abs=0.001)
         nursery.cancel_scope.cancel()
@@ -341,7 +371,7 @@ async def test_the_tap_sees_what_the_node_sees() -> None:
     seen: list[tuple[int, Event]] = []
     world.now_us = 7
     world.answers = {DatagramReceived: [[*appends(OWN[:1], own=True)]]}
-    await serve(world.loop(lambda now_us, event: seen.append((now_us, event))), datagram(1))
+    await serve(world.loop(tap=lambda *call: seen.append(call)), datagram(1))
     assert seen == [(7, datagram(1)), (7, Committed(1))]
 
 
