@@ -1,8 +1,8 @@
 """What was advertised and is awaited: a pull begins only when the push seems to be lost.
 
 Law: the patience is learned from how long after its first advert a push arrives, and from nothing
-else; it delays a question and never drops one. Who is asked, and how often, is the pursuits'
-matter.
+else; it delays a question and never drops one. How many pushes are missed is known here first. Who
+is asked, and how often, is the pursuits' matter.
 """
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Awaited:
         """Authors whose latest awaited records had to be asked for."""
         self._mean_us = limits.first_patience_us // 2
         self._deviation_us = limits.first_patience_us // 8
+        self._missed_permille = 0
         self.wake_us: int | None = None
 
     @property
@@ -57,6 +58,12 @@ class Awaited:
         patience_us = self._mean_us + 6 * self._deviation_us
         limits = self._limits
         return min(max(patience_us, limits.min_patience_us), limits.max_patience_us)
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether pushes were missed of late: more may be lost around here than the links know,
+        of which each has carried little."""
+        return self._missed_permille >= self._limits.rough_permille
 
     def closed(self, link: Link) -> None:
         """What only this link had is no longer awaited."""
@@ -93,6 +100,7 @@ class Awaited:
             self._learn(now_us - overdue.heard_us)
         elif is_new:
             self._learn(0 if expected is None else now_us - expected.heard_us)
+            self._missed_permille -= self._missed_permille // 4
 
     def is_overdue(self, author: bytes) -> bool:
         """Whether the author's latest awaited records had to be asked for."""
@@ -122,6 +130,7 @@ class Awaited:
                 del self._overdue[next(iter(self._overdue))]
             upto = max(upto for _, upto in expected.sources.values())
             self._overdue[author] = _Overdue(expected.heard_us, upto)
+            self._missed_permille += (1_000 - self._missed_permille) // 4
             for link, upto in expected.sources.values():
                 self._pursue(link, author, upto, now_us)
         self.wake_us = min((entry.due_us for entry in self._expected.values()), default=None)

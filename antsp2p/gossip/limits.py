@@ -241,14 +241,17 @@ class Limits:
     """Authors whose share is kept; a forgotten one begins anew."""
     advert_us: int = 3 * MILLISECOND_US
     """Adverts are collected this long on lossy links."""
-    calm_advert_us: int = 16 * MILLISECOND_US
+    calm_advert_us: int = 64 * MILLISECOND_US
     """On others a quarter of this and a random part of it more, so that mostly one end of a link
-    advertises, and pushes come first."""
+    advertises, and pushes come first: fifty processes on two cores push a record on for 50 ms."""
     calm_adverts: int = 5
     """Calm links that a record is advertised on: with those that advertise back, a node hears of
     it from three or four neighbours, and one is enough."""
     lossy_permille: int = 20
     """From this estimated loss on a link counts as lossy."""
+    rough_permille: int = 200
+    """From this smoothed share of awaited pushes that were missed on all links count as lossy, for
+    each has carried little yet: after one of them, until the next new push."""
     repeat_us: int = 10 * MILLISECOND_US
     """An advert is repeated on a lossy link after twice this, doubled each time."""
     repeats: int = 4

@@ -147,7 +147,7 @@ def build_parts(
     liveness = Liveness(limits=limits, rng=rng, ping=calls.ping)
     pursuits = Pursuits(
         limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us,
-        sample=liveness.sample, post=outbox.post,
+        turn_us=liveness.turn_us, sample=liveness.sample, post=outbox.post,
     )
     bulk = Bulk(
         limits=limits, drops=drops, have=visible.seq, pursue=pursuits.pursue, tell=calls.tell,

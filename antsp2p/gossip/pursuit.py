@@ -63,6 +63,7 @@ class Pursuits:
         drops: Counter[str],
         have: Callable[[bytes], int],
         wait_us: Callable[[Link], int],
+        turn_us: Callable[[Link], int],
         sample: Callable[[Link, int], None],
         post: Callable[[Link, Frame], None],
     ) -> None:
@@ -70,6 +71,7 @@ class Pursuits:
         self._drops = drops
         self._have = have
         self._wait_us = wait_us
+        self._turn_us = turn_us
         self._sample = sample
         self._post = post
         self._take: Callable[[Link, bytes, int, int], bool] = lambda *_: False
@@ -133,6 +135,11 @@ class Pursuits:
         if link.id not in pursuit.sources and len(pursuit.sources) >= self._limits.sources:
             return
         pursuit.sources[link.id] = max(upto, pursuit.sources.get(link.id, 0))
+        if len(pursuit.sources) == 2 and not pursuit.attempts:
+            for ask in pursuit.asks:
+                turn_us = self._turn_us(self._links[ask.link])
+                ask.deadline_us = min(ask.deadline_us, now_us + turn_us)
+                self._wake_by(ask.deadline_us)
         self._ask_top(pursuit, link, now_us)
 
     def fill(self, link: Link, author: bytes, first: int, last: int, now_us: int) -> None:
@@ -385,9 +392,12 @@ class Pursuits:
                 self._idle.setdefault(link.id, {})[pursuit.author] = None
                 pursuit.idle_at = link.id
             return
-        # The wait doubles with every round over all advertisers, not with every one of them.
+        # The wait grows with every round over all advertisers, not with every one of them.
         rounds = pursuit.attempts // max(1, len(pursuit.sources))
-        wait_us = min(self._wait_us(link) << min(rounds, 8), self._limits.max_wait_us)
+        if not rounds and len(pursuit.sources) > 1:
+            wait_us = self._turn_us(link)
+        else:
+            wait_us = min(self._wait_us(link) << min(rounds, 8), self._limits.max_wait_us)
         ask = _Ask(link.id, 0, first, last, now_us + wait_us)
         pursuit.asks.append(ask)
         self._asked[link.id] += 1

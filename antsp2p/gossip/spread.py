@@ -149,7 +149,7 @@ class Spread:
         top = records[-1]
         author, seq = top.author, top.seq
         size = sum(map(len, frames))
-        lossy_permille = self._limits.lossy_permille
+        lossy_permille = self._lossy_permille
         calm: list[_Peer] = []
         for peer in self._peers.values():
             link = peer.link
@@ -176,6 +176,11 @@ class Spread:
             peers = self._rng.sample(peers, limits.calm_adverts)
         for peer in peers:
             self._tell(peer, record, self._calm_due_us)
+
+    @property
+    def _lossy_permille(self) -> int:
+        """From this loss on a link counts as lossy now: from none, where pushes are missed."""
+        return 0 if self._awaited.is_rough else self._limits.lossy_permille
 
     def _frames(self, records: Sequence[Record], way: Way, now_us: int) -> list[bytes]:
         """The records as frames to be pushed, if the author has not used up its share."""
@@ -280,7 +285,7 @@ class Spread:
             if peer.due_us is None or now_us < peer.due_us:
                 continue
             due = [told for told in peer.tells.values() if told.due_us <= now_us]
-            if self._loss_permille(peer.link) >= self._limits.lossy_permille:
+            if self._loss_permille(peer.link) >= self._lossy_permille:
                 for told in due:
                     self._again(peer, told, now_us)
             else:

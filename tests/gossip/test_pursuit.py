@@ -10,6 +10,7 @@ from antsp2p.gossip.wire import Frame, Range, Want
 from tests.gossip.swarm import identity
 
 WAIT_US = 20_000
+TURN_US = 5_000
 A = identity(1).author
 
 
@@ -28,7 +29,8 @@ class Asker:
         self.links = [link(number) for number in range(1, links + 1)]
         self.pursuits = Pursuits(
             limits=limits, drops=self.drops, have=lambda author: self.heads[author],
-            wait_us=lambda link: WAIT_US, sample=lambda link, rtt_us: None, post=self._post,
+            wait_us=lambda link: WAIT_US, turn_us=lambda link: TURN_US,
+            sample=lambda link, rtt_us: None, post=self._post,
         )
         for each in self.links:
             self.pursuits.opened(each)
@@ -59,12 +61,18 @@ def test_a_deadline_leads_to_the_next_advertiser_and_at_last_to_giving_up() -> N
     for each in asker.links:
         asker.pursuits.pursue(each, A, 5, 0)
     asker.asked(0)
-    order = []
+    order, times_us = [], []
     while asker.pursuits.wake_us is not None:
         now_us = asker.pursuits.wake_us
         asker.pursuits.due(now_us)
         order += asker.asked(now_us)
+        times_us.append(now_us)
     assert [to for to, _, _ in order[:4]] == [2, 3, 1, 2]
+    first_round_us = 3 * TURN_US
+    assert times_us[:5] == [
+        TURN_US, 2 * TURN_US, first_round_us,
+        first_round_us + 2 * WAIT_US, first_round_us + 4 * WAIT_US,
+    ]
     assert len(order) == DEFAULT_LIMITS.attempts
     assert asker.drops["given-up"] == 1
     assert asker.pursuits.sizes()["pursuits"] == 0
