@@ -175,7 +175,10 @@ class Gossip:
             link.heard += 1
             self._parts.liveness.heard(link, now_us)
             self._count_received(reading, size)
+            told = len(self._out)
             self._reader.read(link, reading.frames, now_us)
+            if len(self._out) == told and self._parts.blame.vain(link, now_us):
+                self._cut(link, "flood", now_us)
 
     def hint(self, address: Address, now_us: int, keep: bool) -> list[Output]:
         """Somebody may listen at `address`; `keep`: a person named it, dial it for ever."""
@@ -492,8 +495,13 @@ class Gossip:
         return self._sample(host, caller, _BUSY_PEERS)
 
     def _bad_signature(self, link: Link, now_us: int) -> None:
-        if self._parts.blame.add(link, now_us) and self._parts.links.holds(link):
-            self._dismiss(link, "signatures", now_us)
+        if self._parts.blame.add(link, now_us):
+            self._cut(link, "signatures", now_us)
+
+    def _cut(self, link: Link, reason: str, now_us: int) -> None:
+        """Close the link of an offender, and do not answer there for a while."""
+        if self._parts.links.holds(link):
+            self._dismiss(link, reason, now_us)
             self._parts.links.ban(link.address, now_us)
 
     # --- pings, addresses, dialling ----------------------------------------------------------

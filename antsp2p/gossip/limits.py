@@ -86,6 +86,11 @@ class Limits:
     bad_signatures: int = 16
     """Wrong signatures before a link is cut; each costs 105 µs. One is forgiven per 4 s."""
     bad_signature_forgiven_us: int = 4 * SECOND_US
+    vain_per_s: int = 1_000
+    vain_burst: int = 4_096
+    """Datagrams of a link that brought nothing new: adverts, pings and questions in the busiest
+    network are some hundred a second, and after a standstill some thousand wait. A tenth of the
+    core goes to a peer that sends only those."""
     ban_us: int = 60 * SECOND_US
     """How long an address that was cut gets no answer."""
     banned_addresses: int = 256

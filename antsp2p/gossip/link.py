@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 GONE_BYTES: Final = 31
 """A datagram up to this size is never answered with GONE, so that two GONEs cannot echo."""
 
-BYE_REASONS: Final = ("leaving", "full", "signatures")
+BYE_REASONS: Final = ("leaving", "full", "signatures", "flood")
 
 
 @dataclass(slots=True, eq=False)

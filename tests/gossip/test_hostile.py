@@ -5,6 +5,8 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from antsp2p.gossip.datagram import hello_datagram, join_frames, split_frames, split_header
 from antsp2p.gossip.engine import Gossip, LinkDown, Send
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MAX_PARTS
@@ -30,12 +32,14 @@ from antsp2p.gossip.wire import (
     Peers,
     Ping,
     Probe,
+    Prune,
     Range,
     Records,
     Since,
     Want,
     WantAuthors,
     WantIds,
+    WantNames,
     WantProofs,
     Welcome,
     encode_frame,
@@ -291,6 +295,27 @@ def test_wrong_signatures_cut_the_link_and_are_forgiven_slowly() -> None:
     assert gossip.receive(attacker.address, hello, SECOND) == []
     assert gossip.drops["banned"] == 1
     assert gossip.receive(attacker.address, hello, 70 * SECOND)
+
+
+@pytest.mark.parametrize("junk", [WantNames((1,)), Adverts((), ()), Prune()])
+def test_a_linked_peer_that_floods_is_cut_and_one_that_chatters_is_not(junk: Frame) -> None:
+    gossip = alone()
+    flooder = Attacker(gossip, 1, ("192.0.2.1", 5))
+    chatterer = Attacker(gossip, 2, ("192.0.2.2", 5))
+    sent = 0
+    while len(gossip.links()) == 2:
+        assert sent < 2 * DEFAULT_LIMITS.vain_burst
+        flooder.say(100 * sent, junk)
+        if sent % 20 == 0:
+            chatterer.say(100 * sent, junk)
+        sent += 1
+    assert sent > DEFAULT_LIMITS.vain_burst
+    hello = hello_datagram(NETWORK, Hello(flooder.author, b"a" * 8, b"87654321", 0, b""))
+    gossip.receive(flooder.address, hello, 100 * sent)
+    assert gossip.drops["banned"] == 1
+    for number in range(2 * DEFAULT_LIMITS.vain_burst):
+        chatterer.say(100 * sent + 2_000 * number, junk)
+    assert [link.address for link in gossip.links()] == [chatterer.address]
 
 
 def test_a_link_to_oneself_is_recognised() -> None:
