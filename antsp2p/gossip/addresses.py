@@ -6,9 +6,14 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
+from typing import Final
+
+REMEMBERED_HOSTS: Final = 16_384
+"""Answers kept of each question about hosts, about 150 bytes each: more than a network of 10,000
+nodes asks about, for which all of them would be worked out again and again."""
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def pack_host(host: str) -> bytes:
     """The 4 or 16 bytes of an IP literal; empty for what has no meaning on another machine."""
     try:
@@ -17,7 +22,7 @@ def pack_host(host: str) -> bytes:
         return b""
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def unpack_host(packed: bytes) -> str:
     """The IP literal of 4 or 16 bytes; empty for one to which no hello should go."""
     address = ipaddress.ip_address(packed)
@@ -31,7 +36,7 @@ def unpack_host(packed: bytes) -> str:
     return str(address)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def is_loopback(host: str) -> bool:
     """Whether the IP literal means the machine itself."""
     packed = pack_host(host)

@@ -14,7 +14,7 @@ from antsp2p.gossip.addresses import is_loopback
 from antsp2p.gossip.strangers import is_local, subnet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from random import Random
 
     from antsp2p.gossip.limits import Limits
@@ -118,10 +118,10 @@ class Book:
         rivals: list[Known] | None = None
         if not is_loopback(host):
             here = [known for known in named if known.address[0] == host]
-            near = [known for known in named if subnet_of(known.address[0]) == subnet_of(host)]
+            near = [] if is_local(host) else self._near(host, named)
             if len(here) >= limits.named_per_host:
                 rivals = here
-            elif len(near) >= limits.named_per_subnet and not is_local(host):
+            elif len(near) >= limits.named_per_subnet:
                 rivals = near
         if rivals is None and len(self._passive) >= limits.passive_addresses:
             rivals = named
@@ -131,6 +131,10 @@ class Book:
         known = Known(address, Origin.NAMED, author, source, now_us, next_us=now_us)
         self._passive[address] = known
         return known
+
+    def _near(self, host: str, named: Iterable[Known]) -> list[Known]:
+        subnet = subnet_of(host)
+        return [known for known in named if subnet_of(known.address[0]) == subnet]
 
     def _yield(self, rivals: list[Known], counts: Counter[bytes], own: int) -> bool:
         """Let one of `rivals` give way to a source that has `own` addresses so far."""

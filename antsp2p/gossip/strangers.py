@@ -10,7 +10,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.gossip.addresses import is_loopback, pack_host
+from antsp2p.gossip.addresses import REMEMBERED_HOSTS, is_loopback, pack_host
 from antsp2p.gossip.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ _LOCAL: Final = tuple(map(
 ))
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def subnet_of(host: str) -> bytes:
     """The /24 of an IPv4 literal, the /64 of an IPv6 one."""
     packed = pack_host(host)
     return packed[:3] if len(packed) == 4 else packed[:8]
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def is_local(host: str) -> bool:
     """Whether the IP literal belongs to a network that is not for rent: RFC 1918, RFC 4193."""
     address = ipaddress.ip_address(host)

@@ -316,17 +316,18 @@ class Machine:
         if self._busy or self.stalled or self.node is None:
             return
         effects: list[Effect] = []
+        local_us = self.clock.read(self.world.now_us)
         events = min(len(self.inbox), MAX_TURN_EVENTS)
         cost_us = events * self.handle_us
         wake_at = self.node.wake_at
-        if wake_at is not None and wake_at <= self.local_us:
-            effects += self._handle(_WOKE)
+        if wake_at is not None and wake_at <= local_us:
+            effects += self._handle(_WOKE, local_us)
             cost_us += self.handle_us
         for _ in range(events):
             event = self.inbox.popleft()
-            if isinstance(event, DatagramReceived):
+            if type(event) is DatagramReceived:
                 self._datagrams_waiting -= 1
-            effects += self._handle(event)
+            effects += self._handle(event, local_us)
         if cost_us:
             self._busy = True
             self._later(cost_us, self._carry_out, effects)
@@ -340,10 +341,18 @@ class Machine:
             self._computed = effects
             return
         self._busy = False
+        if effects:
+            self._pass_on(effects)
+        if self.inbox:
+            self._later(0, self._take_turn)
+        self._arm_wake()
+
+    def _pass_on(self, effects: Sequence[Effect]) -> None:
+        send = self.world.network.send
         rest: list[Effect] = []
         for effect in effects:
-            if isinstance(effect, SendDatagram):
-                self.world.network.send(self, effect.address, effect.data)
+            if type(effect) is SendDatagram:
+                send(self, effect.address, effect.data)
             elif isinstance(effect, _KEPT):
                 self._keep(effect)
             else:
@@ -353,9 +362,6 @@ class Machine:
             self._save()
         else:
             self._perform(rest)
-        if self.inbox:
-            self._later(0, self._take_turn)
-        self._arm_wake()
 
     def _keep(self, effect: Kept) -> None:
         self._next.kept.append(effect)
@@ -395,13 +401,13 @@ class Machine:
             self.inbox.appendleft(Committed(batch.own_seq))
             self._take_turn()
 
-    def _handle(self, event: Event | Act) -> Sequence[Effect]:
+    def _handle(self, event: Event | Act, local_us: int) -> Sequence[Effect]:
         assert self.node is not None
         try:
             if isinstance(event, Act):
                 event.do(self.node)
                 event = _WOKE
-            effects = self.node.handle(event, self.local_us)
+            effects = self.node.handle(event, local_us)
         except Exception as error:
             what = f"handle({type(event).__name__}) raised {error!r}"
             raise self.world.violation("node", what, self) from error
@@ -422,13 +428,14 @@ class Machine:
         wake_at = None if self.node is None else self.node.wake_at
         if wake_at is None:
             return
-        due_us = max(self.clock.reaches(wake_at), self.world.now_us)
+        now_us = self.world.now_us
+        due_us = max(self.clock.reaches(wake_at), now_us)
         if self._wake_due_us is None or due_us < self._wake_due_us:
             self._wake_due_us = due_us
-            self._idle_wakes = self._idle_wakes + 1 if due_us == self.world.now_us else 0
+            self._idle_wakes = self._idle_wakes + 1 if due_us == now_us else 0
             if self._idle_wakes > MAX_IDLE_WAKES:
                 raise self.world.violation("wake", "a node's deadline stays in the past", self)
-            self._later(due_us - self.world.now_us, self._wake, due_us)
+            self._later(due_us - now_us, self._wake, due_us)
 
     def _wake(self, due_us: int) -> None:
         if due_us == self._wake_due_us:
