@@ -249,9 +249,9 @@ class Limits:
     calm_advert_us: int = 64 * MILLISECOND_US
     """On others a quarter of this and a random part of it more, so that mostly one end of a link
     advertises, and pushes come first: fifty processes on two cores push a record on for 50 ms."""
-    calm_adverts: int = 5
+    calm_adverts: int = 3
     """Calm links that a record is advertised on: with those that advertise back, a node hears of
-    it from three or four neighbours, and one is enough."""
+    it from two or three neighbours, and one is enough."""
     lossy_permille: int = 20
     """From this estimated loss on a link counts as lossy."""
     rough_permille: int = 200
