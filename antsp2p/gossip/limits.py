@@ -236,6 +236,9 @@ class Limits:
     pulls_before_graft: int = 3
     graft_loss_step_permille: int = 100
     """One more pull in a row for each of these of estimated loss."""
+    pulled_told_permille: int = 250
+    """From this estimated loss on what was pulled on its way is advertised and not pushed: others
+    pull it as well, and a copy that meets another has cost two."""
     push_bytes_per_s: int = 2 * 1024 * 1024
     push_burst_bytes: int = 128 * 1024
     """Pushed per link; what is above it is advertised, and comes at the receiver's pace."""

@@ -131,7 +131,8 @@ class Spread:
     ) -> None:
         """Records of one author that are newly here: pushed on eager links, and advertised."""
         frames = self._frames(records, way, now_us)
-        self._spread(records, source, frames, self._tree.is_eager, now_us)
+        leads_on = self._tree.leads_on
+        self._spread(records, source, frames, lambda link: leads_on(link, way), now_us)
 
     def broadcast(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, to everybody at once: in a full mesh nothing is faster or less."""

@@ -74,6 +74,17 @@ class Tree:
         """Whether new records are pushed on the link."""
         return link.id in self._eager
 
+    def leads_on(self, link: Link, way: Way) -> bool:
+        """Whether a new record that came this way is pushed on the link.
+
+        Where much is lost, others pull what was pulled here, all at once, and pushes from each
+        would meet: then it is told, and who still lacks it asks.
+        """
+        return link.id in self._eager and (
+            way.stem == FROM_HERE.stem
+            or self._loss_permille(link) < self._limits.pulled_told_permille
+        )
+
     def grafted(self, link: Link) -> None:
         """The peer asks to be pushed to."""
         self._eager[link.id] = None

@@ -177,6 +177,22 @@ def test_pulls_in_a_row_graft_the_link_that_answers() -> None:
     assert tree.is_eager(links[2])
 
 
+def test_where_much_is_lost_what_was_pulled_is_not_pushed_on() -> None:
+    loss = {1: 0, 2: DEFAULT_LIMITS.pulled_told_permille}
+    tree = Tree(
+        limits=DEFAULT_LIMITS, rng=random.Random(1), loss_permille=lambda link: loss[link.id],
+        post=lambda link, frame: None,
+    )
+    calm, rough = link(1), link(2)
+    tree.opened(calm)
+    tree.opened(rough)
+    pulled = tree.pulled(b"record")
+    assert tree.leads_on(calm, pulled)
+    assert not tree.leads_on(rough, pulled)
+    assert tree.leads_on(calm, FROM_HERE)
+    assert tree.leads_on(rough, FROM_HERE)
+
+
 def test_the_longer_way_round_is_pruned_at_one_end_only() -> None:
     tree, links, posted = one_tree()
     tree.pushed(links[0], b"r", Way(0, 3), True)
