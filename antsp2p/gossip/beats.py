@@ -49,6 +49,8 @@ class Beats:
         self._drops = drops
         self._post = post
         self._latest: dict[bytes, _Latest] = {}
+        self._early: dict[bytes, bytes] = {}
+        """The beat of an author of whom there is no record yet: its log is on its way."""
         self._links: dict[int, Link] = {}
 
     def opened(self, link: Link, now_us: int) -> None:
@@ -79,6 +81,8 @@ class Beats:
             self._drops["beat-" + malformed.reason] += 1
             return None, False
         refusal = self._refusal(beat)
+        if refusal == "unknown":
+            self._wait(beat)
         if refusal:
             self._drops["beat-" + refusal] += 1
             return None, False
@@ -92,6 +96,16 @@ class Beats:
         if not is_mesh or beat.author != link.author:
             self._flood(beat, link)
         return beat, False
+
+    def _wait(self, beat: Beat) -> None:
+        self._early.pop(beat.author, None)
+        if len(self._early) >= self._limits.early_beats:
+            del self._early[next(iter(self._early))]
+        self._early[beat.author] = beat.wire
+
+    def early(self, author: bytes) -> bytes | None:
+        """The last beat that came before the author's first record; given out once, unchecked."""
+        return self._early.pop(author, None)
 
     def _refusal(self, beat: Beat) -> str:
         if beat.network != self._network:
@@ -116,4 +130,4 @@ class Beats:
 
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
-        return {"beats": len(self._latest)}
+        return {"beats": len(self._latest), "early-beats": len(self._early)}

@@ -333,6 +333,8 @@ class Limits:
     """The most recent ones, told to a new link."""
     beat_fresh_us: int = 60 * SECOND_US
     """An older beat tells a new link nothing: no lease that it renews still counts on it."""
+    early_beats: int = 64
+    """Beats of authors whose first record is on its way: as many as a new link is told of."""
     assemblies: int = 4
     """Proofs and long runs put together per link at once; at worst 540 kB."""
     proof_retry_us: int = 1 * SECOND_US

@@ -143,11 +143,7 @@ class Reader:
                 self._parts.reconcile.read(link, frame, now_us)
             case BeatFrame(wire):
                 self._parts.liveness.active(link, now_us)
-                beat, is_bad = self._parts.beats.receive(
-                    link, wire, now_us, is_mesh=self.is_mesh(now_us))
-                if beat is not None:
-                    self._tell(BeatLearned(beat))
-                if is_bad:
+                if self._read_beat(link, wire, now_us):
                     self._bad_signature(link, now_us)
             case Part():
                 self._read_part(link, frame, now_us)
@@ -163,6 +159,14 @@ class Reader:
                     self._drops["peers-rate"] += 1
             case _:
                 self._drops["frame-misplaced"] += 1
+
+    def _read_beat(self, link: Link, wire: bytes, now_us: int) -> bool:
+        """Returns whether the signature is wrong."""
+        beat, is_bad = self._parts.beats.receive(
+            link, wire, now_us, is_mesh=self.is_mesh(now_us))
+        if beat is not None:
+            self._tell(BeatLearned(beat))
+        return is_bad
 
     def _read_part(self, link: Link, part: Part, now_us: int) -> None:
         parts = self._parts
@@ -272,6 +276,10 @@ class Reader:
             self._tell(Learned(insertion, age_ms, link.author))
         if insertion.added:
             self._parts.reconcile.moved(link, now_us)
+            early = self._parts.beats.early(insertion.added[0].author)
+            if early is not None:
+                # Another peer may have brought it: a wrong signature is nobody's offence here.
+                self._read_beat(link, early, now_us)
         if insertion.added and self._is_told_by_its_author(insertion.added, link, now_us):
             self._parts.spread.hold(insertion.added, now_us)
         elif (
