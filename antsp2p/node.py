@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from antsp2p.coordination.draft import Draft
+    from antsp2p.gossip.protection import Protection
     from antsp2p.records.beat import Beat
     from antsp2p.records.record import Parse
 
@@ -98,6 +99,7 @@ class Node:
         identity: keys.Identity,
         network: bytes,
         *,
+        protection: Protection,
         boot: int,
         instance: bytes,
         rng: Random,
@@ -128,8 +130,8 @@ class Node:
         )
         self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
         self.gossip = Gossip(
-            logs=self.logs, network=network, me=self.author, instance=instance, rng=rng,
-            now_us=now_us, verify=verify, foresee=foresee, parse=parse,
+            logs=self.logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
+            verify=verify, foresee=foresee, parse=parse,
         )
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us
@@ -162,8 +164,8 @@ class Node:
         return self._own.confirmed
 
     def is_linked(self, address: Address, data: bytes) -> bool:
-        """Whether a datagram bears the token of the link to its sender; no more is looked at."""
-        return self.gossip.bears_token(address, data)
+        """Whether a datagram says that it is for the link to its sender; no more is looked at."""
+        return self.gossip.bears_session(address, data)
 
     def last_seq(self, author: bytes) -> int:
         """The seq of the author's last record that is here for good; own ones are once they are

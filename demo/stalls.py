@@ -16,6 +16,7 @@ import httpx2
 import trio
 
 from antsp2p.interfaces.client import BASE_URL, find_node
+from antsp2p.runtime.networks import CONFIGURATION_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -100,7 +101,10 @@ class Stall:
             return await trio.lowlevel.open_process(
                 [sys.executable, "-m", "antsp2p", *words], stdin=subprocess.DEVNULL,
                 stdout=stdout, stderr=log, cwd=ROOT, start_new_session=True,
-                env={**os.environ, "LC_ALL": "C"},
+                env={
+                    **os.environ, "LC_ALL": "C",
+                    CONFIGURATION_VARIABLE: str(self.home.parent / "config"),
+                },
             )
 
     async def kill(self) -> None:

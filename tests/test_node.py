@@ -35,12 +35,13 @@ from antsp2p.events import (
     WithdrawAgent,
     Woke,
 )
-from antsp2p.gossip.datagram import join_frames
 from antsp2p.gossip.limits import DEFAULT_LIMITS
-from antsp2p.gossip.wire import Entry, News, encode_frame
+from antsp2p.gossip.wire import Entry, News
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, sign_record
+from tests.gossip.protections import protection_of
+from tests.wire_peer import plain_of
 
 if TYPE_CHECKING:
     from antsp2p.records.record import Record
@@ -53,8 +54,9 @@ def make_node(
     name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None,
     *, is_lost: bool = False,
 ) -> Node:
+    me = Identity.from_seed(name.encode().ljust(32))
     return Node(
-        Identity.from_seed(name.encode().ljust(32)), NETWORK, boot=boot,
+        me, NETWORK, protection=protection_of(me, NETWORK, boot), boot=boot,
         instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
         history=[StoredRecord(record, 0) for record in history or []],
         fresh=not (history or is_lost), published=published,
@@ -462,8 +464,8 @@ def in_one_row(
 
 def pushes(wire: Wire, sender: str, receiver: str, count: int) -> tuple[list[bytes], list[Record]]:
     """Datagrams on the link to `receiver`, each with one new record of an author of its own."""
-    (link,) = wire.nodes[receiver].gossip._parts.links.all()
-    assert link.author == wire.nodes[sender].author
+    (link,) = wire.nodes[sender].gossip._parts.links.all()
+    assert link.author == wire.nodes[receiver].author
     records = [
         sign_record(
             Identity.from_seed(bytes((number,)) * 32), network=NETWORK, seq=1, prev=NO_PREV,
@@ -472,7 +474,7 @@ def pushes(wire: Wire, sender: str, receiver: str, count: int) -> tuple[list[byt
         for number in range(count)
     ]
     return [
-        join_frames(NETWORK, link.token_in, [encode_frame(News(0, 1, (Entry(0, record.wire),)))])
+        link.session.seal(plain_of(News(0, 1, (Entry(0, record.wire),))), wire.now_us)
         for record in records
     ], records
 

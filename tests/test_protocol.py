@@ -31,19 +31,26 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.log",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
-    "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "own_log", "pulse", "node",
-    "runtime.home", "runtime.limits", "runtime.blobs", "runtime.discovery",
+    "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
+    "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",
+    "gossip.replay", "gossip.session", "gossip.stream_cipher", "own_log", "pulse", "node",
+    "runtime.home", "runtime.networks", "runtime.limits", "runtime.blobs", "runtime.discovery",
 ))
 _ON_THE_WIRE: Final = tuple(
     module for module in _MODULES
     if module.__name__.startswith("antsp2p.records.")
-    or module.__name__ in ("antsp2p.coordination.body", "antsp2p.gossip.limits",
-                           "antsp2p.gossip.link", "antsp2p.gossip.wire")
+    or module.__name__ in (
+        "antsp2p.coordination.body", "antsp2p.gossip.limits", "antsp2p.gossip.link",
+        "antsp2p.gossip.wire", "antsp2p.gossip.noise", "antsp2p.gossip.datagram",
+        "antsp2p.gossip.handshake", "antsp2p.gossip.network_keys", "antsp2p.gossip.protection",
+        "antsp2p.gossip.replay", "antsp2p.gossip.session", "antsp2p.gossip.stream_cipher",
+    )
 )
 _SAID_OTHERWISE: Final = frozenset({
     "MIN_INT", "MAX_INT", "OFFER_AFTER_KEY", "WIRE_VERSION", "MAX_AGE_MS", "MILLISECOND_US",
     "SECOND_US", "PUBLIC_KEY_BYTES", "SIGNATURE_BYTES", "SEED_BYTES", "VERSION", "MAX_SLOTS",
-    "PROOF", "RUN", "END", "FOLLOWS", "ASK_ON",
+    "PROOF", "RUN", "END", "FOLLOWS", "ASK_ON", "HELLO", "WELCOME", "CONFIRM", "SEALED", "GONE",
+    "COOKIE",
 })
 """Constants that the text gives as numbers in its grammar, or under a qualified name."""
 
@@ -159,7 +166,7 @@ def test_frames() -> None:
             told.update(zip(row[2].replace("`", "").split(", "), row[1].split(", "), strict=True))
     seen = {}
     for case in datagrams.frames()["valid"]:
-        frames = decode(bytes.fromhex(case["datagram"])[28:], 1_200)
+        frames = decode(bytes.fromhex(case["frames"]), 1_200)
         seen[case["frame"]] = str(frames[0][0])
     assert told == seen
     assert {name.lower() for name in told} == {kind.__name__.lower() for kind in Frame.__args__}
@@ -207,7 +214,7 @@ def _reasons(path: Path) -> Iterator[str]:
                 yield _constant(word)
             case ast.Call(func=ast.Name(id=name), args=[*_, word]) if name.startswith("_need_"):
                 yield _constant(word)
-            case ast.Call(func=ast.Attribute(attr="_drop"), args=[word]):
+            case ast.Call(func=ast.Attribute(attr="_drop" | "_dropped"), args=[word]):
                 yield _constant(word)
             case ast.Call(func=ast.Attribute(attr="offend"), args=[_, word, _]):
                 yield _constant(word)
@@ -232,7 +239,7 @@ def _all_reasons() -> set[str]:
 
 
 def test_every_reason_is_told() -> None:
-    starts = ("run-", "proof-", "blob-", "bulk-")
+    starts = ("run-", "proof-", "blob-", "bulk-", "stream-")
     prefixed = {word.partition("-")[2] for word in _WORDS if word.startswith(starts)}
     assert _all_reasons() - prefixed <= _WORDS
 
@@ -243,7 +250,7 @@ def test_every_reason_in_the_table_of_drops_exists() -> None:
         if row[0] == "reason":
             continue
         for word in words(row[0]):
-            last = re.sub(r"^(record|beat|proof|run|blob|bulk)-", "", word)
+            last = re.sub(r"^(record|beat|proof|run|blob|bulk|stream)-", "", word)
             assert word in known or last in known or word in _SEND_REASONS, word
 
 

@@ -1,7 +1,6 @@
 """The vectors: the files are what the script writes, and the code does what they say."""
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import socket
@@ -19,8 +18,11 @@ from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.gossip import trie
 from antsp2p.gossip.bulk_wire import parse_chunk
-from antsp2p.gossip.datagram import split_frames, split_header
+from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.engine import Gossip, Send
+from antsp2p.gossip.network_keys import KeyRing, NetworkKey, link_key
+from antsp2p.gossip.noise import Handshake, KeyPair, rekeyed
+from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import frame_name
 from antsp2p.records import keys
 from antsp2p.records.beat import parse_beat
@@ -35,8 +37,11 @@ from antsp2p.runtime.blobs import BlobService, BlobStore
 from antsp2p.runtime.bulk import LogsService
 from antsp2p.runtime.home import HomeError, network_id
 from antsp2p.runtime.streams import StreamServer
+from tests.gossip.protections import protection_of
+from tests.runtime.secured import ask as sealed_ask
+from tests.runtime.secured import member
 from tests.vectors import digests, generate
-from tests.vectors.common import NETWORK, diagnostic, verify, written
+from tests.vectors.common import NETWORK, diagnostic, identity, verify, written
 from tests.vectors.logs import told
 
 if TYPE_CHECKING:
@@ -85,7 +90,7 @@ def test_files_are_what_the_script_writes(name: str) -> None:
 def test_no_other_files_and_not_too_large() -> None:
     found = {path.name: path.stat().st_size for path in generate.FOLDER.glob("*.json")}
     assert found.keys() == _FILES.keys()
-    assert sum(found.values()) < 650_000
+    assert sum(found.values()) < 680_000
 
 
 @pytest.mark.parametrize("name", sorted(_FILES))
@@ -355,18 +360,18 @@ def test_digests(case: dict[str, Any]) -> None:
 
 def a_gossip() -> Gossip:
     about = load("datagrams")
-    me = unhex(about, "me")
+    keys_known = KeyRing(NETWORK, [NetworkKey(unhex(about, "secret"))])
+    protection = protection_of(identity("ada"), NETWORK, suite=NOISE, keys=keys_known)
+    assert unhex(about, "me") == protection.author
     return Gossip(
-        logs=LogSet(NETWORK, verify), network=NETWORK, me=me, instance=unhex(about, "instance"),
+        logs=LogSet(NETWORK, verify), protection=protection, instance=unhex(about, "instance"),
         rng=Random(1), now_us=0, verify=verify,
     )
 
 
 @each("frames", "valid")
 def test_valid_frames(case: dict[str, Any]) -> None:
-    data = unhex(case, "datagram")
-    split_header(data, NETWORK)
-    (frame,), unknown = split_frames(data)
+    (frame,), unknown = split_frames(unhex(case, "frames"))
     assert unknown == 0
     assert frame_name(frame) == case["frame"]
     meaning = {field.name: getattr(frame, field.name) for field in fields(frame)}
@@ -375,20 +380,9 @@ def test_valid_frames(case: dict[str, Any]) -> None:
 
 @each("frames", "invalid")
 def test_invalid_frames(case: dict[str, Any]) -> None:
-    gossip = a_gossip()
-    assert gossip.receive(("192.0.2.1", 4_747), unhex(case, "datagram"), 0) == []
-    assert gossip.drops == {case["reason"]: 1}
-
-
-@each("datagrams", "answered")
-def test_answered_datagrams(case: dict[str, Any]) -> None:
-    data = unhex(case, "datagram")
-    (send,) = a_gossip().receive(("192.0.2.1", 4_747), data, 0)
-    assert isinstance(send, Send)
-    assert len(send.data) <= len(data)
-    assert split_header(send.data, NETWORK) == unhex(case, "reply_token")
-    (frame,), _ = split_frames(send.data)
-    assert frame_name(frame) == case["reply"]
+    with pytest.raises(Malformed) as caught:
+        split_frames(unhex(case, "frames"))
+    assert caught.value.reason == case["reason"]
 
 
 @each("datagrams", "dropped")
@@ -397,14 +391,65 @@ def test_dropped_datagrams(case: dict[str, Any]) -> None:
     gossip = a_gossip()
     out = gossip.receive(("192.0.2.1", 4_747), data, 0)
     assert gossip.drops[case["reason"]] == 1
-    if case["reply"] is None:
-        assert not [output for output in out if isinstance(output, Send)]
-        return
-    (send,) = out
-    assert isinstance(send, Send)
-    assert split_header(send.data, NETWORK) == split_header(data, NETWORK)
-    (frame,), _ = split_frames(send.data)
-    assert frame_name(frame) == case["reply"]
+    assert [send.data.hex() for send in out if isinstance(send, Send)] == (
+        [case["reply"]] if case["reply"] else [])
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+@each("links", "keys")
+def test_what_follows_from_a_secret(case: dict[str, Any]) -> None:
+    def derived(use: bytes, size: int) -> str:
+        return hashlib.blake2s(
+            b"antsp2p/1/network-key\0" + use + b"\0" + NETWORK, key=unhex(case, "secret"),
+            digest_size=size,
+        ).hexdigest()
+
+    assert (case["key_id"], case["psk"], case["mac_key"]) == (
+        derived(b"id", 4), derived(b"psk", 32), derived(b"mac", 32))
+    key = link_key(NETWORK, NetworkKey(unhex(case, "secret")))
+    assert (key.id.hex(), key.psk.hex()) == (case["key_id"], case["psk"])
+
+
+def test_a_handshake_of_noise_alone() -> None:
+    """Done again with nothing but the framework and the private keys told."""
+    story = load("links")["handshakes"][0]
+    psk = unhex(load("links")["keys"][0], "psk")
+    caller, callee = (
+        Handshake(
+            "XXpsk0", initiator=who == "caller", prologue=b"antsp2p/1/datagrams\0" + NETWORK,
+            static=KeyPair(unhex(story[who], "static_private")),
+            ephemeral=unhex(story[who], "ephemeral_private"), psks=[psk],
+        )
+        for who in ("caller", "callee")
+    )
+    hello, welcome, confirm = (unhex(story, name) for name in ("hello", "welcome", "confirm"))
+    first, second, third = hello[25:-32], welcome[9:-16], confirm[5:-16]
+    payloads = []
+    for writer, reader, message in (
+        (caller, callee, first), (callee, caller, second), (caller, callee, third)
+    ):
+        payloads.append(reader.read(message))
+        assert writer.write(payloads[-1]) == message
+    assert caller.split() == (unhex(story, "key_to_callee"), unhex(story, "key_to_caller"))
+    assert [decode(payload, 1_200)[0] for payload in payloads] == [0, 1, 2]
+    for who, payload in (("callee", payloads[1]), ("caller", payloads[2])):
+        author, signature = decode(payload, 1_200)[1:3]
+        assert verify(author, signature, unhex(story[who], "static_signed"))
+    for sealed, (key, counter) in zip(story["sealed"], _keys_of(story), strict=True):
+        data = unhex(sealed, "datagram")
+        assert data[5:13] == counter.to_bytes(8, "little")
+        opened = NOISE.cipher(key).decrypt(bytes(4) + data[5:13], data[13:], data[:13])
+        assert opened == unhex(sealed, "plain")
+
+
+def _keys_of(story: dict[str, Any]) -> list[tuple[bytes, int]]:
+    """The key and the counter of each sealed datagram of the story."""
+    out, back = unhex(story, "key_to_callee"), unhex(story, "key_to_caller")
+    return [
+        (out, 0), (out, 1), (back, 0), (rekeyed(out), 1 << 32), (rekeyed(rekeyed(out)), 2 << 32),
+    ]
 
 
 # --- blobs ---------------------------------------------------------------------------------------
@@ -412,27 +457,20 @@ def test_dropped_datagrams(case: dict[str, Any]) -> None:
 
 async def ask(server: StreamServer, request: bytes) -> bytes:
     """All that a holder gives for `request`, after which the asker is silent."""
-    answer = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.serve, [listener])
-            # A holder that has read enough closes, whatever else was sent.
-            with contextlib.suppress(trio.BrokenResourceError):
-                async with await trio.open_tcp_stream(*listener.getsockname()) as stream:
-                    await stream.send_all(request)
-                    await stream.send_eof()
-                    async for chunk in stream:
-                        answer += chunk
+            answer = await sealed_ask(listener.getsockname(), NETWORK, request)
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-    return bytes(answer)
+    return answer
 
 
 def a_server(folder: Path) -> StreamServer:
     store = BlobStore(folder)
     store.put(unhex(load("blobs"), "content"))
-    return StreamServer(NETWORK, [BlobService(store, NETWORK)])
+    return StreamServer(member(NETWORK), [BlobService(store, NETWORK)])
 
 
 @each("blobs", "answered")
@@ -455,7 +493,7 @@ async def test_refused_blob_requests(case: dict[str, Any], tmp_path: Path) -> No
 def a_holder(folder: Path) -> StreamServer:
     logs = LogSet(NETWORK, verify)
     holder = Gossip(
-        logs=logs, network=NETWORK, me=bytes(32), instance=bytes(8), rng=Random(1), now_us=0,
+        logs=logs, protection=member(NETWORK), instance=bytes(8), rng=Random(1), now_us=0,
         verify=verify,
     )
     for log in load("bulk")["logs"].values():
@@ -463,7 +501,7 @@ def a_holder(folder: Path) -> StreamServer:
         assert logs.insert(run).added
         for record in run:
             holder.restored(record.id, log["age_ms"], 0)
-    return StreamServer(NETWORK, [
+    return StreamServer(member(NETWORK), [
         BlobService(BlobStore(folder), NETWORK),
         LogsService(NETWORK, holder.answer_logs, lambda: 0),
     ])

@@ -13,12 +13,12 @@ from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.bulk_serve import LogsAnswer
-from antsp2p.gossip.datagram import bare_token
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (
     BYE_REASONS,
     Change,
     Closed,
+    Doubted,
     Link,
     Opened,
     Own,
@@ -26,6 +26,7 @@ from antsp2p.gossip.link import (
     Reading,
     Refused,
 )
+from antsp2p.gossip.network_keys import KeyPurpose
 from antsp2p.gossip.outputs import (
     BeatLearned,
     FetchLogs,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from random import Random
 
+    from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.wire import Range
     from antsp2p.records.beat import Beat
     from antsp2p.records.keys import Foresee, Verify
@@ -82,8 +84,7 @@ class Gossip:
         self,
         *,
         logs: LogSet,
-        network: bytes,
-        me: bytes,
+        protection: Protection,
         instance: bytes,
         rng: Random,
         now_us: int,
@@ -98,10 +99,10 @@ class Gossip:
         self.received: Counter[str] = Counter()
         self._limits = limits
         self._foresee = foresee
-        self._me = me
+        self._me = protection.author
         self._rng = rng
         self._parts = build_parts(
-            logs=logs, network=network, me=me, instance=instance, rng=rng, now_us=now_us,
+            logs=logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
             verify=verify, parse=parse, limits=limits, drops=self.drops, sent=self.sent,
             calls=Calls(
                 room=self._busy_peers, may_open=self._late_busy_peers, takes=self._takes,
@@ -120,7 +121,7 @@ class Gossip:
         self._read_due_us = 0
         """When they are acted on even if no others follow."""
         self.heard_us = -1
-        """When a linked peer, by its token and not by its address alone, was last heard."""
+        """When a linked peer, by its session and not by its address alone, was last heard."""
         self._last_us = now_us
         self._wake_us: int | None = None
         self._is_settled = False
@@ -167,12 +168,13 @@ class Gossip:
         self.received["datagram"] += size
         for change in reading.changes:
             self._apply(change, now_us)
-        if reading.replies:
-            self._reply(address, reading)
+        for reply in reading.replies:
+            self.sent[reply.name] += len(reply.data)
+            self._tell(Send(address, reply.data))
         link = reading.link
         if link is not None and self._parts.links.holds(link):
             self.heard_us = now_us
-            link.heard += 1
+            link.heard += reading.heard
             self._parts.liveness.heard(link, now_us)
             self._count_received(reading, size)
             told = len(self._out)
@@ -324,10 +326,9 @@ class Gossip:
         """Whether a link to `address` is up."""
         return self._parts.links.at(address) is not None
 
-    def bears_token(self, address: Address, data: bytes) -> bool:
-        """Whether `data` bears the token of the link to `address`; no more is looked at."""
-        link = self._parts.links.at(address)
-        return link is not None and bare_token(data) == link.token_in
+    def bears_session(self, address: Address, data: bytes) -> bool:
+        """Whether `data` says that it is for the link to `address`; no more is looked at."""
+        return self._parts.links.bears_session(address, data)
 
     def address_of(self, author: bytes) -> Address | None:
         """The best known address of `author`."""
@@ -382,7 +383,7 @@ class Gossip:
         self._parts.bulk.flush(now_us)
         self._parts.pursuits.flush(now_us)
         self._parts.spread.flush(now_us)
-        self._out.extend(self._parts.outbox.flush(self._parts.links))
+        self._out.extend(self._parts.outbox.flush(self._parts.links, now_us))
         return self._out
 
     def _publish(self, upto_seq: int, now_us: int) -> None:
@@ -404,10 +405,15 @@ class Gossip:
 
     def _apply(self, change: Change, now_us: int) -> None:
         match change:
+            case Opened(link) if link.purpose is KeyPurpose.INVITATION:
+                # Whoever holds an invitation may talk about joining and nothing else.
+                self._parts.links.close(link, "invited")
             case Opened(link, seq, head):
                 self._open(link, seq, head, now_us)
             case Closed(link, reason):
                 self._closed(link, reason, now_us)
+            case Doubted(link):
+                self._call(link.address, HELLO_BYTES, now_us)
             case Reached(address, author):
                 self._parts.view.reached(address, author, now_us)
             case Own(address):
@@ -446,7 +452,7 @@ class Gossip:
     def _dismiss(self, link: Link, reason: str, now_us: int) -> None:
         """Close a link and say so."""
         bye = Bye(BYE_REASONS.index(reason))
-        for data in self._parts.links.write(link, [encode_frame(bye)]):
+        for data in self._parts.links.write(link, [encode_frame(bye)], now_us):
             self.sent["bye"] += len(data)
             self._tell(Send(link.address, data))
         self._close(link, reason, now_us)
@@ -550,11 +556,9 @@ class Gossip:
             if not self._parts.links.is_banned(address, now_us):
                 asks_little = purpose in (Purpose.LOST, Purpose.LOOK)
                 size = MIN_HELLO_BYTES if asks_little else HELLO_BYTES
-                data = self._parts.links.dial(address, size)
-                self.sent["hello"] += len(data)
-                self._tell(Send(address, data))
+                self._call(address, size, now_us)
 
-    def _reply(self, address: Address, reading: Reading) -> None:
-        data = self._parts.links.reply(reading.reply_token, reading.replies)
-        self.sent[frame_name(reading.replies[0])] += len(data)
+    def _call(self, address: Address, size: int, now_us: int) -> None:
+        data = self._parts.links.dial(address, now_us, size)
+        self.sent["hello"] += len(data)
         self._tell(Send(address, data))

@@ -13,11 +13,11 @@ from typing import Final
 MAX_DATAGRAM_BYTES: Final = 1_200
 """Passes every path that IPv6 allows (1,280) with room for headers and tunnels (RFC 9000, 14)."""
 MAX_FRAME_BYTES: Final = 1_060
-"""A record of 1,000 bytes in its frame; what is left holds the header and a CONFIRM."""
+"""A record of 1,000 bytes in its frame; what is left holds the header and the seal."""
 HELLO_BYTES: Final = 512
 """An unproven address gets at most as much as it sent; the answers to a hello fit in this."""
-MIN_HELLO_BYTES: Final = 160
-"""A welcome fits in this, and one or two addresses: enough to see whether a node is there."""
+MIN_HELLO_BYTES: Final = 304
+"""A welcome fits in this, or four addresses: enough to see whether a node is there."""
 PART_BYTES: Final = 900
 """One part of what is too large for a frame; with its own fields it stays below the limit."""
 MAX_PARTS: Final = 150
@@ -79,8 +79,30 @@ class Limits:
     """One link in so many is dialled by this node: others cannot choose all its peers."""
     links_per_author: int = 2
     """One for now and one for the moment after a restart at another address."""
+    handshake_us: int = 30 * SECOND_US
+    """How long a hello is repeated and its answer good; then a new one is begun."""
+    answers_waiting: int = 512
+    """Hellos that were answered and not confirmed: all that are let through within a round trip
+    of a second."""
+    hellos_remembered: int = 1_024
+    """Answers kept for hellos that are repeated or were recorded: about 400 kB."""
+    handshakes_per_s: int = 100
+    """Hellos worked out a second, of unproven addresses, and as many of proven ones: each costs a
+    fifth of a millisecond and its confirm another. More are asked for a cookie first."""
     cookie_us: int = 30 * SECOND_US
     """A proof of address is good for one to two of these."""
+    early_datagrams: int = 4
+    """Datagrams that overtook the confirm of their link: a first burst."""
+    fading_us: int = 5 * SECOND_US
+    """How long the session of a replaced link is still read."""
+    fading_sessions: int = 64
+    doubt_us: int = 1 * SECOND_US
+    """Between two hellos to a peer that says it has lost the link."""
+    rekey_us: int = 120 * SECOND_US
+    rekey_datagrams: int = 1 << 20
+    """A key is used no longer and no more often: far below what the cipher allows."""
+    old_key_us: int = 10 * SECOND_US
+    """How long the key before is read; nothing is under way for longer."""
     simultaneous_us: int = 5 * SECOND_US
     """Two hellos that crossed: within this time both sides apply the same choice."""
     bad_signatures: int = 16
@@ -95,7 +117,7 @@ class Limits:
     """How long an address that was cut gets no answer."""
     banned_addresses: int = 256
     reset_replies_per_s: int = 50
-    """Answers of 31 bytes to datagrams of links that this node does not have."""
+    """Answers of 21 bytes to datagrams of links that this node does not have."""
 
     # Liveness.
     ping_active_us: int = 1 * SECOND_US
@@ -164,7 +186,7 @@ class Limits:
     heal_us: int = 10 * SECOND_US
     """One known address outside the view is dialled this often, so that partitions heal."""
     lost_us: int = 4 * SECOND_US
-    """Between two hellos to peers that fell silent, while that is fresh: 47 bytes a second."""
+    """Between two hellos to peers that fell silent, while that is fresh: 83 bytes a second."""
     lost_for_us: int = 600 * SECOND_US
     """Afterwards they are dialled as any other address outside the view."""
     returned_failures: int = 5

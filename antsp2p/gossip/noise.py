@@ -249,9 +249,9 @@ class Handshake:
             self._mix_psk()
             return
         # The first letter is the initiator's key, the second the responder's.
-        mine, theirs = token if self._initiator else token[::-1]
-        own = self._ephemeral if mine == "e" else self._static
-        other = self.remote_ephemeral if theirs == "e" else self.remote_static
+        keys = token if self._initiator else token[::-1]
+        own = self._ephemeral if keys[0] == "e" else self._static
+        other = self.remote_ephemeral if keys[1] == "e" else self.remote_static
         assert own is not None, "the pattern needs a static key"
         assert other is not None, "the pattern names only keys that are known by then"
         self._mix_key(own.exchange(other))

@@ -12,7 +12,8 @@ from antsp2p.gossip.outputs import Send
 from antsp2p.gossip.wire import Frame, encode_frame, frame_name
 
 if TYPE_CHECKING:
-    from antsp2p.gossip.link import Link, Links
+    from antsp2p.gossip.link import Link
+    from antsp2p.gossip.links import Links
 
 
 class Outbox:
@@ -37,14 +38,14 @@ class Outbox:
     def closed(self, link: Link) -> None:
         self._waiting.pop(link.id, None)
 
-    def flush(self, links: Links) -> list[Send]:
+    def flush(self, links: Links, now_us: int) -> list[Send]:
         """Everything that was posted, as datagrams."""
         if not self._waiting:
             return []
         sends = [
             Send(link.address, data)
             for link, frames in self._waiting.values()
-            for data in links.write(link, frames)
+            for data in links.write(link, frames, now_us)
         ]
         self._waiting.clear()
         self._sent["datagram"] += sum(len(send.data) for send in sends)

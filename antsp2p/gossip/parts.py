@@ -15,7 +15,7 @@ from antsp2p.gossip.beats import Beats
 from antsp2p.gossip.blame import Blame
 from antsp2p.gossip.bulk import Bulk
 from antsp2p.gossip.intake import Intake
-from antsp2p.gossip.link import Link, Links
+from antsp2p.gossip.links import Links
 from antsp2p.gossip.liveness import Liveness
 from antsp2p.gossip.outbox import Outbox
 from antsp2p.gossip.proofs import Proofs
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from antsp2p.gossip.limits import Limits
+    from antsp2p.gossip.link import Link
     from antsp2p.gossip.outputs import Output
+    from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.wire import Address, PeerAddress
     from antsp2p.records.keys import Verify
     from antsp2p.records.log import LogSet
@@ -130,8 +132,7 @@ class Parts:
 def build_parts(
     *,
     logs: LogSet,
-    network: bytes,
-    me: bytes,
+    protection: Protection,
     instance: bytes,
     rng: Random,
     now_us: int,
@@ -143,6 +144,7 @@ def build_parts(
     calls: Calls,
 ) -> Parts:
     """All parts, each with the calls that it needs."""
+    network, me = protection.network, protection.author
     visible, ages, outbox = Visible(logs, me), Ages(limits.ages_waiting), Outbox(sent)
     liveness = Liveness(limits=limits, rng=rng, ping=calls.ping)
     pursuits = Pursuits(
@@ -175,9 +177,9 @@ def build_parts(
         bulk=bulk, server=server, proofs=proofs, spread=spread, awaited=awaited, tree=tree,
         view=View(me=me, rng=rng, now_us=now_us, limits=limits, drops=drops),
         links=Links(
-            network=network, me=me, instance=instance, rng=rng, now_us=now_us, limits=limits,
-            drops=drops, holding=visible.holding, room=calls.room,
-            may_open=calls.may_open, takes=calls.takes,
+            protection=protection, instance=instance, now_us=now_us, limits=limits, drops=drops,
+            verify=verify, holding=visible.holding, room=calls.room, may_open=calls.may_open,
+            takes=calls.takes,
         ),
         sharing=Sharing(limits=limits, rng=rng, now_us=now_us, share=calls.share),
         reconcile=Reconcile(

@@ -31,14 +31,13 @@ from antsp2p.gossip.limits import (
 from antsp2p.records.beat import MAX_BEAT_BYTES
 from antsp2p.records.digest import KEY_DIGITS
 from antsp2p.records.encoding import MAX_UINT53, Malformed, array_head, encode, uint_item
+from antsp2p.records.keys import SIGNATURE_BYTES
 from antsp2p.records.record import ID_BYTES, MAX_RECORD_BYTES
 
 Address = tuple[str, int]
 """(host as an IP literal, UDP port)."""
 
 WIRE_VERSION: Final = 1
-TOKEN_BYTES: Final = 8
-NO_TOKEN: Final = bytes(TOKEN_BYTES)
 INSTANCE_BYTES: Final = 8
 ROOT_BYTES: Final = 16
 SHORT_ID_BYTES: Final = 8
@@ -128,22 +127,22 @@ class PeerAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Under the token of zeros. `links`: how many the caller has."""
+    """In the first message of a handshake: who calls, not proven yet. `links`: how many it has."""
 
     author: bytes
     instance: bytes
-    nonce: bytes
     links: int
     padding: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Under the token of the hello's nonce. `seq`, `head`: what is held of the caller's log."""
+    """In the second: who answers. `seq`, `head`: what is held of the caller's log."""
 
     author: bytes
+    signature: bytes
+    """The author's, over the X25519 key of the message."""
     instance: bytes
-    cookie: bytes
     seq: int
     head: bytes
     root: bytes
@@ -151,25 +150,20 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Under the token of the welcome's cookie, first in the datagram."""
+    """In the third: who called."""
 
     author: bytes
+    signature: bytes
     instance: bytes
-    nonce: bytes
     seq: int
     head: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Instead of a welcome: no room, try these."""
+    """Instead of a welcome, or first on a link that is none: no room, try these."""
 
     peers: tuple[PeerAddress, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """Under the token of the datagram it answers: no such link here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +335,7 @@ class WantNames:
 
 
 Frame = (
-    Hello | Welcome | Confirm | Busy | Gone | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
+    Hello | Welcome | Confirm | Busy | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
     | WantProofs | Records | BeatFrame | Part | Since | Changes | Probe | Nodes | WantAuthors
     | Prune | Graft | News | WantNames | Leaves
 )
@@ -353,7 +347,7 @@ _SEQ: Final = schema.uint(MAX_UINT53)
 _SOME_SEQ: Final = schema.uint(MAX_UINT53, 1)
 _ID: Final = schema.octets(ID_BYTES)
 _INSTANCE: Final = schema.octets(INSTANCE_BYTES)
-_TOKEN: Final = schema.octets(TOKEN_BYTES)
+_SIGNATURE: Final = schema.octets(SIGNATURE_BYTES)
 _ROOT: Final = schema.octets(ROOT_BYTES)
 _PEERS: Final = schema.items(
     PeerAddress, (schema.author, schema.host, schema.uint(65_535, 1)), 0, MAX_PEERS
@@ -372,12 +366,11 @@ _BELOW: Final = schema.either(
 
 _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     0: (Hello, (
-        schema.author, _INSTANCE, _TOKEN, schema.uint(255), schema.octets(0, MAX_DATAGRAM_BYTES),
+        schema.author, _INSTANCE, schema.uint(255), schema.octets(0, MAX_DATAGRAM_BYTES),
     )),
-    1: (Welcome, (schema.author, _INSTANCE, _TOKEN, _SEQ, _ID, _ROOT)),
-    2: (Confirm, (schema.author, _INSTANCE, _TOKEN, _SEQ, _ID)),
+    1: (Welcome, (schema.author, _SIGNATURE, _INSTANCE, _SEQ, _ID, _ROOT)),
+    2: (Confirm, (schema.author, _SIGNATURE, _INSTANCE, _SEQ, _ID)),
     3: (Busy, (_PEERS,)),
-    4: (Gone, ()),
     5: (Bye, (schema.uint(255),)),
     6: (Ping, (_SEQ, _ROOT, _SEQ, _SEQ)),
     7: (Pong, (_SEQ, _ROOT, _SEQ, _SEQ, _SEQ)),

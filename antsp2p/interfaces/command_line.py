@@ -254,6 +254,10 @@ class _Commands:
             help="the network to take part in (default: %(default)s)",
         )
         start.add_argument(
+            "--open", action="store_true",
+            help="let everybody in who knows the network's name (default: this user's nodes only)",
+        )
+        start.add_argument(
             "--nickname", metavar="TEXT", type=_text, default="",
             help="what others see beside the node's id",
         )

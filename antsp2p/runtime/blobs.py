@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from antsp2p.events import Address
+    from antsp2p.gossip.protection import Protection
+    from antsp2p.runtime.streams import SecureStream
 
 HASH_BYTES: Final = 32
 
@@ -216,23 +218,32 @@ def _parse_request(message: list[Any], network: bytes) -> tuple[bytes, int]:
 
 
 class BlobService:
-    """Gives blobs to whoever asks in the same network, through a `StreamServer`."""
+    """Gives blobs to members of the network, through a `StreamServer`.
+
+    `allows(author, hash)`: whether this member may have this blob.
+    """
 
     word = "get"
     prefix = "blob"
     connections = limits.BLOB_CONNECTIONS
     connections_per_host = limits.BLOB_CONNECTIONS_PER_HOST
 
-    def __init__(self, store: BlobStore, network: bytes) -> None:
+    def __init__(
+        self, store: BlobStore, network: bytes,
+        allows: Callable[[bytes, bytes], bool] = lambda author, hash_: True,
+    ) -> None:
         self._store = store
         self._network = network
+        self._allows = allows
 
-    async def answer(self, stream: trio.SocketStream, message: list[Any]) -> None:
+    async def answer(self, stream: SecureStream, message: list[Any]) -> None:
         """Answer one request. Raises `Malformed` where it is none."""
         if len(encode(message)) > limits.BLOB_REQUEST_BYTES:
             raise Malformed("too-large")
         hash_, offset = _parse_request(message, self._network)
-        file = await trio.to_thread.run_sync(self._store.open, hash_)
+        file = None
+        if self._allows(stream.author, hash_):
+            file = await trio.to_thread.run_sync(self._store.open, hash_)
         if file is None:
             await send(stream, framed([VERSION, int(BlobStatus.MISSING), 0]))
             return
@@ -252,7 +263,9 @@ class _SourceFailed(Exception):
     """This source did not give what was asked; the text is short."""
 
 
-async def fetch_blob(network: bytes, blob: BlobRef, sources: Sequence[Address]) -> bytes:
+async def fetch_blob(
+    protection: Protection, blob: BlobRef, sources: Sequence[Address]
+) -> bytes:
     """The blob's content, its hash checked, from the first of `sources` that has it.
 
     What one source gave before it broke off, or became too slow, is kept, and the next is asked
@@ -272,7 +285,7 @@ async def fetch_blob(network: bytes, blob: BlobRef, sources: Sequence[Address]) 
         for _ in range(2):
             try:
                 with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
-                    await _fetch_rest(network, blob, source, content, bytes_per_s)
+                    await _fetch_rest(protection, blob, source, content, bytes_per_s)
             except (_SourceFailed, Malformed, OSError, trio.TooSlowError) as error:
                 told.append(_said(source, error))
                 if isinstance(error, TooFewBytes) and bytes_per_s:
@@ -303,15 +316,15 @@ def _said(source: Address, error: Exception) -> str:
 
 
 async def _fetch_rest(
-    network: bytes, blob: BlobRef, source: Address, content: bytearray, bytes_per_s: int
+    protection: Protection, blob: BlobRef, source: Address, content: bytearray, bytes_per_s: int
 ) -> None:
     """Append what is missing of `content`. Raises on any failure; what came stays."""
     if parse_literal(source[0]) is None:
         raise _SourceFailed("no address")
-    stream = await connect(source)
+    stream = await connect(source, protection)
     async with stream:
         try:
-            await send(stream, encode_request(network, blob.hash, len(content)))
+            await send(stream, encode_request(protection.network, blob.hash, len(content)))
             with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
                 answer = await read_message(stream, limits.BLOB_REQUEST_BYTES)
             _check_answer(answer, blob)
@@ -338,10 +351,10 @@ class BlobFetcher:
     """Fetches into a store, a few at once; the rest wait, bounded."""
 
     def __init__(
-        self, store: BlobStore, network: bytes, pinned: Callable[[], Collection[bytes]]
+        self, store: BlobStore, protection: Protection, pinned: Callable[[], Collection[bytes]]
     ) -> None:
         self._store = store
-        self._network = network
+        self._protection = protection
         self._pinned = pinned
         self._turn = trio.Semaphore(limits.BLOB_FETCHES)
 
@@ -355,7 +368,7 @@ class BlobFetcher:
         async with self._turn:
             content = await trio.to_thread.run_sync(self._store.get, blob.hash)
             if content is None:
-                content = await fetch_blob(self._network, blob, sources)
+                content = await fetch_blob(self._protection, blob, sources)
                 pinned = self._pinned() if self._store.needs_room(len(content)) else ()
                 try:
                     await trio.to_thread.run_sync(self._store.put, content, pinned)

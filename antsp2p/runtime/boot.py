@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.runtime.home import Home, HomeError, network_id
+from antsp2p.runtime.home import Home, HomeError
+from antsp2p.runtime.networks import Network, closed_network, open_network
 from antsp2p.runtime.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Boot:
     home: Home
     store: Store
     identity: Identity
-    network: bytes
+    network: Network
     number: int
     """Higher at every start."""
     fresh: bool
@@ -49,18 +50,20 @@ class Boot:
         self.home.close()
 
 
-def boot_home(path: Path, network_name: str, *, accept_lost_store: bool = False) -> Boot:
-    """Take a home into use, and make it if it is not there. Blocks.
+def boot_home(
+    path: Path, network_name: str, *, is_open: bool = False, accept_lost_store: bool = False
+) -> Boot:
+    """Take a home into use, and make it and its network if they are not there. Blocks.
 
     Raises `HomeError` or `StoreError`, each one line.
     """
-    network = network_id(network_name)
+    network = open_network(network_name) if is_open else closed_network(network_name)
     home = Home(path)
     home.open()
     try:
         store = _open_store(home, accept_lost_store)
         try:
-            return _boot(home, store, network, network_name)
+            return _boot(home, store, network)
         except BaseException:
             store.close()
             raise
@@ -82,7 +85,7 @@ def _open_store(home: Home, accept_lost_store: bool) -> Store:
     return Store(home.store_path)
 
 
-def _boot(home: Home, store: Store, network: bytes, network_name: str) -> Boot:
+def _boot(home: Home, store: Store, network: Network) -> Boot:
     author, has_key = store.fact(_AUTHOR), home.has_key()
     if author is not None and not has_key:
         raise HomeError(
@@ -97,12 +100,12 @@ def _boot(home: Home, store: Store, network: bytes, network_name: str) -> Boot:
             f"the store {home.store_path} belongs to another key than {home.key_path}: "
             "bring the two back together, or take a new home"
         )
-    if store.fact(_NETWORK) not in (None, network):
+    if store.fact(_NETWORK) not in (None, network.id):
         raise HomeError(
-            f"the home {home.path} belongs to another network than {network_name!r}: "
+            f"the home {home.path} belongs to another network than {network.name!r}: "
             "take another home with --home or --name"
         )
-    store.keep_facts(**{_AUTHOR: identity.author, _NETWORK: network})
+    store.keep_facts(**{_AUTHOR: identity.author, _NETWORK: network.id})
     number = home.next_boot(_whole(store.fact(_BOOT)))
     store.keep_facts(**{_BOOT: number})
     return Boot(

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from antsp2p.gossip.bulk_serve import LogsAnswer
+    from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.wire import Range
+    from antsp2p.runtime.streams import SecureStream
 
     Answering = Callable[[Sequence[Range], int], LogsAnswer]
 
@@ -50,7 +52,7 @@ class LogsService:
         self._answering = answering
         self._now_us = now_us
 
-    async def answer(self, stream: trio.SocketStream, message: list[Any]) -> None:
+    async def answer(self, stream: SecureStream, message: list[Any]) -> None:
         """Answer one request. Raises `Malformed` where it is none."""
         ranges = parse_request(message, self._network)
         answer = self._answering(ranges, self._now_us())
@@ -65,8 +67,8 @@ class LogsService:
 class LogsFetcher:
     """Carries out the node's fetches. `put` takes their events and may wait."""
 
-    def __init__(self, network: bytes, put: Put) -> None:
-        self._network = network
+    def __init__(self, protection: Protection, put: Put) -> None:
+        self._protection = protection
         self._put = put
         self._running: dict[int, tuple[trio.CancelScope, trio.Semaphore]] = {}
 
@@ -101,9 +103,9 @@ class LogsFetcher:
     async def _fetch(self, asked: FetchLogs, ahead: trio.Semaphore) -> str:
         """Empty where the peer said all it had to say, else why it ended."""
         try:
-            stream = await connect(asked.address)
+            stream = await connect(asked.address, self._protection)
             async with stream:
-                request = encode_request(self._network, asked.ranges)
+                request = encode_request(self._protection.network, asked.ranges)
                 await send(stream, len(request).to_bytes(2, "big") + request)
                 paced = Paced(stream, limits.STREAM_BYTES_PER_S)
                 while (chunk := await _read_chunk(paced)) != END:

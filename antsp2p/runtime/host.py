@@ -41,6 +41,8 @@ from antsp2p.events import (
     WithdrawAgent,
 )
 from antsp2p.gossip.engine import Send
+from antsp2p.gossip.network_keys import KeyRing
+from antsp2p.gossip.protection import protect
 from antsp2p.node import Node
 from antsp2p.runtime import limits
 from antsp2p.runtime.ahead import Ahead
@@ -51,6 +53,7 @@ from antsp2p.runtime.discovery import Announced, Discovery
 from antsp2p.runtime.feeds import Feeds, Work
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.loop import Loop
+from antsp2p.runtime.networks import OPEN_WARNING
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
 from antsp2p.runtime.streams import StreamServer
@@ -76,6 +79,8 @@ class HostOptions:
 
     home: Path
     network: str = DEFAULT_NETWORK
+    is_open: bool = False
+    """Whether anybody may take part who knows the network's name."""
     listen: tuple[Address, ...] = ()
     peers: tuple[str, ...] = ()
     discovery: bool = True
@@ -124,11 +129,16 @@ class Host:
         self.home = boot.home
         self.now_us = clock
         self.started_us = clock()
+        network = boot.network.id
+        self.keys = KeyRing(network, boot.network.keys)
+        """The secrets by which others are known; they may change while the node runs."""
+        self.protection = protect(boot.identity, network, self.keys, secrets.token_bytes)
         self._ahead = Ahead(self.warn)
         self.node = Node(
-            boot.identity, boot.network, boot=boot.number, instance=secrets.token_bytes(8),
-            rng=Random(secrets.randbits(256)), now_us=self.started_us,
-            wall_ms=time.time_ns() // 1_000_000, history=boot.store.records(),
+            boot.identity, network, protection=self.protection, boot=boot.number,
+            instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
+            now_us=self.started_us, wall_ms=time.time_ns() // 1_000_000,
+            history=boot.store.records(),
             proofs=boot.history.proofs, fresh=boot.fresh,
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
@@ -144,12 +154,12 @@ class Host:
         )
         self._feeds = Feeds(self.node.author)
         self._blobs = BlobStore(boot.home.blobs_path)
-        self._fetcher = BlobFetcher(self._blobs, boot.network, self._pinned)
-        self._server = StreamServer(boot.network, (
-            BlobService(self._blobs, boot.network),
-            LogsService(boot.network, self.node.gossip.answer_logs, clock),
+        self._fetcher = BlobFetcher(self._blobs, self.protection, self._pinned)
+        self._server = StreamServer(self.protection, (
+            BlobService(self._blobs, network),
+            LogsService(network, self.node.gossip.answer_logs, clock),
         ))
-        self._logs = LogsFetcher(boot.network, self._loop.put)
+        self._logs = LogsFetcher(self.protection, self._loop.put)
         self._requests = itertools.count(1)
         self._waiting: dict[int, _Wait] = {}
         self._preparing: dict[bytes, trio.CancelScope] = {}
@@ -397,6 +407,8 @@ class Host:
     def start(self, nursery: trio.Nursery) -> None:
         """Set everything going in `nursery`."""
         self._nursery = nursery
+        if self.options.is_open:
+            self.warn(OPEN_WARNING)
         nursery.start_soon(self._loop.run)
         nursery.start_soon(
             self._udp.receive, self._loop.offer_datagram, self._loop.serve)
@@ -477,7 +489,8 @@ async def open_host(options: HostOptions, *, tap: Tap | None = None) -> AsyncIte
 
 def _boot(options: HostOptions) -> Boot:
     return boot_home(
-        options.home, options.network, accept_lost_store=options.accept_lost_store
+        options.home, options.network, is_open=options.is_open,
+        accept_lost_store=options.accept_lost_store,
     )
 
 

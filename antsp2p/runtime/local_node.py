@@ -366,6 +366,7 @@ async def open_node(
     home: Path | str | None = None,
     *,
     network: str = DEFAULT_NETWORK,
+    is_open: bool = False,
     listen: Sequence[Address | str] = (),
     peers: Sequence[Address | str] = (),
     discovery: bool = True,
@@ -374,15 +375,16 @@ async def open_node(
 ) -> AsyncIterator[LocalNode]:
     """A node in this process, which runs for as long as the block lasts.
 
-    Without a `home` it has a new key and store, both forgotten at the end. `listen` and `peers`
-    are "HOST:PORT"; port 0 is any free one. Raises `HomeError`, `StoreError` or `ListenError`,
-    each one line.
+    The network's secret is shared by all nodes of this user; with `is_open` anybody may take part
+    who knows its name. Without a `home` it has a new key and store, both forgotten at the end.
+    `listen` and `peers` are "HOST:PORT"; port 0 is any free one. Raises `HomeError`, `StoreError`
+    or `ListenError`, each one line.
     """
     with ExitStack() as opened:
         if home is None:
             home = opened.enter_context(tempfile.TemporaryDirectory(prefix="antsp2p-"))
         options = HostOptions(
-            home=Path(home), network=network,
+            home=Path(home), network=network, is_open=is_open,
             listen=tuple(parse_address(a) if isinstance(a, str) else a for a in listen),
             peers=tuple(a if isinstance(a, str) else format_address(a) for a in peers),
             discovery=discovery, nickname=nickname, accept_lost_store=accept_lost_store,

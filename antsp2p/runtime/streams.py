@@ -4,20 +4,31 @@ Law: a stream is bounded in number, size and time, and a stranger's bytes never 
 asked for, and what the answer is, belongs to the services. This module connects only to the
 addresses it is given.
 
-A request is its deterministic CBOR after two bytes of length (big-endian): an array that begins
-with the version, the network and the word of the service.
+A stream is sealed from end to end (`antsp2p.gossip.stream_cipher`). In it, a request is its
+deterministic CBOR after two bytes of length (big-endian): an array that begins with the version,
+the network and the word of the service.
 """
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import trio
 
 from antsp2p.gossip.bulk_wire import MAX_LOGS_REQUEST_BYTES
+from antsp2p.gossip.stream_cipher import (
+    CHUNK_BYTES,
+    HANDSHAKE_BYTES,
+    LENGTH_BYTES,
+    MAX_SEALED_BYTES,
+    StreamAnswerer,
+    StreamCaller,
+)
 from antsp2p.records.encoding import Malformed, decode, encode
+from antsp2p.records.keys import verify
 from antsp2p.runtime import limits
 from antsp2p.runtime.udp import parse_literal
 
@@ -25,9 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from antsp2p.events import Address
+    from antsp2p.gossip.network_keys import LinkKey
+    from antsp2p.gossip.protection import Protection
+    from antsp2p.gossip.stream_cipher import Channel
 
 VERSION: Final = 1
-_LENGTH_BYTES: Final = 2
+_READ_BYTES: Final = 1 << 16
 
 
 class TooFewBytes(trio.TooSlowError):
@@ -40,16 +54,16 @@ class TooFewBytes(trio.TooSlowError):
 def framed(value: Any) -> bytes:
     """A message after its two bytes of length."""
     message = encode(value)
-    return len(message).to_bytes(_LENGTH_BYTES, "big") + message
+    return len(message).to_bytes(LENGTH_BYTES, "big") + message
 
 
-async def send(stream: trio.SocketStream, data: bytes) -> None:
+async def send(stream: SecureStream, data: bytes) -> None:
     """Send a chunk. Raises `trio.TooSlowError` where nobody takes it."""
     with trio.fail_after(limits.BLOB_CHUNK_MS / 1_000):
         await stream.send_all(data)
 
 
-async def read_exactly(stream: trio.SocketStream | Paced, size: int) -> bytes:
+async def read_exactly(stream: trio.abc.ReceiveStream | SecureStream | Paced, size: int) -> bytes:
     """`size` bytes. Raises `Malformed` where the stream ends before."""
     content = bytearray()
     receive = stream.receive if isinstance(stream, Paced) else stream.receive_some
@@ -61,9 +75,9 @@ async def read_exactly(stream: trio.SocketStream | Paced, size: int) -> bytes:
     return bytes(content)
 
 
-async def read_message(stream: trio.SocketStream, max_bytes: int) -> list[Any]:
+async def read_message(stream: SecureStream, max_bytes: int) -> list[Any]:
     """A message of this version. Raises `Malformed`."""
-    size = int.from_bytes(await read_exactly(stream, _LENGTH_BYTES), "big")
+    size = int.from_bytes(await read_exactly(stream, LENGTH_BYTES), "big")
     if size > max_bytes:
         raise Malformed("too-large")
     message = decode(await read_exactly(stream, size), max_bytes)
@@ -78,7 +92,7 @@ class Paced:
     Only the time spent waiting for the peer counts: who takes long to read blames nobody.
     """
 
-    def __init__(self, stream: trio.SocketStream, bytes_per_s: int) -> None:
+    def __init__(self, stream: SecureStream, bytes_per_s: int) -> None:
         self._stream = stream
         self._due = bytes_per_s * limits.STREAM_PACE_MS // 1_000
         self._left_s = limits.STREAM_PACE_MS / 1_000
@@ -101,10 +115,126 @@ class Paced:
             self._left_s, self._received = limits.STREAM_PACE_MS / 1_000, 0
 
 
+# --- sealed --------------------------------------------------------------------------------------
+
+
+class SecureStream:
+    """A stream between two members, sealed both ways. Closing it says nothing to the other side,
+    which sees an end only after `send_eof`."""
+
+    def __init__(self, stream: trio.abc.Stream, channel: Channel) -> None:
+        self._stream = stream
+        self._channel = channel
+        self._raw = bytearray()
+        self._open = bytearray()
+        self._is_over = False
+
+    @property
+    def author(self) -> bytes:
+        """Whose the other side is."""
+        return self._channel.author
+
+    async def send_all(self, data: bytes) -> None:
+        """Seal and send."""
+        await self._stream.send_all(self._channel.seal(data))
+
+    async def send_eof(self) -> None:
+        """Say that nothing follows."""
+        await self._stream.send_all(self._channel.end())
+
+    async def receive_some(self, max_bytes: int = CHUNK_BYTES) -> bytes:
+        """Some bytes, or none at the end. Raises `Malformed` where a chunk was touched, and
+        `trio.BrokenResourceError` where the stream ends without saying so."""
+        while not self._open and not self._is_over:
+            part = self._channel.open(await self._read_chunk())
+            self._open += part
+            self._is_over = not part
+        taken = bytes(self._open[:max_bytes])
+        del self._open[:max_bytes]
+        return taken
+
+    async def _read_chunk(self) -> bytes:
+        """One whole chunk; what was read of it is kept where this is cancelled."""
+        size = LENGTH_BYTES
+        while len(self._raw) < size or size == LENGTH_BYTES:
+            if len(self._raw) >= LENGTH_BYTES:
+                length = int.from_bytes(self._raw[:LENGTH_BYTES], "big")
+                if length > MAX_SEALED_BYTES:
+                    raise Malformed("too-large")
+                size = LENGTH_BYTES + length
+                if len(self._raw) >= size:
+                    break
+            some = await self._stream.receive_some(_READ_BYTES)
+            if not some:
+                raise trio.BrokenResourceError("the stream was cut off")
+            self._raw += some
+        chunk = bytes(self._raw[LENGTH_BYTES:size])
+        del self._raw[:size]
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.aclose()
+
+
+async def _read_handshake(stream: trio.abc.Stream) -> bytes:
+    size = int.from_bytes(await read_exactly(stream, LENGTH_BYTES), "big")
+    if size > HANDSHAKE_BYTES:
+        raise Malformed("too-large")
+    return await read_exactly(stream, size)
+
+
+async def secure_call(
+    stream: trio.abc.Stream, protection: Protection, key: LinkKey
+) -> SecureStream:
+    """The stream of the side that connected. Raises `Malformed`, `trio.TooSlowError` or
+    `trio.BrokenResourceError`."""
+    caller = StreamCaller(protection, key, verify)
+    with trio.fail_after(limits.BLOB_REQUEST_MS / 1_000):
+        await stream.send_all(caller.first)
+        last, channel = caller.answered(await _read_handshake(stream))
+        await stream.send_all(last)
+    return SecureStream(stream, channel)
+
+
+async def secure_answer(stream: trio.abc.Stream, protection: Protection) -> SecureStream:
+    """The stream of the side that listened. Raises `Malformed`; its time is the caller's."""
+    answerer = StreamAnswerer(protection, verify)
+    await stream.send_all(answerer.first(await _read_handshake(stream)))
+    return SecureStream(stream, answerer.last(await _read_handshake(stream)))
+
+
 # --- going out -----------------------------------------------------------------------------------
 
 
-async def connect(source: Address) -> trio.SocketStream:
+async def connect(source: Address, protection: Protection) -> SecureStream:
+    """A sealed stream to a literal address, under the newest secret that is known there.
+
+    Raises `OSError`, `Malformed`, `trio.TooSlowError` or `trio.BrokenResourceError`.
+    """
+    *newer, last = protection.keys.members()
+    for key in newer:
+        with contextlib.suppress(Malformed, trio.BrokenResourceError):
+            return await _secured(source, protection, key)
+    return await _secured(source, protection, last)
+
+
+async def _secured(source: Address, protection: Protection, key: LinkKey) -> SecureStream:
+    stream = await _connect(source)
+    try:
+        return await secure_call(stream, protection, key)
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+async def _connect(source: Address) -> trio.SocketStream:
     """A stream to a literal address. Raises `OSError` or `trio.TooSlowError`."""
     literal = parse_literal(source[0])
     if literal is None:
@@ -132,7 +262,7 @@ class Service(Protocol):
     connections: int
     connections_per_host: int
 
-    async def answer(self, stream: trio.SocketStream, message: list[Any]) -> None:
+    async def answer(self, stream: SecureStream, message: list[Any]) -> None:
         """Answer one request. Raises `Malformed` where it is none."""
 
 
@@ -141,11 +271,11 @@ class StreamServer:
 
     All streams share one bound in all and per host, and each service has its own below that: one
     that is busy leaves room for the others. Until it is known what is asked for, the first
-    service's prefix stands for it.
+    service's prefix stands for it; until it is known who asks, "stream".
     """
 
-    def __init__(self, network: bytes, services: Sequence[Service]) -> None:
-        self._network = network
+    def __init__(self, protection: Protection, services: Sequence[Service]) -> None:
+        self._protection = protection
         self._services = {service.word: service for service in services}
         self._first = services[0].prefix
         self._open: Counter[str] = Counter()
@@ -180,7 +310,7 @@ class StreamServer:
             nursery.start_soon(self._serve, trio.SocketStream(connection), host)
 
     async def _serve(self, stream: trio.SocketStream, host: str) -> None:
-        prefix = [self._first]
+        prefix = ["stream"]
         try:
             with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
                 async with stream:
@@ -194,8 +324,10 @@ class StreamServer:
         finally:
             _count_down(self._open, host)
 
-    async def _answer(self, stream: trio.SocketStream, host: str, prefix: list[str]) -> None:
+    async def _answer(self, raw: trio.SocketStream, host: str, prefix: list[str]) -> None:
         with trio.fail_after(limits.BLOB_REQUEST_MS / 1_000):
+            stream = await secure_answer(raw, self._protection)
+            prefix[0] = self._first
             message = await read_message(stream, MAX_LOGS_REQUEST_BYTES)
         word = message[2] if len(message) > 2 else None
         service = self._services.get(word) if type(word) is str else None
@@ -212,6 +344,7 @@ class StreamServer:
         self._served.update((everybody, this))
         try:
             await service.answer(stream, message)
+            await stream.send_eof()
         finally:
             _count_down(self._served, everybody)
             _count_down(self._served, this)

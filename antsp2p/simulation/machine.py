@@ -29,6 +29,8 @@ from antsp2p.events import (
     StopLogs,
     Woke,
 )
+from antsp2p.gossip.network_keys import KeyRing
+from antsp2p.gossip.protection import protect
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
 from antsp2p.simulation.limits import (
@@ -156,10 +158,15 @@ NodeMaker = Callable[["Machine"], Node]
 def shipped_node(machine: Machine) -> Node:
     """The node as the runtime starts it."""
     world = machine.world
-    rng = world.stream(f"node/{machine.index}/{machine.life}/{machine.disk.boot}")
+    start = f"{machine.index}/{machine.life}/{machine.disk.boot}"
+    rng = world.stream(f"node/{start}")
+    protection = protect(
+        machine.identity, world.network_id, KeyRing(world.network_id, [world.network_key]),
+        world.stream(f"links/{start}").randbytes, world.suite,
+    )
     return Node(
-        machine.identity, world.network_id, boot=machine.disk.boot, instance=rng.randbytes(8),
-        rng=rng, history=machine.disk.history(world.now_us),
+        machine.identity, world.network_id, protection=protection, boot=machine.disk.boot,
+        instance=rng.randbytes(8), rng=rng, history=machine.disk.history(world.now_us),
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
         fresh=machine.disk.boot == 1, published=machine.disk.published,
         now_us=machine.local_us,

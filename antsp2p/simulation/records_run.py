@@ -88,7 +88,8 @@ REPAIRING: Final = (
 )
 """Messages that find out what differs."""
 UPKEEP: Final = (
-    "hello", "welcome", "confirm", "busy", "gone", "bye", "ping", "pong", "peers", "beatframe",
+    "hello", "welcome", "confirm", "busy", "gone", "cookie", "bye", "ping", "pong", "peers",
+    "beatframe",
 )
 """Messages that flow without news as well."""
 
@@ -377,7 +378,7 @@ class RecordsRun:
         }
 
 
-UNFRAMED: Final = frozenset({"hello", "welcome", "busy", "gone", "bye"})
+UNFRAMED: Final = frozenset({"hello", "welcome", "busy", "gone", "cookie", "bye"})
 """Messages that the engine counts with their datagram's header."""
 
 

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from antsp2p.events import Committed, Effect, Event, SendDatagram
+from antsp2p.gossip.network_keys import SECRET_BYTES, NetworkKey
 from antsp2p.records import keys
 from antsp2p.records.record import NETWORK_BYTES, Record, parse_record
 from antsp2p.simulation.limits import (
@@ -23,6 +24,7 @@ from antsp2p.simulation.limits import (
 )
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
 from antsp2p.simulation.network import Network
+from antsp2p.simulation.plain import PLAIN
 from antsp2p.simulation.streams import Streams
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ class World:
         self.steps = 0
         self.epoch_ms = 1_700_000_000_000
         self.network_id = self.stream("network-id").randbytes(NETWORK_BYTES)
+        self.network_key = NetworkKey(self.stream("network-key").randbytes(SECRET_BYTES))
+        self.suite = PLAIN
+        """Nodes started from now on seal their links with it."""
         self.verify = RememberedSignatures()
         self.parse = RememberedRecords()
         self.network = Network(self, delay)

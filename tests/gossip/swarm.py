@@ -15,11 +15,14 @@ from antsp2p.gossip.wire import encode_frame
 from antsp2p.records.keys import Identity, verify
 from antsp2p.records.log import LogSet
 from antsp2p.records.record import NO_PREV, Record, sign_record
+from antsp2p.simulation.plain import PLAIN
+from tests.gossip.protections import protection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from antsp2p.gossip.bulk_serve import LogsAnswer
+    from antsp2p.gossip.suite import Suite
     from antsp2p.gossip.wire import Address, Frame
 
 NETWORK = b"n" * 16
@@ -56,7 +59,10 @@ class Peer:
         self.logs = LogSet(NETWORK, cached_verify)
         self.own_seq = 0
         self.gossip = Gossip(
-            logs=self.logs, network=NETWORK, me=self.author,
+            logs=self.logs,
+            protection=protection_of(
+                identity(index), NETWORK, f"{swarm.seed} {boot}", swarm.suite
+            ),
             instance=hashlib.sha256(f"{index} {boot}".encode()).digest()[:8],
             rng=random.Random(f"{swarm.seed} {index} {boot}"), now_us=swarm.now_us,
             verify=cached_verify, limits=swarm.limits,
@@ -94,7 +100,8 @@ class Peer:
         """Send a frame of one's own making on the link to `address`."""
         link = self.gossip._parts.links.at(address)
         assert link is not None
-        for data in self.gossip._parts.links.write(link, [encode_frame(frame)]):
+        links = self.gossip._parts.links
+        for data in links.write(link, [encode_frame(frame)], self.swarm.now_us):
             self.swarm.send(self, address, data)
 
     def stop(self) -> None:
@@ -116,8 +123,10 @@ class Swarm:
     """The network. Faults are public fields."""
 
     def __init__(
-        self, count: int, seed: int = 1, limits: Limits = DEFAULT_LIMITS, loss: float = 0.0
+        self, count: int, seed: int = 1, limits: Limits = DEFAULT_LIMITS, loss: float = 0.0,
+        suite: Suite = PLAIN,
     ) -> None:
+        self.suite = suite
         self.seed = seed
         self.limits = limits
         self.loss = loss

@@ -16,6 +16,7 @@ from antsp2p.gossip.link import Link
 from antsp2p.gossip.wire import Range
 from antsp2p.records.log import Insertion
 from antsp2p.records.record import Record, parse_record
+from tests.gossip.protections import some_link
 from tests.gossip.swarm import NETWORK, SECOND, Peer, Swarm, identity, record
 
 AUTHORS = [identity(100 + index).author for index in range(12)]
@@ -23,10 +24,7 @@ GAP = DEFAULT_LIMITS.bulk_author_records
 
 
 def link(number: int) -> Link:
-    return Link(
-        id=number, author=identity(number).author, instance=b"", address=("192.0.2.1", number),
-        initiated=True, token_in=b"", token_out=b"", since_us=0, confirmed=True,
-    )
+    return some_link(number, identity(number).author, ("192.0.2.1", number))
 
 
 def stub(author: bytes, seq: int) -> Record:
@@ -329,9 +327,11 @@ def test_no_order_of_events_leaves_an_author_stuck(seed: int) -> None:
 # --- between engines -----------------------------------------------------------------------------
 
 
-def full_and_empty(records: int, authors: int = 4, servers: int = 1) -> tuple[Swarm, Peer]:
+def full_and_empty(
+    records: int, authors: int = 4, servers: int = 1, seed: int = 1
+) -> tuple[Swarm, Peer]:
     """Nodes that hold so many records of each of some authors, and one that holds nothing."""
-    swarm = Swarm(servers + 1)
+    swarm = Swarm(servers + 1, seed=seed)
     swarm.streams = True
     for server in swarm.peers[:servers]:
         for index in range(50, 50 + authors):
@@ -351,7 +351,7 @@ def test_a_newcomer_catches_up_over_streams() -> None:
 
 
 def test_several_sources_share_the_work() -> None:
-    swarm, _ = full_and_empty(500, authors=9, servers=3)
+    swarm, _ = full_and_empty(500, authors=9, servers=3, seed=3)
     assert swarm.run(5 * SECOND, swarm.agree)
     assert len({fetch.peer for fetch in swarm.fetches}) > 1
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from antsp2p.gossip import trie
 from antsp2p.gossip.descent import Descent
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_FRAME_BYTES, SECOND_US
-from antsp2p.gossip.link import Link
 from antsp2p.gossip.wire import (
     PRINT_BYTES,
     Frame,
@@ -26,13 +25,16 @@ from antsp2p.gossip.wire import (
     encode_frame,
 )
 from antsp2p.records.digest import Leaf
+from tests.gossip.protections import some_link
 from tests.vectors.digests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from antsp2p.gossip.link import Link
+
 KEY = b"k" * 8
-LINK = Link(1, b"a" * 32, b"i" * 8, ("10.0.0.1", 1), True, b"", b"", 0, True)
+LINK = some_link(1, b"a" * 32, ("10.0.0.1", 1), instance=b"i" * 8)
 
 
 def leaf(author: bytes, seq: int, salt: int = 0) -> Leaf:

@@ -6,13 +6,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.limits import DEFAULT_LIMITS
-from antsp2p.gossip.link import Link
 from antsp2p.gossip.liveness import Liveness
 from antsp2p.gossip.loss import Loss
+from tests.gossip.protections import some_link
 from tests.gossip.swarm import SECOND, identity
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from antsp2p.gossip.link import Link
 
 DEAD_US = DEFAULT_LIMITS.dead_us
 LOOK_US = DEFAULT_LIMITS.second_look_us
@@ -54,11 +56,8 @@ class Bench:
 
 
 def a_link(number: int, initiated: bool) -> Link:
-    return Link(
-        id=number, author=identity(number).author, instance=bytes(8),
-        address=("192.0.2.1", 1 + number), initiated=initiated, token_in=bytes(8),
-        token_out=bytes(8), since_us=0, confirmed=True,
-    )
+    address = ("192.0.2.1", 1 + number)
+    return some_link(number, identity(number).author, address, initiated=initiated)
 
 
 def gaps(bench: Bench, after_us: int) -> list[int]:

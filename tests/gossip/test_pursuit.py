@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
-from antsp2p.gossip.link import Link
 from antsp2p.gossip.pursuit import Pursuits
 from antsp2p.gossip.wire import Frame, Range, Want
+from tests.gossip.protections import some_link
 from tests.gossip.swarm import identity
+
+if TYPE_CHECKING:
+    from antsp2p.gossip.link import Link
 
 WAIT_US = 20_000
 TURN_US = 5_000
@@ -15,10 +19,7 @@ A = identity(1).author
 
 
 def link(number: int) -> Link:
-    return Link(
-        id=number, author=identity(number).author, instance=b"", address=("192.0.2.1", number),
-        initiated=True, token_in=b"", token_out=b"", since_us=0, confirmed=True,
-    )
+    return some_link(number, identity(number).author, ("192.0.2.1", number))
 
 
 class Asker:

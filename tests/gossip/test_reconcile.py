@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.engine import HeadReported
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.wire import Changes, Leaves, Line, Nodes, Ping, Probe, Since, frame_name
 from antsp2p.records.fork import make_proof
+from tests.gossip.protections import frames_in
 from tests.gossip.swarm import SECOND, Peer, Swarm, identity, record
 from tests.gossip.test_hostile import Attacker
 
@@ -42,7 +42,7 @@ def frames_said(swarm: Swarm) -> Counter[str]:
     counts: Counter[str] = Counter()
 
     def note(peer: Peer, address: Address, data: bytes) -> None:
-        counts.update(frame_name(frame) for frame in split_frames(data)[0])
+        counts.update(frame_name(frame) for frame in frames_in(data))
 
     swarm.on_send = note
     return counts
@@ -240,7 +240,7 @@ def test_records_that_were_lost_for_long_are_fetched_when_they_pass() -> None:
     last: list[list[Frame]] = [[]]
 
     def note(peer: Peer, address: Address, data: bytes) -> None:
-        last[0] = split_frames(data)[0]
+        last[0] = frames_in(data)
 
     swarm.on_send, swarm.cut = note, is_lost
     for index in range(5):
@@ -262,7 +262,7 @@ def test_one_side_probes() -> None:
     askers: Counter[int] = Counter()
 
     def note(peer: Peer, address: Address, data: bytes) -> None:
-        askers[peer.index] += sum(isinstance(frame, Probe) for frame in split_frames(data)[0])
+        askers[peer.index] += sum(isinstance(frame, Probe) for frame in frames_in(data))
 
     swarm.on_send = note
     swarm.peers[1].hint(swarm.peers[0])

@@ -5,21 +5,22 @@ import random
 from collections import Counter
 from functools import partial
 from heapq import heappop, heappush
+from typing import TYPE_CHECKING
 
 import pytest
 
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_HOPS, MAX_STEM
-from antsp2p.gossip.link import Link
 from antsp2p.gossip.tree import FROM_HERE, Tree, Way
 from antsp2p.gossip.wire import Frame, Graft, Prune
+from tests.gossip.protections import some_link
 from tests.gossip.swarm import identity
+
+if TYPE_CHECKING:
+    from antsp2p.gossip.link import Link
 
 
 def link(number: int, initiated: bool = True) -> Link:
-    return Link(
-        id=number, author=identity(number).author, instance=b"", address=("192.0.2.1", number),
-        initiated=initiated, token_in=b"", token_out=b"", since_us=0, confirmed=True,
-    )
+    return some_link(number, identity(number).author, ("192.0.2.1", number), initiated=initiated)
 
 
 class Woods:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antsp2p.gossip.addresses import pack_host
-from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.engine import LinkDown
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.link import BYE_REASONS
 from antsp2p.gossip.wire import PeerAddress, Peers, Pong
+from tests.gossip.protections import frames_in
 from tests.gossip.swarm import SECOND, Peer, Swarm, identity
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ def test_one_side_of_an_idle_link_pings() -> None:
     pongs: Counter[int] = Counter()
 
     def watch(peer: Peer, address: Address, data: bytes) -> None:
-        pongs[peer.index] += sum(isinstance(frame, Pong) for frame in split_frames(data)[0])
+        pongs[peer.index] += sum(isinstance(frame, Pong) for frame in frames_in(data))
 
     swarm.on_send = watch
     swarm.run(90 * SECOND)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from antsp2p.gossip import trie, wire
 from antsp2p.gossip.addresses import pack_host, unpack_host
-from antsp2p.gossip.datagram import hello_datagram, join_frames, pack, split_frames, split_header
+from antsp2p.gossip.datagram import (
+    SEALED_BYTES,
+    join_frames,
+    kind_of,
+    pack,
+    split_frames,
+)
+from antsp2p.gossip.handshake import busy_payload
 from antsp2p.gossip.limits import (
     HELLO_BYTES,
     MAX_ADVERTS,
@@ -22,10 +29,10 @@ from antsp2p.gossip.limits import (
     MAX_PREFIXES,
     MAX_WANT_IDS,
     MAX_WANT_RANGES,
+    MIN_HELLO_BYTES,
     PART_BYTES,
 )
 from antsp2p.gossip.wire import (
-    NO_TOKEN,
     Advert,
     Adverts,
     BeatFrame,
@@ -36,9 +43,7 @@ from antsp2p.gossip.wire import (
     Confirm,
     Entry,
     Frame,
-    Gone,
     Graft,
-    Hello,
     Line,
     Mark,
     Name,
@@ -72,10 +77,9 @@ UINTS = st.integers(0, TOP) | st.sampled_from([23, 24, 255, 256, 65_535, 65_536,
 LINES = [Line(author, TOP, b"h" * 8, TOP) for author in AUTHORS[:MAX_LINES]]
 
 LARGEST: list[Frame] = [
-    Welcome(AUTHORS[0], TOKEN, TOKEN, TOP, ID, b"r" * 16),
-    Confirm(AUTHORS[0], TOKEN, TOKEN, TOP, ID),
+    Welcome(AUTHORS[0], b"s" * 64, TOKEN, TOP, ID, b"r" * 16),
+    Confirm(AUTHORS[0], b"s" * 64, TOKEN, TOP, ID),
     Busy(tuple(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[:8])),
-    Gone(),
     Bye(255),
     Ping(TOP, b"r" * 16, TOP, TOP),
     Pong(TOP, b"r" * 16, TOP, TOP, TOP),
@@ -110,19 +114,17 @@ LARGEST: list[Frame] = [
 def test_the_largest_frame_of_each_type_fits_and_comes_back(frame: Frame) -> None:
     encoded = encode_frame(frame)
     assert len(encoded) <= MAX_FRAME_BYTES
-    confirm = encode_frame(Confirm(AUTHORS[0], TOKEN, TOKEN, TOP, ID))
-    (data,) = pack(NETWORK, TOKEN, confirm, [encoded])
-    assert len(data) <= MAX_DATAGRAM_BYTES
-    assert split_header(data, NETWORK) == TOKEN
-    assert split_frames(data)[0][-1] == frame
+    (plain,) = pack([encoded])
+    assert len(plain) + SEALED_BYTES <= MAX_DATAGRAM_BYTES
+    assert split_frames(plain)[0] == [frame]
 
 
-def test_answers_to_a_hello_are_smaller_than_it() -> None:
-    hello = hello_datagram(NETWORK, Hello(AUTHORS[0], TOKEN, TOKEN, 255, b""))
-    assert len(hello) == HELLO_BYTES
-    assert len(hello_datagram(NETWORK, Hello(AUTHORS[0], TOKEN, TOKEN, 0, b""))) == HELLO_BYTES
-    for frame in LARGEST[0], LARGEST[2], LARGEST[3]:
-        assert len(join_frames(NETWORK, TOKEN, [encode_frame(frame)])) <= HELLO_BYTES
+def test_a_refusal_names_as_many_as_fit() -> None:
+    busy = LARGEST[2]
+    assert isinstance(busy, Busy)
+    assert len(busy_payload(busy.peers, MIN_HELLO_BYTES)) < MIN_HELLO_BYTES
+    assert busy_payload(busy.peers, HELLO_BYTES) > busy_payload(busy.peers, MIN_HELLO_BYTES)
+    assert busy_payload(busy.peers, MAX_DATAGRAM_BYTES) == encode_frame(busy)
 
 
 def test_the_largest_proof_fits_its_parts() -> None:
@@ -131,13 +133,12 @@ def test_the_largest_proof_fits_its_parts() -> None:
 
 @pytest.mark.parametrize("frame", LARGEST, ids=wire.frame_name)
 def test_every_mutated_byte_gives_frames_or_malformed(frame: Frame) -> None:
-    data = join_frames(NETWORK, TOKEN, [encode_frame(frame)])
+    data = join_frames([encode_frame(frame)])
     rng = random.Random(1)
     for place in range(len(data)):
         mutated = bytearray(data)
         mutated[place] ^= 1 << rng.randrange(8)
         try:
-            split_header(bytes(mutated), NETWORK)
             frames, _ = split_frames(bytes(mutated))
         except Malformed:
             continue
@@ -156,7 +157,7 @@ REFUSED: list[tuple[str, object]] = [
     ("empty", []),
     ("type is not an integer", ["x"]),
     ("too few fields", [6, 1, b"r" * 16]),
-    ("too many fields", [4, 1]),
+    ("too many fields", [21, 1]),
     ("a negative number", [6, -1, b"r" * 16, 0, 0]),
     ("a short root", [6, 1, b"r" * 15, 0, 0]),
     ("a bool for a number", [6, True, b"r" * 16, 0, 0]),
@@ -187,33 +188,34 @@ REFUSED: list[tuple[str, object]] = [
 def test_a_frame_outside_its_schema_refuses_the_datagram(value: object) -> None:
     with pytest.raises(Malformed):
         wire.parse_frame(value)
-    data = join_frames(NETWORK, TOKEN, [encode_frame(Gone()), encode(value)])
+    data = join_frames([encode_frame(Bye(0)), encode(value)])
     with pytest.raises(Malformed):
         split_frames(data)
 
 
 def test_a_frame_of_an_unknown_type_is_skipped() -> None:
-    data = join_frames(NETWORK, TOKEN, [encode([99, {1: b"x"}]), encode_frame(Bye(0))])
+    data = join_frames([encode([99, {1: b"x"}]), encode_frame(Bye(0))])
     assert split_frames(data) == ([Bye(0)], 1)
 
 
-def test_refusals_of_a_header_are_told_apart() -> None:
-    good = join_frames(NETWORK, NO_TOKEN, [encode_frame(Gone())])
+def test_datagrams_are_told_apart_by_their_first_bytes() -> None:
+    assert [kind_of(bytes((0x11 + kind,)), NETWORK) & 0x0F for kind in range(6)] == [
+        1, 2, 3, 4, 5, 6]
+    newer = bytes((0x21,)) + NETWORK
     reasons = []
-    for data in (
-        b"", good[:28], good + bytes(1_200), b"\x00" + good[1:], good[:1] + b"\x02" + good[2:],
-        good[:3] + b"m" + good[4:], good[:19] + b"\x49" + good[20:],
-    ):
+    for data in (b"", b"\x14" + bytes(1_200), b"\x10", b"\x17", b"\x84" + NETWORK, newer,
+                 b"\x21" + bytes(16), b"\x24" + NETWORK):
         with pytest.raises(Malformed) as caught:
-            split_header(data, NETWORK)
+            kind_of(data, NETWORK)
         reasons.append(caught.value.reason)
-    assert reasons == ["size", "size", "size", "datagram", "version", "network", "datagram"]
+    assert reasons == [
+        "size", "size", "datagram", "datagram", "datagram", "version", "datagram", "datagram"]
 
 
 def test_packing_keeps_order_and_sizes() -> None:
     frames = [encode_frame(BeatFrame(bytes((1 + size,)) * (20 * size + 1))) for size in range(30)]
-    packed = pack(NETWORK, TOKEN, b"", frames)
-    assert all(len(data) <= MAX_DATAGRAM_BYTES for data in packed)
+    packed = pack(frames)
+    assert all(len(plain) + SEALED_BYTES <= MAX_DATAGRAM_BYTES for plain in packed)
     unpacked = [frame for data in packed for frame in split_frames(data)[0]]
     assert [encode_frame(frame) for frame in unpacked] == frames
     assert len(packed) < len(frames) / 2

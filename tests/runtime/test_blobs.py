@@ -22,8 +22,9 @@ from antsp2p.runtime.blobs import (
     encode_request,
     fetch_blob,
 )
-from antsp2p.runtime.streams import StreamServer, read_message
+from antsp2p.runtime.streams import SecureStream, StreamServer, read_message
 from antsp2p.runtime.udp import bind_all, close_all
+from tests.runtime.secured import answer_sealed, ask, member
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,7 +45,7 @@ def framed(value: object) -> bytes:
 @asynccontextmanager
 async def serving(store: BlobStore) -> AsyncIterator[tuple[StreamServer, Address]]:
     bound = bind_all([("127.0.0.1", 0)])
-    server = StreamServer(NETWORK, [BlobService(store, NETWORK)])
+    server = StreamServer(member(NETWORK), [BlobService(store, NETWORK)])
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.serve, [item.tcp for item in bound])
@@ -56,32 +57,22 @@ async def serving(store: BlobStore) -> AsyncIterator[tuple[StreamServer, Address
 
 @asynccontextmanager
 async def playing(
-    script: Callable[[trio.SocketStream, list[object]], Awaitable[None]],
+    script: Callable[[SecureStream, list[object]], Awaitable[None]],
 ) -> AsyncIterator[Address]:
     """A holder that does as `script` says after each request."""
 
-    async def handle(stream: trio.SocketStream) -> None:
-        async with stream:
+    async def handle(raw: trio.SocketStream) -> None:
+        async with raw:
             with suppress(trio.BrokenResourceError):
+                stream = await answer_sealed(raw, NETWORK)
                 await script(stream, await read_message(stream, 128))
+                await stream.send_eof()
 
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_tcp, handle, 0, host="127.0.0.1")
         listeners = await nursery.start(serve)
         yield "127.0.0.1", listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
-
-
-async def ask(address: Address, request: bytes) -> bytes:
-    """All that a holder says to raw bytes."""
-    stream = await trio.open_tcp_stream(*address)
-    async with stream:
-        await stream.send_all(request)
-        await stream.send_eof()
-        said = b""
-        while chunk := await stream.receive_some():
-            said += chunk
-        return said
 
 
 # --- on disk -------------------------------------------------------------------------------------
@@ -149,7 +140,7 @@ async def test_a_blob_is_fetched_and_kept(tmp_path: Path) -> None:
     theirs, ours = BlobStore(tmp_path / "theirs"), BlobStore(tmp_path / "ours")
     theirs.put(CONTENT)
     async with serving(theirs) as (server, address):
-        fetcher = BlobFetcher(ours, NETWORK, tuple)
+        fetcher = BlobFetcher(ours, member(NETWORK), tuple)
         assert await fetcher.fetch(BLOB, [address]) == CONTENT
         assert ours.has(BLOB.hash)
         assert await fetcher.fetch(BLOB, []) == CONTENT
@@ -162,7 +153,7 @@ async def test_a_blob_without_room_is_unavailable(tmp_path: Path) -> None:
     ours = BlobStore(tmp_path / "ours", max_bytes=1_000)
     async with serving(theirs) as (_, address):
         with pytest.raises(BlobUnavailable, match="fill their 1000 bytes"):
-            await BlobFetcher(ours, NETWORK, tuple).fetch(BLOB, [address])
+            await BlobFetcher(ours, member(NETWORK), tuple).fetch(BLOB, [address])
 
 
 async def test_the_largest_and_the_smallest_are_fetched(tmp_path: Path) -> None:
@@ -170,24 +161,24 @@ async def test_the_largest_and_the_smallest_are_fetched(tmp_path: Path) -> None:
     for content in (bytes(MAX_BLOB_BYTES), b""):
         blob = store.put(content)
         async with serving(store) as (_, address):
-            assert await fetch_blob(NETWORK, blob, [address]) == content
+            assert await fetch_blob(member(NETWORK), blob, [address]) == content
 
 
 async def test_a_transfer_goes_on_at_the_next_source(tmp_path: Path) -> None:
     offsets: list[object] = []
 
-    async def break_off(stream: trio.SocketStream, request: list[object]) -> None:
+    async def break_off(stream: SecureStream, request: list[object]) -> None:
         offsets.append(request[4])
         await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT[:100_000])
 
-    async def give_the_rest(stream: trio.SocketStream, request: list[object]) -> None:
+    async def give_the_rest(stream: SecureStream, request: list[object]) -> None:
         offset = request[4]
         assert isinstance(offset, int)
         offsets.append(offset)
         await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT[offset:])
 
     async with playing(break_off) as first, playing(give_the_rest) as second:
-        assert await fetch_blob(NETWORK, BLOB, [first, second]) == CONTENT
+        assert await fetch_blob(member(NETWORK), BLOB, [first, second]) == CONTENT
     assert offsets == [0, 100_000]
 
 
@@ -195,21 +186,21 @@ async def test_a_false_beginning_costs_one_more_try(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     store.put(CONTENT)
 
-    async def lie_and_break_off(stream: trio.SocketStream, request: list[object]) -> None:
+    async def lie_and_break_off(stream: SecureStream, request: list[object]) -> None:
         await stream.send_all(framed([1, 0, BLOB.size]) + b"lies")
 
     async with playing(lie_and_break_off) as liar, serving(store) as (_, honest):
-        assert await fetch_blob(NETWORK, BLOB, [liar, honest]) == CONTENT
+        assert await fetch_blob(member(NETWORK), BLOB, [liar, honest]) == CONTENT
 
 
 async def test_every_source_is_tried_and_told_of(tmp_path: Path) -> None:
-    async def lie(stream: trio.SocketStream, request: list[object]) -> None:
+    async def lie(stream: SecureStream, request: list[object]) -> None:
         await stream.send_all(framed([1, 0, BLOB.size]) + bytes(BLOB.size))
 
-    async def other_size(stream: trio.SocketStream, request: list[object]) -> None:
+    async def other_size(stream: SecureStream, request: list[object]) -> None:
         await stream.send_all(framed([1, 0, BLOB.size + 1]) + CONTENT + b"+")
 
-    async def babble(stream: trio.SocketStream, request: list[object]) -> None:
+    async def babble(stream: SecureStream, request: list[object]) -> None:
         await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n" * 20)
 
     with socket.socket() as closed:
@@ -219,8 +210,9 @@ async def test_every_source_is_tried_and_told_of(tmp_path: Path) -> None:
         serving(BlobStore(tmp_path)) as (_, empty),
         playing(lie) as liar, playing(other_size) as other, playing(babble) as babbler,
     ):
+        sources = [nobody, empty, liar, other, babbler, ("a.b", 1)]
         with pytest.raises(BlobUnavailable) as failure:
-            await fetch_blob(NETWORK, BLOB, [nobody, empty, liar, other, babbler, ("a.b", 1)])
+            await fetch_blob(member(NETWORK), BLOB, sources)
     line = str(failure.value)
     for reason in (
         "Connection refused", "does not have it", "other content", "another size", "too-large",
@@ -232,20 +224,20 @@ async def test_every_source_is_tried_and_told_of(tmp_path: Path) -> None:
 
 async def test_without_a_source_the_line_says_so() -> None:
     with pytest.raises(BlobUnavailable, match="nobody is known to have it"):
-        await fetch_blob(NETWORK, BLOB, [])
+        await fetch_blob(member(NETWORK), BLOB, [])
     with pytest.raises(BlobUnavailable, match="larger than"):
-        await fetch_blob(NETWORK, BlobRef(BLOB.hash, MAX_BLOB_BYTES + 1), [])
+        await fetch_blob(member(NETWORK), BlobRef(BLOB.hash, MAX_BLOB_BYTES + 1), [])
 
 
 async def test_a_silent_source_costs_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BLOB_CHUNK_MS", 20)
 
-    async def be_silent(stream: trio.SocketStream, request: list[object]) -> None:
+    async def be_silent(stream: SecureStream, request: list[object]) -> None:
         await trio.sleep_forever()
 
     async with playing(be_silent) as silent:
         with pytest.raises(BlobUnavailable, match="too slow"):
-            await fetch_blob(NETWORK, BLOB, [silent])
+            await fetch_blob(member(NETWORK), BLOB, [silent])
 
 
 async def test_a_silent_client_costs_its_time_limit(
@@ -255,7 +247,7 @@ async def test_a_silent_client_costs_its_time_limit(
     async with serving(BlobStore(tmp_path)) as (server, address):
         async with await trio.open_tcp_stream(*address) as silent:
             assert await silent.receive_some() == b""
-        assert server.drops == {"blob-slow": 1}
+        assert server.drops == {"stream-slow": 1}
 
 
 async def test_what_is_no_request_gets_no_answer(tmp_path: Path) -> None:
@@ -270,11 +262,11 @@ async def test_what_is_no_request_gets_no_answer(tmp_path: Path) -> None:
             framed([1, NETWORK, "get", BLOB.hash, -1]),
             framed([1, NETWORK, "get", BLOB.hash, MAX_BLOB_BYTES + 1]),
         ):
-            assert await ask(address, request) == b""
+            assert await ask(address, NETWORK, request) == b""
         assert sum(server.drops.values()) == 13
-        assert await ask(address, good) == framed([1, 0, BLOB.size]) + CONTENT
+        assert await ask(address, NETWORK, good) == framed([1, 0, BLOB.size]) + CONTENT
         past_the_end = encode_request(NETWORK, BLOB.hash, BLOB.size + 1)
-        assert await ask(address, past_the_end) == framed([1, 0, BLOB.size])
+        assert await ask(address, NETWORK, past_the_end) == framed([1, 0, BLOB.size])
 
 
 async def test_connections_are_bounded_for_each_host(tmp_path: Path) -> None:
@@ -298,18 +290,18 @@ async def test_a_source_that_dribbles_is_left_for_another_and_its_bytes_are_kept
     monkeypatch.setattr(limits, "STREAM_PACE_MS", 50)
     offsets: list[object] = []
 
-    async def dribble(stream: trio.SocketStream, request: list[object]) -> None:
+    async def dribble(stream: SecureStream, request: list[object]) -> None:
         await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT[:100])
         await trio.sleep_forever()
 
-    async def give_the_rest(stream: trio.SocketStream, request: list[object]) -> None:
+    async def give_the_rest(stream: SecureStream, request: list[object]) -> None:
         offset = request[4]
         assert isinstance(offset, int)
         offsets.append(offset)
         await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT[offset:])
 
     async with playing(dribble) as first, playing(give_the_rest) as second:
-        assert await fetch_blob(NETWORK, BLOB, [first, second]) == CONTENT
+        assert await fetch_blob(member(NETWORK), BLOB, [first, second]) == CONTENT
     assert offsets == [100]
 
 
@@ -319,7 +311,7 @@ async def test_a_slow_source_is_asked_again_where_there_is_no_other(
     monkeypatch.setattr(limits, "STREAM_PACE_MS", 50)
     calls: list[object] = []
 
-    async def dribble_once(stream: trio.SocketStream, request: list[object]) -> None:
+    async def dribble_once(stream: SecureStream, request: list[object]) -> None:
         calls.append(request[4])
         offset = request[4]
         assert isinstance(offset, int)
@@ -330,5 +322,5 @@ async def test_a_slow_source_is_asked_again_where_there_is_no_other(
         await stream.send_all(CONTENT[offset:])
 
     async with playing(dribble_once) as only:
-        assert await fetch_blob(NETWORK, BLOB, [only]) == CONTENT
+        assert await fetch_blob(member(NETWORK), BLOB, [only]) == CONTENT
     assert calls == [0, 100]

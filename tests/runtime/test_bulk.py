@@ -28,8 +28,10 @@ from antsp2p.runtime import limits
 from antsp2p.runtime.blobs import BlobService, BlobStore
 from antsp2p.runtime.blobs import encode_request as blob_request
 from antsp2p.runtime.bulk import LogsFetcher, LogsService
-from antsp2p.runtime.streams import Paced, StreamServer, framed
+from antsp2p.runtime.streams import Paced, SecureStream, StreamServer, framed
 from antsp2p.runtime.udp import bind_all, close_all
+from tests.gossip.protections import protection_of
+from tests.runtime.secured import answer_sealed, ask, member, open_sealed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -61,8 +63,8 @@ def gossip(*logs: tuple[Record, ...]) -> Gossip:
     for records in logs:
         held.insert(records)
     return Gossip(
-        logs=held, network=NETWORK, me=bytes(32), instance=bytes(8), rng=Random(1), now_us=0,
-        verify=lambda *_: True,
+        logs=held, protection=protection_of(Identity.from_seed(bytes(32)), NETWORK),
+        instance=bytes(8), rng=Random(1), now_us=0, verify=lambda *_: True,
     )
 
 
@@ -76,7 +78,7 @@ async def serving(
 ) -> AsyncIterator[tuple[StreamServer, Address]]:
     """A holder of logs, on a port of its own."""
     holder, bound = gossip(*map(log, indexes)), bind_all([("127.0.0.1", 0)])
-    server = StreamServer(NETWORK, [
+    server = StreamServer(member(NETWORK), [
         BlobService(BlobStore(folder / "blobs"), NETWORK),
         LogsService(NETWORK, holder.answer_logs, lambda: 0),
     ])
@@ -92,17 +94,19 @@ async def serving(
 
 @asynccontextmanager
 async def playing(
-    script: Callable[[trio.SocketStream], Awaitable[None]],
+    script: Callable[[SecureStream], Awaitable[None]],
 ) -> AsyncIterator[Address]:
     """A holder that does as `script` says after the request."""
 
-    async def handle(stream: trio.SocketStream) -> None:
-        async with stream:
+    async def handle(raw: trio.SocketStream) -> None:
+        async with raw:
             with suppress(trio.BrokenResourceError):
+                stream = await answer_sealed(raw, NETWORK)
                 size = int.from_bytes(await stream.receive_some(2), "big")
                 while size:
                     size -= len(await stream.receive_some(size))
                 await script(stream)
+                await stream.send_eof()
 
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, handle, 0, host="127.0.0.1"))
@@ -119,7 +123,7 @@ class Taker:
         self.chunks = 0
         self.reasons: list[str] = []
         self._more = more
-        self.fetcher = LogsFetcher(NETWORK, self.put)
+        self.fetcher = LogsFetcher(member(NETWORK, 1), self.put)
 
     async def put(self, event: LogsReceived | LogsEnded) -> None:
         await trio.lowlevel.checkpoint()
@@ -134,18 +138,6 @@ class Taker:
     async def fetch(self, address: Address, ranges: tuple[Range, ...], number: int = 1) -> None:
         async with trio.open_nursery() as nursery:
             self.fetcher.begin(FetchLogs(number, b"", address, ranges), nursery.start_soon)
-
-
-async def raw(address: Address, request: bytes) -> bytes:
-    """All that a holder says to raw bytes."""
-    said = b""
-    async with await trio.open_tcp_stream(*address) as stream:
-        with suppress(trio.BrokenResourceError):
-            await stream.send_all(request)
-            await stream.send_eof()
-            while chunk := await stream.receive_some():
-                said += chunk
-    return said
 
 
 # --- whole ---------------------------------------------------------------------------------------
@@ -220,20 +212,20 @@ async def test_how_a_fetch_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STREAM_PACE_MS", 50)
     some = framed_chunk(b"\x81\x82\x00\x41\x00")
 
-    async def too_large(stream: trio.SocketStream) -> None:
+    async def too_large(stream: SecureStream) -> None:
         await stream.send_all((MAX_LOGS_CHUNK_BYTES + 1).to_bytes(4, "big") + bytes(100))
 
-    async def cut_off(stream: trio.SocketStream) -> None:
+    async def cut_off(stream: SecureStream) -> None:
         await stream.send_all(framed_chunk(bytes(100))[:50])
 
-    async def silent(stream: trio.SocketStream) -> None:
+    async def silent(stream: SecureStream) -> None:
         await trio.sleep_forever()
 
-    async def dribble(stream: trio.SocketStream) -> None:
+    async def dribble(stream: SecureStream) -> None:
         await stream.send_all(b"\0" * 3)
         await trio.sleep_forever()
 
-    async def end(stream: trio.SocketStream) -> None:
+    async def end(stream: SecureStream) -> None:
         await stream.send_all(framed_chunk(END) + some)
 
     for script, reason in (
@@ -276,7 +268,7 @@ async def test_nobody_there() -> None:
 
 
 async def test_an_endless_stream_stops_where_the_node_stops() -> None:
-    async def endless(stream: trio.SocketStream) -> None:
+    async def endless(stream: SecureStream) -> None:
         while True:
             await stream.send_all(framed_chunk(b"\x81\x82\x00\x41\x00") * 100)
 
@@ -306,13 +298,13 @@ async def test_what_is_no_request_gets_no_answer(tmp_path: Path) -> None:
             framed([1, NETWORK, "logs"]), framed([1, NETWORK, "logs", 1]),
         ]
         for request in requests:
-            assert await raw(address, request) == b""
+            assert await ask(address, NETWORK, request) == b""
         assert server.drops == {"bulk-request": len(requests)}
         for request in (framed([1, NETWORK, "list", []]), framed([1]), b"\xff\xff"):
-            assert await raw(address, request) == b""
+            assert await ask(address, NETWORK, request) == b""
         assert server.drops["blob-request"] == 2
         assert server.drops["blob-too-large"] == 1
-        said = await raw(address, len(good).to_bytes(2, "big") + good)
+        said = await ask(address, NETWORK, len(good).to_bytes(2, "big") + good)
         assert said.endswith(framed_chunk(END))
 
 
@@ -322,7 +314,7 @@ async def test_the_largest_request_is_answered(tmp_path: Path) -> None:
     ]
     request = encode_request(NETWORK, ranges)
     async with serving(tmp_path, 1) as (_, address):
-        said = await raw(address, len(request).to_bytes(2, "big") + request)
+        said = await ask(address, NETWORK, len(request).to_bytes(2, "big") + request)
     assert said == framed_chunk(END)
 
 
@@ -339,7 +331,7 @@ def endless(ranges: object, now_us: int) -> Any:
 
 @asynccontextmanager
 async def serving_endlessly(folder: Path) -> AsyncIterator[tuple[StreamServer, Address]]:
-    server = StreamServer(NETWORK, [
+    server = StreamServer(member(NETWORK), [
         BlobService(BlobStore(folder / "blobs"), NETWORK),
         LogsService(NETWORK, endless, lambda: 0),
     ])
@@ -360,13 +352,13 @@ async def test_logs_and_blobs_leave_room_for_each_other(tmp_path: Path) -> None:
     async with serving_endlessly(tmp_path) as (server, address):
         readers = []
         for _ in range(limits.LOGS_CONNECTIONS_PER_HOST):
-            stream = await trio.open_tcp_stream(*address)
+            stream = await open_sealed(address, NETWORK)
             await stream.send_all(request)
             assert await stream.receive_some(1)
             readers.append(stream)
-        assert await raw(address, request) == b""
+        assert await ask(address, NETWORK, request) == b""
         assert server.drops == {"bulk-busy": 1}
-        assert await raw(address, blob_request(NETWORK, bytes(32), 0)) == framed([1, 1, 0])
+        assert await ask(address, NETWORK, blob_request(NETWORK, bytes(32), 0)) == framed([1, 1, 0])
         for stream in readers:
             await stream.aclose()
 
@@ -375,7 +367,7 @@ async def test_a_slow_reader_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(limits, "BLOB_CHUNK_MS", 200)
     request = encode_request(NETWORK, whole(1))
     async with serving_endlessly(tmp_path) as (server, address):
-        async with await trio.open_tcp_stream(*address) as stream:
+        async with await open_sealed(address, NETWORK) as stream:
             await stream.send_all(len(request).to_bytes(2, "big") + request)
             while not server.drops:
                 await trio.testing.wait_all_tasks_blocked(0.01)

@@ -39,14 +39,14 @@ def history() -> Iterator[Record]:
 
 
 def fill(home: Path) -> None:
-    boot = boot_home(home, DEFAULT_NETWORK)
+    boot = boot_home(home, DEFAULT_NETWORK, is_open=True)
     boot.store.commit([AppendRecord(record, 5_000, own=False) for record in history()])
     boot.close()
 
 
 def host(home: Path, *peers: Host, tap: Tap | None = None) -> Any:
     options = HostOptions(
-        home=home, listen=(("127.0.0.1", 0),), discovery=False,
+        home=home, is_open=True, listen=(("127.0.0.1", 0),), discovery=False,
         peers=tuple(format_address(peer.address) for peer in peers),
     )
     return open_host(options, tap=tap)

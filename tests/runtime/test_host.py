@@ -27,6 +27,7 @@ from antsp2p.events import (
     StopWork,
     Woke,
 )
+from antsp2p.gossip.session import Session
 from antsp2p.runtime import boot, host, limits
 from antsp2p.runtime.blobs import BlobUnavailable
 from antsp2p.runtime.discovery import Discovery, Interfaces
@@ -98,6 +99,8 @@ class Trace:
     """What one node committed and sent, in the order of its deeds."""
 
     deeds: list[tuple[str, Any]] = field(default_factory=list)
+    plain: dict[bytes, bytes] = field(default_factory=dict)
+    """What was sealed in each datagram."""
 
     def check(self, own: Sequence[Record]) -> int:
         """How many own records were seen in datagrams; asserts that each was durable before."""
@@ -126,7 +129,7 @@ class TracedEndpoint(UdpEndpoint):
 
     def send(self, address: Address, data: bytes) -> None:
         if self.trace is not None:
-            self.trace.deeds.append(("send", data))
+            self.trace.deeds.append(("send", self.trace.plain.get(data, data)))
         super().send(address, data)
 
 
@@ -146,6 +149,14 @@ async def trace_of_a_busy_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """(own records seen in datagrams, own records) of a node that posts and works under load."""
     path = tmp_path / "busy"
     trace = Trace()
+    seal = Session.seal
+
+    def traced_seal(session: Session, plain: bytes, now_us: int) -> bytes:
+        data = seal(session, plain, now_us)
+        trace.plain[data] = plain
+        return data
+
+    monkeypatch.setattr(Session, "seal", traced_seal)
     TracedStore.traces = {path: trace}
     with monkeypatch.context() as patch:
         patch.setattr(boot, "Store", TracedStore)

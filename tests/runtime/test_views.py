@@ -27,9 +27,11 @@ from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
 from antsp2p.runtime import views
+from tests.gossip.protections import protection_of
 
 NETWORK = bytes(16)
 ID = bytes(range(32))
+
 
 
 def signed(body: Body | dict[int, Any], type_: int = 0, seq: int = 1) -> Record:
@@ -131,9 +133,10 @@ class Alone:
 
     def __init__(self) -> None:
         self.now_us = 1_000_000
+        me = Identity.from_seed(bytes(32))
         self.node = Node(
-            Identity.from_seed(bytes(32)), NETWORK, boot=1, instance=bytes(8), rng=Random(1),
-            now_us=self.now_us, wall_ms=0, nickname="me",
+            me, NETWORK, protection=protection_of(me, NETWORK), boot=1,
+            instance=bytes(8), rng=Random(1), now_us=self.now_us, wall_ms=0, nickname="me",
         )
 
     def do(self, command: Command) -> list[Any]:

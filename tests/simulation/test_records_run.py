@@ -108,7 +108,7 @@ def test_in_every_profile_all_that_run_have_every_record_in_the_end(profile: str
 
 
 def test_every_message_is_news_repair_or_upkeep() -> None:
-    names = [kind.__name__.lower() for kind in wire._TYPES]
+    names = [*(kind.__name__.lower() for kind in wire._TYPES), "gone", "cookie"]
     assert sorted([*SPREADING, *REPAIRING, *UPKEEP]) == sorted(names)
 
 
@@ -136,7 +136,7 @@ def test_the_counted_bytes_are_those_that_the_nodes_sent() -> None:
     )
     unframed = sum(
         machine.node.gossip.sent[name] for machine in run.world.running() if machine.node
-        for name in ("hello", "welcome", "busy", "gone", "bye")
+        for name in ("hello", "welcome", "busy", "gone", "cookie", "bye")
     )
     assert sent + unframed == run.world.network.bytes
 

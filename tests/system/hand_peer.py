@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from antsp2p.coordination.body import Body, body_map
-from antsp2p.gossip.datagram import hello_datagram, join_frames, split_frames, split_header
-from antsp2p.gossip.wire import (
-    NO_HEAD,
-    Confirm,
-    Entry,
-    Frame,
-    Hello,
-    Records,
-    Welcome,
-    encode_frame,
-)
+from antsp2p.gossip.network_keys import KeyRing
+from antsp2p.gossip.wire import Entry, Frame, Records
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
+from antsp2p.runtime.networks import closed_network
+from tests.wire_peer import WirePeer, plain_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from random import Random
 
+    from antsp2p.runtime.networks import Network
     from tests.system.process import NodeProcess
 
 ANSWER_S = 10.0
@@ -34,15 +28,16 @@ class HandPeer:
     """One identity, one socket, one link."""
 
     def __init__(
-        self, socket: trio.socket.SocketType, network: bytes, address: tuple[str, int], rng: Random
+        self, socket: trio.socket.SocketType, network: Network, address: tuple[str, int],
+        rng: Random,
     ) -> None:
         self.identity = Identity.from_seed(rng.randbytes(32))
-        self.network = network
+        self.network = network.id
+        self.wire = WirePeer(
+            self.identity, network.id, KeyRing(network.id, network.keys), seed=rng.random()
+        )
         self._socket = socket
         self._address = address
-        self._instance = rng.randbytes(8)
-        self._nonce = rng.randbytes(8)
-        self._cookie = b""
 
     @property
     def author(self) -> bytes:
@@ -50,28 +45,21 @@ class HandPeer:
 
     async def link(self) -> None:
         """Hello, welcome, confirm."""
-        hello = Hello(self.author, self._instance, self._nonce, 0, b"")
-        await self.throw(hello_datagram(self.network, hello))
-        welcome = await self._next(Welcome)
-        self._cookie = welcome.cookie
-        await self.tell(Confirm(self.author, self._instance, self._nonce, 0, NO_HEAD))
-
-    async def _next(self, kind: type[Welcome]) -> Welcome:
         with trio.fail_after(ANSWER_S):
-            while True:
+            await self.throw(self.wire.call(self._address))
+            while self.wire.link is None:
                 data, _ = await self._socket.recvfrom(2_048)
-                if split_header(data, self.network) != self._nonce:
-                    continue
-                for frame in split_frames(data)[0]:
-                    if isinstance(frame, kind):
-                        return frame
+                for answer in self.wire.read(self._address, data)[1]:
+                    await self.throw(answer)
+        await self.throw(self.wire.link.confirm)
 
     def datagram(self, *frames: Frame) -> bytes:
-        """The frames as the link carries them."""
-        return join_frames(self.network, self._cookie, [encode_frame(f) for f in frames])
+        """The frames as the link carries them, once."""
+        return self.wire.seal(plain_of(*frames))
 
     async def tell(self, *frames: Frame) -> None:
-        await self.throw(self.datagram(*frames))
+        for data in self.wire.say(*frames):
+            await self.throw(data)
 
     async def throw(self, data: bytes) -> None:
         """Any bytes, at most one datagram."""
@@ -98,14 +86,8 @@ class HandPeer:
 
 @asynccontextmanager
 async def open_hand_peer(node: NodeProcess, rng: Random) -> AsyncIterator[HandPeer]:
-    """A peer with a socket of its own; not linked yet."""
-    network = bytes.fromhex((await node.status())["network"])
+    """A peer with a socket of its own, in the node's network; not linked yet."""
+    network = closed_network((await node.status())["network_name"])
     with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as socket:
         await socket.bind(("127.0.0.1", 0))
         yield HandPeer(socket, network, ("127.0.0.1", node.port), rng)
-
-
-def some_hello(network: bytes, author: bytes, rng: Random) -> bytes:
-    """A hello that is too short to be answered."""
-    frame = Hello(author, rng.randbytes(8), rng.randbytes(8), 0, b"")
-    return join_frames(network, bytes(8), [encode_frame(frame)])

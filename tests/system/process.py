@@ -24,6 +24,7 @@ import trio
 
 from antsp2p.interfaces.client import BASE_URL, NodeAddress, find_node
 from antsp2p.records.record import parse_record
+from antsp2p.runtime.networks import CONFIGURATION_VARIABLE
 from tests.system.event_source import EventSource, open_events
 
 if TYPE_CHECKING:
@@ -251,6 +252,8 @@ class Machine:
         return {
             **os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data"),
             "XDG_CONFIG_HOME": str(self.folder / "config"), "PYTHONUNBUFFERED": "1",
+            CONFIGURATION_VARIABLE: os.environ.get(
+                CONFIGURATION_VARIABLE, str(self.folder / "config")),
         }
 
     async def run(

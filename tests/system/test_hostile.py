@@ -36,9 +36,10 @@ from antsp2p.gossip.wire import (
     WantProofs,
 )
 from antsp2p.interfaces.exit_codes import Exit
-from tests.system.hand_peer import HandPeer, open_hand_peer, some_hello
+from tests.system.hand_peer import HandPeer, open_hand_peer
 from tests.system.namespaces import lan, why_not
 from tests.system.process import ApiError, Machine, NodeProcess, NotReady, stored
+from tests.wire_peer import plain_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +82,8 @@ def _resident_mb(node: NodeProcess) -> float:
 # --- datagrams -----------------------------------------------------------------------------------
 
 
-def _valid_datagrams(peer: HandPeer, rng: Random) -> list[bytes]:
-    """One of most kinds, to be mutated."""
+def _valid_plains(peer: HandPeer, rng: Random) -> list[bytes]:
+    """What a member seals: one of most kinds, to be mutated."""
     first = peer.sign(1, Announce("text.nothing", 1))
     other = rng.randbytes(32)
     frames = (
@@ -100,10 +101,7 @@ def _valid_datagrams(peer: HandPeer, rng: Random) -> list[bytes]:
         WantAuthors(other[:8], (Clue("", other[:3]),)),
         Peers(0, (PeerAddress(peer.author, b"\x7f\0\0\1", 9),)),
     )
-    datagrams = [peer.datagram(frame) for frame in frames]
-    datagrams.append(peer.datagram(*frames[2:]))
-    datagrams.append(some_hello(peer.network, peer.author, rng))
-    return datagrams
+    return [*(plain_of(frame) for frame in frames), plain_of(*frames[2:])]
 
 
 def _mutated(data: bytes, rng: Random) -> bytes:
@@ -133,14 +131,20 @@ async def test_bad_datagrams_by_the_thousand_are_counted_and_survived(machine: M
     async with open_hand_peer(node, rng) as stranger, open_hand_peer(node, rng) as linked:
         await linked.link()
         await node.until_links(1)
-        valid = _valid_datagrams(linked, rng)
+        valid = _valid_plains(linked, rng)
+        whole = [stranger.wire.call(("127.0.0.1", node.port)), *map(linked.wire.seal, valid)]
         before_mb = _resident_mb(node)
         while sent < DATAGRAMS:
             for _ in range(BURST):
-                peer = rng.choice((stranger, linked))
-                data = rng.randbytes(rng.randrange(1, 1_400)) if rng.random() < 0.3 else \
-                    _mutated(rng.choice(valid), rng)
-                await peer.throw(data)
+                # Half is sealed by a member of bad will; of the rest, some was a datagram once.
+                if rng.random() < 0.5:
+                    plain = _mutated(rng.choice(valid), rng)
+                    await linked.throw(linked.wire.seal(plain[:1_170]))
+                elif rng.random() < 0.5:
+                    await stranger.throw(rng.randbytes(rng.randrange(1, 1_400)))
+                else:
+                    peer = rng.choice((stranger, linked))
+                    await peer.throw(_mutated(rng.choice(whole), rng))
                 sent += 1
             status = await node.status()
     drops = Counter(status["drops"])

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import cbor2
 
-from antsp2p.gossip.datagram import hello_datagram, join_frames
-from antsp2p.gossip.limits import MAX_DATAGRAM_BYTES, MIN_HELLO_BYTES
+from antsp2p.gossip.datagram import join_frames
+from antsp2p.gossip.handshake import make_cookie, make_gone, make_hello, split_hello
+from antsp2p.gossip.network_keys import NetworkKey, link_key
 from antsp2p.gossip.wire import (
     ASK_ON,
     END,
     FOLLOWS,
     NO_HEAD,
-    NO_TOKEN,
     PROOF,
     RUN,
     Advert,
@@ -25,7 +25,6 @@ from antsp2p.gossip.wire import (
     Confirm,
     Entry,
     Frame,
-    Gone,
     Graft,
     Hello,
     Leaves,
@@ -56,11 +55,11 @@ from antsp2p.gossip.wire import (
 )
 from antsp2p.records.beat import sign_beat
 from antsp2p.records.encoding import MAX_UINT53
+from tests.vectors import links
 from tests.vectors.common import (
     NETWORK,
     OTHER_NETWORK,
     Case,
-    byte_string,
     case,
     chain,
     identity,
@@ -71,7 +70,7 @@ if TYPE_CHECKING:
 
 ME, PEER = identity("ada").author, identity("bob").author
 INSTANCE, PEER_INSTANCE = b"i" * 8, b"j" * 8
-TOKEN, NONCE, COOKIE = bytes(range(8)), b"\xa0" * 8, b"\xb0" * 8
+SIGNATURE = bytes(range(64))
 _ROOT = bytes(range(16))
 _ID = bytes(range(32))
 _KEY = bytes(range(0x10, 0x18))
@@ -91,14 +90,13 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     four = PeerAddress(PEER, bytes((192, 0, 2, 1)), 4_747)
     six = PeerAddress(PEER, bytes.fromhex("20010db8000000000000000000000001"), 65_535)
     yield "hello", "may I talk to you? its padding is empty here", Hello(
-        PEER, PEER_INSTANCE, NONCE, 3, b"")
+        PEER, PEER_INSTANCE, 3, b"")
     yield "welcome", "nothing held of the caller's log", Welcome(
-        PEER, PEER_INSTANCE, COOKIE, 0, NO_HEAD, _ROOT)
+        PEER, SIGNATURE, PEER_INSTANCE, 0, NO_HEAD, _ROOT)
     yield "confirm", "three records held of the other's log", Confirm(
-        PEER, PEER_INSTANCE, NONCE, 3, _ID)
+        PEER, SIGNATURE, PEER_INSTANCE, 3, _ID)
     yield "busy", "an IPv4 and an IPv6 address to try", Busy((four, six))
     yield "busy, no address", "nobody else is known", Busy(())
-    yield "gone", "no fields", Gone()
     yield "bye, leaving", "reason 0", Bye(0)
     yield "bye, a later reason", "read as other", Bye(255)
     yield "ping", "a counter, a root, the change at which it held, datagrams sent", Ping(
@@ -150,9 +148,8 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     line = [PEER, 1, bytes(8), 0]
     yield "not an array", "a map", {0: 4}, "frame"
     yield "empty array", "a type at least", [], "frame"
-    yield "type as text", "an integer", ["gone"], "frame"
+    yield "type as text", "an integer", ["prune"], "frame"
     yield "type true", "true is not 1", [True], "frame"
-    yield "gone with a field", "it has none", [4, 0], "frame-length"
     yield "bye without a reason", "one field", [5], "frame-length"
     yield "bye 256", "one byte", [5, 256], "frame-field"
     yield "ping, root of 15 bytes", "it has 16", [6, 1, bytes(15), 0, 0], "frame-field"
@@ -161,11 +158,11 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
         "frame-field")
     yield "ping, counter true", "true is not 1", [6, True, _ROOT, 0, 0], "frame-field"
     yield "welcome, author of small order", "not acceptable", [
-        1, small, INSTANCE, COOKIE, 0, NO_HEAD, _ROOT], "frame-author"
-    yield "welcome, cookie of 7 bytes", "it has 8", [
-        1, PEER, INSTANCE, bytes(7), 0, NO_HEAD, _ROOT], "frame-field"
+        1, small, SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT], "frame-author"
+    yield "welcome, signature of 63 bytes", "it has 64", [
+        1, PEER, bytes(63), INSTANCE, 0, NO_HEAD, _ROOT], "frame-field"
     yield "hello, links 256", "255 stands for all above", [
-        0, PEER, INSTANCE, NONCE, 256, b""], "frame-field"
+        0, PEER, INSTANCE, 256, b""], "frame-field"
     yield "peers, host of 5 bytes", "4 or 16", [8, 0, [[PEER, bytes(5), 1]]], "frame-field"
     yield "peers, port 0", "nobody listens there", [8, 0, [[PEER, bytes(4), 0]]], "frame-field"
     yield "peers, port 65536", "two bytes", [8, 0, [[PEER, bytes(4), 65_536]]], "frame-field"
@@ -229,92 +226,78 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
 
 
 def frames() -> dict[str, list[Case]]:
-    """One frame each, alone in a datagram under the token 00 to 07."""
+    """One frame each, alone in the array that a datagram seals."""
     return {
         "valid": [
-            case(name, why, datagram=join_frames(NETWORK, TOKEN, [encode_frame(frame)]),
+            case(name, why, frames=join_frames([encode_frame(frame)]),
                  frame=frame_name(frame), fields=_fields(frame))
             for name, why, frame in _valid_frames()
         ],
         "invalid": [
-            case(name, why, reason=reason, datagram=join_frames(
-                NETWORK, TOKEN, [cbor2.dumps(value, canonical=True)]))
-            for name, why, value, reason in _bad_frames()
+            *(case(name, why, reason=reason,
+                   frames=join_frames([cbor2.dumps(value, canonical=True)]))
+              for name, why, value, reason in _bad_frames()),
+            *(case(name, why, reason=reason, frames=data)
+              for name, why, data, reason in _bad_arrays()),
         ],
     }
+
+
+def _bad_arrays() -> Iterable[tuple[str, str, bytes, str]]:
+    ping = join_frames([encode_frame(Ping(1, _ROOT, 0, 1))])
+    yield "nothing", "no bytes are no value", b"", "encoding"
+    yield "cut off", "the last byte is missing", ping[:-1], "encoding"
+    yield "a byte after", "one array, and then nothing", ping + b"\0", "not-deterministic"
+    yield "frames in a map", "an array", b"\xa0", "datagram"
+    yield "65 frames", "64 are the most", join_frames([encode_frame(Prune())] * 65), "datagram"
+    yield "a frame with a float", "floats do not exist", b"\x81\x82\x06\xf9\x3c\x00", "value-kind"
+    yield "one frame malformed", "the whole datagram goes", join_frames(
+        [encode_frame(Prune()), b"\x81\x05"]), "frame-length"
 
 
 # --- datagrams that come to a node without links -------------------------------------------------
 
 
-def _with(token: bytes, *frames_: Frame) -> bytes:
-    return join_frames(NETWORK, token, [encode_frame(frame) for frame in frames_])
+def _dropped() -> Iterable[tuple[str, str, bytes, str, bytes | None]]:
+    story, _, _ = links.handshake()
+    hello, sealed = story["hello"], b"\x14sess" + bytes(40)
+    key = link_key(NETWORK, NetworkKey(links.SECRET))
+    parts = split_hello(hello)
 
+    def again(network: bytes = NETWORK, noise: bytes = parts.noise) -> bytes:
+        return make_hello(network, key, parts.caller, noise)
 
-def _dropped() -> Iterable[tuple[str, str, bytes, str, str | None]]:
-    gone, ping = _with(TOKEN, Gone()), _with(TOKEN, Ping(1, _ROOT, 0, 1))
-    head = gone[:28]
     yield "nothing", "no bytes", b"", "size", None
-    yield "28 bytes", "a header alone", head, "size", None
-    yield "1,201 bytes", "one too many", head + byte_string(bytes(1_170)), "size", None
-    yield "an array of 3", "four items", b"\x83" + gone[1:], "datagram", None
-    yield "version 0", "there was none", gone[:1] + b"\0" + gone[2:], "version", None
-    yield "version 2", "not known here", gone[:1] + b"\2" + gone[2:], "version", None
-    yield "version in two bytes", "not how it is encoded", gone[:1] + b"\x18" + gone[2:], (
-        "datagram"), None
-    yield "network as text", "a byte string", gone[:2] + b"\x70" + gone[3:], "datagram", None
-    yield "token of 7 bytes", "it has 8", gone[:19] + b"\x47" + gone[20:], "datagram", None
-    yield "another network", "told apart from all else", join_frames(
-        OTHER_NETWORK, TOKEN, [encode_frame(Gone())]), "network", None
-    yield "cut off", "the last byte is missing", ping[:-1], "encoding", None
-    yield "a byte after", "one datagram, and then nothing", ping + b"\0", "not-deterministic", None
-    yield "frames in a map", "an array", head + b"\xa0", "datagram", None
-    yield "65 frames", "64 are the most", join_frames(
-        NETWORK, TOKEN, [encode_frame(Gone())] * 65), "datagram", None
-    yield "a frame with a float", "floats do not exist", head + b"\x81\x82\x06\xf9\x3c\x00", (
-        "value-kind"), None
-    yield "one frame malformed", "the whole datagram goes", join_frames(
-        NETWORK, TOKEN, [encode_frame(Gone()), b"\x81\x05"]), "frame-length", None
-    yield "no link", "answered with GONE under its token", ping, "unlinked", "gone"
-    yield "31 bytes", "never answered, so that nothing can echo", head + b"\x81\x81\x07", (
-        "frame-length"), None
-    yield "no frames", "nothing to answer", head + b"\x80", "unlinked", None
-    yield "gone", "of no link", gone, "token", None
-    yield "welcome unasked", "nobody was dialled", _with(
-        TOKEN, Welcome(PEER, PEER_INSTANCE, COOKIE, 0, NO_HEAD, _ROOT)), "token", None
-    yield "busy unasked", "nobody was dialled", _with(TOKEN, Busy(())), "token", None
-    yield "confirm with a guessed cookie", "only the owner of the address knows it", _with(
-        TOKEN, Confirm(PEER, PEER_INSTANCE, NONCE, 0, NO_HEAD)), "cookie", None
-    yield "confirm by the own key", "not oneself, and nobody else", _with(
-        TOKEN, Confirm(ME, PEER_INSTANCE, NONCE, 0, NO_HEAD)), "own-key", None
-    short = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(MIN_HELLO_BYTES - 87)))
-    yield "a short hello", f"{len(short)} bytes: the answer must not be larger", short, (
-        "hello-short"), None
-    yield "hello by the own key", "another machine has our key", hello_datagram(
-        NETWORK, Hello(ME, PEER_INSTANCE, NONCE, 0, b"")), "own-key", None
-    yield "hello by oneself", "the own address was dialled", hello_datagram(
-        NETWORK, Hello(ME, INSTANCE, NONCE, 0, b"")), "self", None
-    unknown = cbor2.dumps([99, "a later version"], canonical=True)
-    yield "an unknown frame alone", "skipped; then nothing is left, and there is no link", (
-        join_frames(NETWORK, TOKEN, [unknown])), "frame-unknown", "gone"
+    yield "1,201 bytes", "one too many", sealed + bytes(1_201 - len(sealed)), "size", None
+    yield "kind 0", "there is none", b"\x10" + sealed[1:], "datagram", None
+    yield "kind 7", "streams begin so", b"\x17" + sealed[1:], "datagram", None
+    yield "an array", "nothing of ours", b"\x84" + sealed[1:], "datagram", None
+    yield "a hello of version 2", "a node of this network that is newer", b"\x21" + hello[1:], (
+        "version"), None
+    yield "a hello of version 2, another network", "nothing of ours", (
+        b"\x21" + OTHER_NETWORK + hello[17:]), "datagram", None
+    yield "sealed by version 2", "nothing of ours", b"\x24" + sealed[1:], "datagram", None
+    yield "a short hello", "303 bytes: its answer could be larger", hello[:303], "hello-short", None
+    yield "another network", "told apart from all else", again(OTHER_NETWORK), "network", None
+    yield "another secret", "the key id is not known", (
+        hello[:17] + bytes(4) + hello[21:]), "key", None
+    yield "a guessed mac", "whoever made it does not know the secret", (
+        hello[:-1] + bytes((hello[-1] ^ 1,))), "mac", None
+    yield "a bit of the first message turned", "under a mac that is right", again(
+        noise=parts.noise[:-1] + bytes((parts.noise[-1] ^ 1,))), "noise", None
+    yield "welcome unasked", "nobody was dialled", story["welcome"], "unasked", None
+    yield "confirm unasked", "nobody was welcomed", story["confirm"], "unasked", None
+    yield "gone unasked", "there is no such session", make_gone(key, b"sess"), "unasked", None
+    yield "cookie unasked", "nobody was dialled", make_cookie(
+        key, parts.caller, bytes(16), bytes(16)), "unasked", None
+    yield "no link", "answered with GONE", sealed, "unlinked", make_gone(key, b"sess")
+    yield "21 bytes", "never answered, so that nothing can echo", sealed[:21], "unlinked", None
 
 
 def datagrams() -> dict[str, Any]:
-    """Datagrams to a node that has no links, and whose key is `me`."""
-    hello = hello_datagram(NETWORK, Hello(PEER, PEER_INSTANCE, NONCE, 0, b""))
-    smallest = hello_datagram(
-        NETWORK, Hello(PEER, PEER_INSTANCE, NONCE, 0, b""), MIN_HELLO_BYTES)
-    large = _with(NO_TOKEN, Hello(PEER, PEER_INSTANCE, NONCE, 0, bytes(MAX_DATAGRAM_BYTES - 94)))
+    """Each alone, to a node that has called nobody."""
     return {
-        "me": ME.hex(), "instance": INSTANCE.hex(),
-        "answered": [
-            case("hello", "512 bytes; the answer is smaller", datagram=hello, reply="welcome",
-                 reply_token=NONCE),
-            case("the smallest hello", "160 bytes; the answer is smaller", datagram=smallest,
-                 reply="welcome", reply_token=NONCE),
-            case("a large hello", "more than 512 bytes will do", datagram=large, reply="welcome",
-                 reply_token=NONCE),
-        ],
+        "me": ME.hex(), "instance": INSTANCE.hex(), "secret": links.SECRET.hex(),
         "dropped": [
             case(name, why, datagram=data, reason=reason, reply=reply)
             for name, why, data, reason, reply in _dropped()

@@ -15,17 +15,15 @@ from antsp2p.coordination.body import (
     content_hash,
 )
 from antsp2p.coordination.resolver import tie_break
-from antsp2p.gossip.datagram import hello_datagram, join_frames
+from antsp2p.gossip.datagram import join_frames
+from antsp2p.gossip.network_keys import link_key
 from antsp2p.gossip.wire import (
     Advert,
     Adverts,
-    Confirm,
     Entry,
-    Hello,
     Name,
     Ping,
     Records,
-    Welcome,
     encode_frame,
 )
 from antsp2p.records.beat import beat_counter, sign_beat
@@ -34,6 +32,7 @@ from antsp2p.records.log import LogSet
 from antsp2p.records.record import NO_PREV, Record, sign_record
 from antsp2p.runtime.blobs import encode_request
 from antsp2p.runtime.home import network_id
+from antsp2p.runtime.networks import open_network
 from tests.vectors.common import verify
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ NETWORK = network_id(NETWORK_NAME)
 REQUESTER = Identity.from_seed(bytes(range(32)))
 WORKER = Identity.from_seed(bytes(range(32, 64)))
 START_MS = 1_700_000_000_000
-NONCE, COOKIE = bytes(range(0xA0, 0xA8)), bytes(range(0xB0, 0xB8))
-INSTANCES = bytes(range(0xC0, 0xC8)), bytes(range(0xD0, 0xD8))
 
 
 def _say(
@@ -104,20 +101,15 @@ def _on_the_wire(told: dict[str, Record], root: bytes) -> list[tuple[str, bytes]
         free_slots=1, load=500, claims=[(1, 250)],
     )
     offer = told["offer"]
-    welcome = Welcome(WORKER.author, INSTANCES[1], COOKIE, 0, bytes(32), LogSet(
-        NETWORK, verify).root())
-    confirm = Confirm(REQUESTER.author, INSTANCES[0], NONCE, 0, bytes(32))
+    key = link_key(NETWORK, open_network(NETWORK_NAME).keys[0])
     adverts = Adverts((Name(0, offer.author),), (Advert(0, offer.seq, offer.id[:8]),))
-    hello = hello_datagram(NETWORK, Hello(REQUESTER.author, INSTANCES[0], NONCE, 0, b""))
     return [
         ("beat", beat.wire),
-        ("hello datagram, head", hello[: hello.rindex(NONCE) + len(NONCE) + 4]),
-        ("welcome datagram", join_frames(NETWORK, NONCE, [encode_frame(welcome)])),
-        ("confirm datagram", join_frames(
-            NETWORK, COOKIE, [encode_frame(confirm), encode_frame(adverts)])),
-        ("records datagram", join_frames(
-            NETWORK, COOKIE, [encode_frame(Records(1, 1, (Entry(3, offer.wire),)))])),
-        ("ping datagram", join_frames(NETWORK, NONCE, [encode_frame(Ping(1, root, 3, 4))])),
+        ("secret", key.source.secret), ("key id", key.id), ("psk", key.psk),
+        ("adverts, to be sealed", join_frames([encode_frame(adverts)])),
+        ("records, to be sealed", join_frames(
+            [encode_frame(Records(1, 1, (Entry(3, offer.wire),)))])),
+        ("ping, to be sealed", join_frames([encode_frame(Ping(1, root, 3, 4))])),
         ("blob request", encode_request(NETWORK, content_hash(b"6"), 0)),
     ]
 

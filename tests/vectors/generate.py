@@ -20,6 +20,7 @@ from tests.vectors import (
     digests,
     encodings,
     envelopes,
+    links,
     logs,
 )
 from tests.vectors.common import NETWORK
@@ -54,10 +55,12 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
      "22.", clocks.hashes),
     ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
      "below a prefix under a session's key. Sections 7 and 19.", digests.cases),
-    ("frames", "Frames, each alone in a datagram: the fields, or why the datagram is dropped. "
-     "Section 16.", datagrams.frames),
-    ("datagrams", "Datagrams to a node without links that has dialled nobody: what it answers, "
-     "and under which reason it counts a drop. Section 17.", datagrams.datagrams),
+    ("frames", "Frames, each alone in the array that a datagram seals: the fields, or why the "
+     "datagram is dropped. Section 16.", datagrams.frames),
+    ("datagrams", "Datagrams to a node without links that has called nobody: under which reason it "
+     "counts a drop, and what it answers all the same. Section 17.", datagrams.datagrams),
+    ("links", "What follows from a secret; handshakes whose private keys are given, and what is "
+     "sealed after them; cookies and resets; a stream. Sections 17 and 23.", links.cases),
     ("blobs", "Requests to a holder of one blob, and every byte that comes back before the stream "
      "ends; a refused one gets none. Section 23.", blobs.cases),
     ("bulk", "Requests to a holder of two logs, whose records have the ages told, and every byte "

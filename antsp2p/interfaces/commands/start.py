@@ -37,9 +37,10 @@ API_END_S: Final = 3.0
 def run(options: argparse.Namespace) -> int:
     """Run the node; returns when it was stopped."""
     host_options = HostOptions(
-        home=home_path(options), network=options.network, listen=tuple(options.listen),
-        peers=tuple(address_text(peer) for peer in options.peer), discovery=options.discovery,
-        nickname=options.nickname, accept_lost_store=options.accept_lost_store,
+        home=home_path(options), network=options.network, is_open=options.open,
+        listen=tuple(options.listen), peers=tuple(address_text(peer) for peer in options.peer),
+        discovery=options.discovery, nickname=options.nickname,
+        accept_lost_store=options.accept_lost_store,
     )
     try:
         trio.run(_serve, host_options, options)

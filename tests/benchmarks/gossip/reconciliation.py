@@ -16,7 +16,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.wire import (
     Changes,
     Leaves,
@@ -29,6 +28,7 @@ from antsp2p.gossip.wire import (
     encode_frame,
 )
 from tests.benchmarks.gossip.rows import Options, Row, at_most, write_table
+from tests.gossip.protections import frames_in
 from tests.gossip.swarm import SECOND, Peer, Swarm, record
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Pair:
 
     def _count(self, peer: Peer, address: Address, data: bytes) -> None:
         counted = [
-            len(encode_frame(frame)) for frame in split_frames(data)[0]
+            len(encode_frame(frame)) for frame in frames_in(data)
             if isinstance(frame, _COUNTED)
         ]
         if counted:

@@ -13,6 +13,7 @@ import trio
 
 from antsp2p.events import AppendRecord, Woke
 from antsp2p.gossip.outputs import Learned
+from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import Entry
 from antsp2p.node import Node
 from antsp2p.records import keys
@@ -21,6 +22,7 @@ from antsp2p.runtime.store import Store
 from tests.benchmarks.costs import cpu_s, resident_mb
 from tests.benchmarks.records.micro import no_search_for_cycles
 from tests.benchmarks.records.workload import NETWORK, NETWORK_NAME, by_author, identity
+from tests.gossip.protections import protection_of
 from tests.system.process import open_machine
 
 if TYPE_CHECKING:
@@ -58,9 +60,10 @@ def taken_in_us(records: Sequence[Record]) -> tuple[float, int]:
         checks += 1
         return keys.verify(public_key, signature, message)
 
+    me = identity(800_000)
     node = Node(
-        identity(800_000), NETWORK, boot=1, instance=bytes(8), rng=Random(0), now_us=0, wall_ms=0,
-        verify=verify,
+        me, NETWORK, protection=protection_of(me, NETWORK, suite=NOISE), boot=1,
+        instance=bytes(8), rng=Random(0), now_us=0, wall_ms=0, verify=verify,
     )
     runs = [
         [Entry(1_000, record.wire) for record in log[start : start + RUN]]
@@ -83,7 +86,7 @@ def taken_in_us(records: Sequence[Record]) -> tuple[float, int]:
 
 def fill_home(home: Path, records: Sequence[Record]) -> None:
     """Make a home whose store holds the records, as if they had come from others."""
-    boot = boot_home(home, NETWORK_NAME)
+    boot = boot_home(home, NETWORK_NAME, is_open=True)
     try:
         for start in range(0, len(records), 1_000):
             boot.store.commit([
@@ -98,7 +101,7 @@ async def measure(records: Sequence[Record]) -> CaughtUp:
     async with open_machine() as machine:
         home = machine.new_home()
         await trio.to_thread.run_sync(fill_home, home, records)
-        options = ("--network", NETWORK_NAME)
+        options = ("--open", "--network", NETWORK_NAME)
         began_s = time.perf_counter()
         source = await machine.start(home, *options)
         started_s = time.perf_counter() - began_s

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from antsp2p.gossip.datagram import join_frames
-from antsp2p.gossip.wire import TOKEN_BYTES, Adverts, Graft, News, Prune, WantNames, encode_frame
+from antsp2p.gossip.datagram import SEALED
+from antsp2p.gossip.wire import Adverts, Graft, News, Prune, WantNames
 from tests.benchmarks.costs import cpu_s, resident_mb
 from tests.benchmarks.records.peer import Peer, pushed
-from tests.benchmarks.records.workload import NETWORK, NETWORK_NAME, singles
+from tests.benchmarks.records.workload import NETWORK_NAME, singles
 from tests.system.process import open_machine
+from tests.wire_peer import plain_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -56,7 +57,7 @@ class Spread:
 @asynccontextmanager
 async def _node_with_peers(count: int) -> AsyncIterator[tuple[NodeProcess, list[Peer]]]:
     async with open_machine() as machine:
-        node = await machine.start(None, "--network", NETWORK_NAME)
+        node = await machine.start(None, "--open", "--network", NETWORK_NAME)
         with ExitStack() as opened:
             peers = []
             for number in range(count):
@@ -71,7 +72,7 @@ async def measure(records: Sequence[Record], each: int) -> Live:
     """Feed a node records of distinct authors, `each` in one datagram."""
     async with _node_with_peers(1 + SINKS) as (node, (source, *sinks)):
         for sink in sinks[:1]:
-            sink.throw(sink.datagram(Graft()))
+            sink.tell(Graft())
         datagrams = source.news(records, each)
         before_s, start_s = cpu_s(node.process.pid), time.perf_counter()
         await trio.to_thread.run_sync(source.feed, datagrams)
@@ -88,14 +89,14 @@ async def measure(records: Sequence[Record], each: int) -> Live:
 async def spread(flood: str, first_author: int, probes: int) -> Spread:
     """Push single records to a node, and wait for each at another of its peers.
 
-    `flood`: "" for quiet; "strangers": datagrams of this network that bear no link's token;
+    `flood`: "" for quiet; "strangers": datagrams of this network that belong to no link;
     "peer": well-formed useless frames of one linked peer.
     """
     records = singles(probes, first_author)
     context = get_context("spawn")
     started, sent = context.Event(), context.Value("q", 0)
     async with _node_with_peers(2) as (node, (source, sink)):
-        sink.throw(sink.datagram(Graft()))
+        sink.tell(Graft())
         flooder = context.Process(
             target=_flood, args=(node.port, flood, started, sent), daemon=True
         )
@@ -125,7 +126,7 @@ def _probe(source: Peer, sink: Peer, records: Sequence[Record]) -> list[float]:
             pass
         start_s = time.perf_counter()
         for _ in range(TRIES):
-            source.throw(source.datagram(pushed(record)))
+            source.tell(pushed(record))
             if _comes(sink, record, time.perf_counter() + RETRY_S):
                 break
         times_ms.append((time.perf_counter() - start_s) * 1_000)
@@ -143,17 +144,18 @@ def _comes(sink: Peer, record: Record, until_s: float) -> bool:
 def _flood(port: int, kind: str, started: Event, sent: Synchronized[int]) -> None:
     """Send as fast as one process can, until ended."""
     peer = Peer(_FIRST_PEER + 99, ("127.0.0.1", port))
-    if kind == "peer":
+    is_linked = kind == "peer"
+    if is_linked:
         peer.link()
-        junk = [peer.datagram(each) for each in (WantNames((1,)), Adverts((), ()), Prune())]
+        junk = [plain_of(each) for each in (WantNames((1,)), Adverts((), ()), Prune())]
     else:
         junk = [
-            join_frames(NETWORK, bytes((number,)) * TOKEN_BYTES, [encode_frame(frame)])
-            for number in range(8) for frame in (Prune(), WantNames((1,)), Adverts((), ()))
+            bytes((SEALED,)) + bytes((number,)) * size
+            for number in range(8) for size in (30, 31, 32)
         ]
     started.set()
     while True:
         for _ in range(64):
             for data in junk:
-                peer.throw(data)
+                peer.throw(peer.seal(data) if is_linked else data)
         sent.value += 64 * len(junk)

@@ -16,6 +16,7 @@ from antsp2p.coordination.body import parse_body
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.events import AppendRecord, DatagramReceived, PeerHint, SendDatagram
 from antsp2p.gossip.datagram import join_frames, split_frames
+from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import encode_frame
 from antsp2p.node import Node
 from antsp2p.records.encoding import decode
@@ -26,6 +27,8 @@ from antsp2p.records.record import parse_record, record_id
 from antsp2p.runtime.store import Store
 from tests.benchmarks.records.peer import pushed
 from tests.benchmarks.records.workload import NETWORK, by_author, identity
+from tests.gossip.protections import protection_of
+from tests.wire_peer import plain_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +104,7 @@ def costs(tasks: Sequence[Record], singles: Sequence[Record], repeats: int) -> l
     wires = [record.wire for record in tasks]
     payloads = [record.payload for record in tasks]
     frames = [encode_frame(pushed(record)) for record in tasks]
-    datagrams = [join_frames(NETWORK, bytes(8), [frame]) for frame in frames]
+    datagrams = [join_frames([frame]) for frame in frames]
     logs = by_author(tasks)
 
     def timed(name: str, work: Callable[[], object]) -> Cost:
@@ -157,10 +160,8 @@ def _turns_us(records: Sequence[Record]) -> float:
             event = DatagramReceived(source, effect.data)
             queue += [(effect.address, more) for more in nodes[effect.address].handle(event, 2)]
     node = nodes[NODES[0]]
-    (link,) = node.gossip._parts.links.all()
-    datagrams = [
-        join_frames(NETWORK, link.token_in, [encode_frame(pushed(record))]) for record in records
-    ]
+    (link,) = nodes[NODES[1]].gossip._parts.links.all()
+    datagrams = [link.session.seal(plain_of(pushed(record)), 2) for record in records]
 
     def turns() -> None:
         for number, data in enumerate(datagrams):
@@ -172,7 +173,9 @@ def _turns_us(records: Sequence[Record]) -> float:
 
 
 def _node(number: int) -> Node:
+    me = identity(900_000 + number)
     return Node(
-        identity(900_000 + number), NETWORK, boot=1, instance=bytes((number,)) * 8,
-        rng=Random(number), now_us=0, wall_ms=0, verify=lambda *_: True,
+        me, NETWORK, protection=protection_of(me, NETWORK, suite=NOISE), boot=1,
+        instance=bytes((number,)) * 8, rng=Random(number), now_us=0, wall_ms=0,
+        verify=lambda *_: True,
     )

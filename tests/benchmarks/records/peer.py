@@ -4,27 +4,17 @@ It answers pings only while it reads.
 """
 from __future__ import annotations
 
-import hashlib
+import os
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from antsp2p.gossip.datagram import hello_datagram, join_frames, split_frames, split_header
-from antsp2p.gossip.wire import (
-    NO_HEAD,
-    Confirm,
-    Entry,
-    Frame,
-    Hello,
-    News,
-    Ping,
-    Pong,
-    Welcome,
-    encode_frame,
-)
-from antsp2p.records.encoding import Malformed
-from tests.benchmarks.records.workload import NETWORK, identity
+from antsp2p.gossip.network_keys import KeyRing
+from antsp2p.gossip.wire import Entry, Frame, News, Ping, Pong
+from antsp2p.runtime.networks import open_network
+from tests.benchmarks.records.workload import NETWORK, NETWORK_NAME, identity
+from tests.wire_peer import WirePeer, plain_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +27,6 @@ PING_EVERY: Final = 16
 ASK_AGAIN_S: Final = 0.2
 LIMIT_S: Final = 60.0
 _FIRST_COUNTER: Final = 1_000_000
-_T = TypeVar("_T", Welcome, Pong)
 
 
 class Stuck(Exception):
@@ -45,17 +34,17 @@ class Stuck(Exception):
 
 
 class Peer:
-    """One key, one socket, one link to `address`."""
+    """One key, one socket, one link to `address`, in the open network of the benchmark."""
 
     def __init__(self, number: int, address: tuple[str, int]) -> None:
-        self._identity = identity(number)
-        self._nonce = hashlib.sha256(b"nonce %d" % number).digest()[:8]
+        keys = KeyRing(NETWORK, open_network(NETWORK_NAME).keys)
+        self._wire = WirePeer(identity(number), NETWORK, keys, seed=os.getpid())
+        self._address = address
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.connect(address)
         self._socket.setblocking(False)
-        self._cookie = b""
         self._sent = self._heard = 0
 
     def close(self) -> None:
@@ -63,21 +52,28 @@ class Peer:
 
     def link(self) -> None:
         """Hello, welcome, confirm. Raises `Stuck`."""
-        author, instance = self._identity.author, self._nonce[::-1]
-        self.throw(hello_datagram(NETWORK, Hello(author, instance, self._nonce, 0, b"")))
-        welcome = self._until(Welcome)
-        self._cookie = welcome.cookie
-        self.throw(self.datagram(Confirm(author, instance, self._nonce, 0, NO_HEAD)))
+        end_s = time.monotonic() + LIMIT_S
+        while self._wire.link is None:
+            if time.monotonic() > end_s:
+                raise Stuck(f"no link within {LIMIT_S:g} s")
+            self.throw(self._wire.call(self._address))
+            self.read(ASK_AGAIN_S)
         self.sync()
 
-    def datagram(self, *frames: Frame) -> bytes:
-        """The frames as the link carries them."""
-        return join_frames(NETWORK, self._cookie, [encode_frame(frame) for frame in frames])
+    def tell(self, *frames: Frame) -> None:
+        """Send the frames on the link."""
+        for data in self._wire.say(*frames):
+            self.throw(data)
+
+    def seal(self, plain: bytes) -> bytes:
+        """A datagram on the link."""
+        return self._wire.seal(plain)
 
     def news(self, records: Sequence[Record], each: int) -> list[bytes]:
-        """The records as pushes, `each` in one datagram, every record in a frame of its own."""
+        """The records as pushes, `each` in one datagram, every record in a frame of its own; not
+        sealed yet."""
         return [
-            self.datagram(*(pushed(record) for record in records[start : start + each]))
+            plain_of(*(pushed(record) for record in records[start : start + each]))
             for start in range(0, len(records), each)
         ]
 
@@ -93,11 +89,11 @@ class Peer:
             else:
                 return
 
-    def feed(self, datagrams: Sequence[bytes]) -> None:
-        """Send all, never more than the window ahead of what the node has read."""
-        for start in range(0, len(datagrams), PING_EVERY):
-            for data in datagrams[start : start + PING_EVERY]:
-                self.throw(data)
+    def feed(self, plains: Sequence[bytes]) -> None:
+        """Seal and send all, never more than the window ahead of what the node has read."""
+        for start in range(0, len(plains), PING_EVERY):
+            for plain in plains[start : start + PING_EVERY]:
+                self.throw(self.seal(plain))
             self._ping()
             self._answered(self._sent - WINDOW // PING_EVERY)
         self.sync()
@@ -115,23 +111,23 @@ class Peer:
 
     def _ping(self) -> None:
         self._sent += 1
-        self.throw(self.datagram(Ping(_FIRST_COUNTER + self._sent, bytes(16), 0, 0)))
+        self.tell(Ping(_FIRST_COUNTER + self._sent, bytes(16), 0, 0))
 
     def _answered(self, number: int) -> None:
         while self._heard < number:
-            pong = self._until(Pong)
+            pong = self._until_pong()
             self._heard = max(self._heard, pong.counter - _FIRST_COUNTER)
 
-    def _until(self, kind: type[_T]) -> _T:
+    def _until_pong(self) -> Pong:
         end_s = time.monotonic() + LIMIT_S
         while time.monotonic() < end_s:
             frames = self.read(ASK_AGAIN_S)
             for frame in reversed(frames):  # Of several answers in one datagram the last counts.
-                if isinstance(frame, kind):
+                if isinstance(frame, Pong):
                     return frame
-            if not frames and kind is Pong:
+            if not frames:
                 self._ping()
-        raise Stuck(f"no {kind.__name__.lower()} within {LIMIT_S:g} s")
+        raise Stuck(f"no pong within {LIMIT_S:g} s")
 
     def read(self, wait_s: float) -> Sequence[Frame]:
         """The frames of the next datagram, none after `wait_s`. Pings are answered."""
@@ -139,13 +135,14 @@ class Peer:
             return ()
         try:
             data = self._socket.recv(2_048)
-            split_header(data, NETWORK)
-            frames = split_frames(data)[0]
-        except (BlockingIOError, ConnectionRefusedError, Malformed):
+        except (BlockingIOError, ConnectionRefusedError):
             return ()
+        frames, answers = self._wire.read(self._address, data)
+        for answer in answers:
+            self.throw(answer)
         for frame in frames:
             if isinstance(frame, Ping):
-                self.throw(self.datagram(Pong(frame.counter, bytes(16), 0, 0, 0)))
+                self.tell(Pong(frame.counter, bytes(16), 0, 0, 0))
         return frames
 
 
