@@ -15,6 +15,7 @@ from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
 from antsp2p.runtime.home import HomeError
 from antsp2p.runtime.host import Host, HostOptions, open_host, stop_on_signals
+from antsp2p.runtime.networks import network_path
 from antsp2p.runtime.store import StoreError
 from antsp2p.runtime.udp import ListenError
 from antsp2p.runtime.views import address_text
@@ -114,13 +115,15 @@ def _announce(host: Host, options: argparse.Namespace) -> None:
         say_json({
             "ready": True, "author": host.node.author.hex(), "pid": os.getpid(),
             "home": str(host.home.path), "network": host.node.network.hex(),
-            "network_name": host.options.network, "listen": listen,
+            "network_name": host.options.network, "open": host.options.is_open, "listen": listen,
             "address": address_text(host.address), "socket": str(host.home.socket_path()),
         })
         return
     say(f"node       {host.node.author.hex()}")
     say(f"home       {escape(str(host.home.path))}")
-    say(f"network    {escape(host.options.network)}")
+    name = host.options.network
+    say(f"network    {escape(name)}{', open' if host.options.is_open else ''}")
     say(f"listening  {', '.join(listen)}")
-    say("Links are in clear, and whoever knows the network's name can take part.")
+    if not host.options.is_open:
+        say(f"Who has this file can take part: {escape(str(network_path(name)))}")
     say(f"Ready. Stop with Ctrl-C or: {escape(hint(options, 'stop'))}")
