@@ -1,0 +1,1 @@
+"""What sealed links cost, beside plain ones."""
