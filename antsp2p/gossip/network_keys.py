@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SECRET_BYTES: Final = 32
 INVITATION_BYTES: Final = 16
+MAX_KEYS: Final = 64
+"""Good at once: one or two of members, and invitations that nobody has used yet."""
 KEY_ID_BYTES: Final = 4
 MAC_BYTES: Final = 16
 KEY_DOMAIN: Final = b"antsp2p/1/network-key\0"
@@ -81,8 +83,13 @@ class KeyRing:
         self.set(keys)
 
     def set(self, keys: Iterable[NetworkKey]) -> None:
-        """From now on these are good, the newest first, and no others. Links that are up stay."""
+        """From now on these are good, the newest first, and no others. Links that are up stay.
+
+        Raises `ValueError` for more than `MAX_KEYS`.
+        """
         derived = [link_key(self._network, key) for key in keys]
+        if len(derived) > MAX_KEYS:
+            raise ValueError(f"{len(derived)} keys are too many: {MAX_KEYS} can be good at once")
         self._keys = {key.id: key for key in derived}
 
     def all(self) -> tuple[NetworkKey, ...]:

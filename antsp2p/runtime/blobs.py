@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from antsp2p.events import Address
     from antsp2p.gossip.protection import Protection
-    from antsp2p.runtime.streams import SecureStream
+    from antsp2p.runtime.sealed import SecureStream
 
 HASH_BYTES: Final = 32
 

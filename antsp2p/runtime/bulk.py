@@ -22,7 +22,8 @@ from antsp2p.gossip.bulk_wire import (
 )
 from antsp2p.records.encoding import Malformed
 from antsp2p.runtime import limits
-from antsp2p.runtime.streams import Paced, connect, read_exactly, send
+from antsp2p.runtime.sealed import read_exactly
+from antsp2p.runtime.streams import Paced, connect, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.bulk_serve import LogsAnswer
     from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.wire import Range
-    from antsp2p.runtime.streams import SecureStream
+    from antsp2p.runtime.sealed import SecureStream
 
     Answering = Callable[[Sequence[Range], int], LogsAnswer]
 
@@ -121,7 +122,7 @@ class LogsFetcher:
 
 
 async def _read_chunk(paced: Paced) -> bytes:
-    size = int.from_bytes(await read_exactly(paced, CHUNK_LENGTH_BYTES), "big")
+    size = int.from_bytes(await read_exactly(paced.receive, CHUNK_LENGTH_BYTES), "big")
     if size > MAX_LOGS_CHUNK_BYTES:
         raise Malformed("too-large")
-    return await read_exactly(paced, size)
+    return await read_exactly(paced.receive, size)

@@ -8,7 +8,8 @@ import trio
 
 from antsp2p.gossip.suite import NOISE
 from antsp2p.records.keys import Identity
-from antsp2p.runtime.streams import SecureStream, connect, secure_answer
+from antsp2p.runtime.sealed import SecureStream, secure_answer
+from antsp2p.runtime.streams import connect
 from tests.gossip.protections import protection_of
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from antsp2p.runtime.blobs import (
     encode_request,
     fetch_blob,
 )
-from antsp2p.runtime.streams import SecureStream, StreamServer, read_message
+from antsp2p.runtime.streams import StreamServer, read_message
 from antsp2p.runtime.udp import bind_all, close_all
 from tests.runtime.secured import answer_sealed, ask, member
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from antsp2p.events import Address
+    from antsp2p.runtime.sealed import SecureStream
 
 NETWORK = b"n" * 16
 CONTENT = bytes(range(256)) * 1_000

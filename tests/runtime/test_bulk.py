@@ -28,7 +28,7 @@ from antsp2p.runtime import limits
 from antsp2p.runtime.blobs import BlobService, BlobStore
 from antsp2p.runtime.blobs import encode_request as blob_request
 from antsp2p.runtime.bulk import LogsFetcher, LogsService
-from antsp2p.runtime.streams import Paced, SecureStream, StreamServer, framed
+from antsp2p.runtime.streams import Paced, StreamServer, framed
 from antsp2p.runtime.udp import bind_all, close_all
 from tests.gossip.protections import protection_of
 from tests.runtime.secured import answer_sealed, ask, member, open_sealed
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pytest
 
     from antsp2p.events import Address
+    from antsp2p.runtime.sealed import SecureStream
 
 NETWORK = b"n" * 16
 RECORDS = 600
