@@ -58,7 +58,8 @@ def watch(host: Host) -> None:
 async def serve(home: str, port: int, peers: tuple[str, ...]) -> None:
     """Run until the input ends."""
     options = HostOptions(
-        home=Path(home), listen=(("127.0.0.1", port),), peers=peers, discovery=False
+        home=Path(home), network="benchmark", is_open=True, listen=(("127.0.0.1", port),),
+        peers=peers, discovery=False,
     )
     closing = trio.Event()
     async with trio.open_nursery() as nursery, open_host(options) as host:
