@@ -82,9 +82,9 @@ class Calls:
             if len(self._dials) >= self._limits.dials:
                 self.forget(next(iter(self._dials)))
             dial = self._dials[address] = _Dial(now_us)
-        members = self._protection.keys.members() if key is None else [key]
-        assert members, "a node knows a secret of its network"
-        key = members[dial.count % len(members)]
+        keys = self._protection.keys.calling() if key is None else [key]
+        assert keys, "a node knows a secret of its network"
+        key = keys[dial.count % len(keys)]
         dial.count += 1
         call = dial.calls.get(key.id)
         if call is None:

@@ -99,6 +99,10 @@ class KeyRing:
     def by_id(self, key_id: bytes) -> LinkKey | None:
         return self._keys.get(key_id)
 
+    def calling(self) -> list[LinkKey]:
+        """The keys with which others are called: as a member, or else as one who is invited."""
+        return self.members() or list(self._keys.values())
+
     def members(self) -> list[LinkKey]:
         """The keys with which other members are called, the newest first."""
         return [

@@ -263,6 +263,11 @@ class _SourceFailed(Exception):
     """This source did not give what was asked; the text is short."""
 
 
+_FAILURES: Final = (
+    _SourceFailed, Malformed, OSError, trio.TooSlowError, trio.BrokenResourceError
+)
+
+
 async def fetch_blob(
     protection: Protection, blob: BlobRef, sources: Sequence[Address]
 ) -> bytes:
@@ -286,7 +291,7 @@ async def fetch_blob(
             try:
                 with trio.fail_after(limits.BLOB_TRANSFER_MS / 1_000):
                     await _fetch_rest(protection, blob, source, content, bytes_per_s)
-            except (_SourceFailed, Malformed, OSError, trio.TooSlowError) as error:
+            except _FAILURES as error:
                 told.append(_said(source, error))
                 if isinstance(error, TooFewBytes) and bytes_per_s:
                     waiting.append((source, 0))

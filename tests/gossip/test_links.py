@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from antsp2p.gossip.handshake import (
+    hello_payload,
+    make_confirm,
+    make_hello,
+    make_welcome,
+    split_hello,
+)
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MIN_HELLO_BYTES
 from antsp2p.gossip.link import (
     Closed,
@@ -22,7 +29,17 @@ from antsp2p.gossip.links import Links
 from antsp2p.gossip.network_keys import KeyPurpose, KeyRing, NetworkKey, link_key
 from antsp2p.gossip.protection import protect
 from antsp2p.gossip.suite import NOISE
-from antsp2p.gossip.wire import Entry, Frame, News, PeerAddress, Ping, encode_frame
+from antsp2p.gossip.wire import (
+    Confirm,
+    Entry,
+    Frame,
+    Hello,
+    News,
+    PeerAddress,
+    Ping,
+    Welcome,
+    encode_frame,
+)
 from tests.gossip.protections import SECRET
 from tests.gossip.swarm import NETWORK, SECOND, cached_verify, identity, record
 
@@ -384,10 +401,62 @@ def test_a_secret_is_changed_while_links_are_up() -> None:
     assert third.link.purpose is KeyPurpose.PREVIOUS
 
 
+def test_whatever_a_member_says_in_a_handshake_is_counted_and_never_raised() -> None:
+    rng = random.Random(4)
+    key = link_key(NETWORK, MEMBER)
+    member = Side(identity(3)).protection
+    node = Side(HIGH)
+    welcome = encode_frame(Welcome(
+        member.author, member.signature, b"i" * 8, 0, bytes(32), bytes(16)))
+    confirm = encode_frame(Confirm(member.author, member.signature, b"i" * 8, 0, bytes(32)))
+    hello = hello_payload(Hello(member.author, b"i" * 8, 0, b""), MIN_HELLO_BYTES)
+    for number in range(600):
+        now_us = number * SECOND
+
+        def damaged(payload: bytes) -> bytes:
+            at = rng.randrange(len(payload))
+            other = rng.choice([welcome, confirm, hello, b"", bytes(300), payload[:at]])
+            flipped = payload[:at] + rng.randbytes(1) + payload[at + 1 :]
+            return rng.choice([payload, other, flipped, flipped])
+
+        node.read(A, node.links.dial(B, now_us), now_us)
+        # As a caller.
+        caller = member.agreement(key, initiator=True)
+        first = caller.write(damaged(hello).ljust(MIN_HELLO_BYTES, b"\0"))
+        if number % 3:
+            first = caller.ephemeral + bytes(16) if number % 5 == 0 else first
+        replies = node.read(C, make_hello(NETWORK, key, b"call", first), now_us)
+        for reply in replies:
+            if reply[0] == 0x12 and reply[5:9] != bytes(4):
+                caller.read(reply[9:-16])
+                node.read(C, make_confirm(key, reply[5:9], caller.write(damaged(confirm))), now_us)
+        # As one who is called.
+        call = split_hello(node.links.dial(A, now_us))
+        answerer = member.agreement(key, initiator=False)
+        answerer.read(call.noise)
+        noise = answerer.write(damaged(welcome))
+        node.read(A, make_welcome(key, call.caller, b"answ", noise), now_us)
+        for link in node.links.all():
+            node.links.close(link, "test")
+    assert len(node.drops) > 6
+    assert len(opened(node)) > 20
+
+
+def test_a_key_of_small_order_is_no_key() -> None:
+    node, key = Side(HIGH), link_key(NETWORK, MEMBER)
+    for low in (bytes(32), b"\1".ljust(32, b"\0")):
+        caller = Side(identity(3)).protection.agreement(key, initiator=True)
+        caller._ephemeral.public = low  # type: ignore[attr-defined]
+        payload = hello_payload(Hello(identity(3).author, b"i" * 8, 0, b""), MIN_HELLO_BYTES)
+        assert node.read(A, make_hello(NETWORK, key, b"call", caller.write(payload))) == []
+    assert node.drops == {"noise": 2}
+
+
 def test_an_invitation_opens_a_link_that_says_so() -> None:
     invitation = NetworkKey(b"sixteen bytes ok", KeyPurpose.INVITATION)
     host, guest = Side(HIGH, keys=(MEMBER, invitation)), Side(LOW, keys=(invitation,))
     key = link_key(NETWORK, invitation)
+    assert guest.links.dial(C, 0)[17:21] == key.id
     (welcome,) = host.read(A, guest.links.dial(B, 0, key=key))
     guest.read(B, welcome)
     for data in guest.write():

@@ -223,6 +223,33 @@ async def test_every_source_is_tried_and_told_of(tmp_path: Path) -> None:
     assert "\n" not in line
 
 
+async def test_a_source_that_resets_the_connection_is_one_that_failed() -> None:
+    """It may do so before it is known who it is, or at any moment later."""
+
+    async def reset(stream: SecureStream, request: list[object]) -> None:
+        await stream.send_all(framed([1, 0, BLOB.size]))
+        raise trio.BrokenResourceError
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+
+        async def refuse() -> None:
+            with trio.socket.from_stdlib_socket(listener.dup()) as accepting:
+                while True:
+                    connection, _ = await accepting.accept()
+                    # To linger for no time is to reset.
+                    linger = b"\1\0\0\0" + bytes(4)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    connection.close()
+
+        async with playing(reset) as late, trio.open_nursery() as nursery:
+            nursery.start_soon(refuse)
+            with pytest.raises(BlobUnavailable) as failure:
+                await fetch_blob(member(NETWORK), BLOB, [listener.getsockname(), late])
+            nursery.cancel_scope.cancel()
+    assert str(failure.value).count("broke off") == 2
+
+
 async def test_without_a_source_the_line_says_so() -> None:
     with pytest.raises(BlobUnavailable, match="nobody is known to have it"):
         await fetch_blob(member(NETWORK), BLOB, [])
