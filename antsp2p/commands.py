@@ -5,9 +5,11 @@ the rules decide. A refused command has done nothing. No peer can reach this.
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.coordination.body import (
+    IDENTITY_NAME,
     MAX_TEXT_BYTES,
     Announce,
     BlobRef,
@@ -17,11 +19,14 @@ from antsp2p.coordination.body import (
     Offer,
     Outcome,
     Result,
+    Revoke,
     body_map,
+    parse_body,
     read_body,
 )
 from antsp2p.coordination.claimant import MAX_AGENTS
 from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.standing import recovery_digest
 from antsp2p.events import (
     Answer,
     CancelTask,
@@ -31,11 +36,13 @@ from antsp2p.events import (
     PostTask,
     ReleaseClaim,
     ReportProgress,
+    RevokeKey,
     ServeCapability,
     WithdrawAgent,
 )
 from antsp2p.own_log import AUTHORS_FULL
 from antsp2p.records.encoding import Malformed
+from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +114,8 @@ class Commands:
                 return self._release(command)
             case ReportProgress():
                 return self._progress(command, now_us)
+            case RevokeKey():
+                return self._revoke(command)
 
     def _append(self, body: Body) -> Record:
         read, wrong = read_body(body.type, body_map(body))
@@ -223,7 +232,8 @@ class Commands:
             )
         else:
             body = Announce(capability, 0, withdrawn=True)
-        if latest != body:
+        # What was said of the key in the first announcement need not be said again.
+        if latest is None or replace(latest, recovery=b"", succeeds=b"", work=None) != body:
             self._append(body)
 
     def _withdraw(self, command: WithdrawAgent) -> Mapping[str, Any]:
@@ -264,6 +274,41 @@ class Commands:
             raise Refused("the claim is no longer held: stop the work")
         return {}
 
+    # --- keys ----------------------------------------------------------------------------------
+
+    def _revoke(self, command: RevokeKey) -> Mapping[str, Any]:
+        record, revoke = self._read_revoke(command.wire)
+        node = self._node
+        if command.succeed and revoke.successor != node.author:
+            raise Refused("the revoke does not name this node as the successor")
+        insertion = node.introduce(record)
+        if insertion.refused or node.logs.get(record.id) is None:
+            raise Refused(
+                "the revoke does not continue what is known here of the recovery key's log "
+                f"({insertion.refused or 'a gap'}): ask for its head again, and sign anew"
+            )
+        answer: dict[str, bytes] = {"revoke": record.id}
+        if command.succeed:
+            said = Announce(IDENTITY_NAME, 0, withdrawn=True, succeeds=revoke.author)
+            answer["announce"] = self._append(said).id
+        return answer
+
+    def _read_revoke(self, wire: bytes) -> tuple[Record, Revoke]:
+        try:
+            record = parse_record(wire)
+        except Malformed as error:
+            raise Refused(f"this is no record ({error.reason})") from error
+        revoke = parse_body(record)
+        if not isinstance(revoke, Revoke) or record.author == self._node.author:
+            raise Refused("this is no revoke that a recovery key has signed")
+        digest = self._node.meaning.standings.recovery(revoke.author)
+        if digest != recovery_digest(record.author):
+            raise Refused(
+                "the first announcement of the author to be revoked names another recovery key, "
+                "or has not arrived here: nobody would heed this revoke"
+            )
+        return record, revoke
+
     # --- after a start -------------------------------------------------------------------------
 
     def restored(self, now_us: int) -> None:
@@ -293,6 +338,9 @@ class Commands:
     def wake(self, now_us: int) -> None:
         """Withdraw capabilities that no agent came back for."""
         if self.wake_at is None or now_us < self.wake_at:
+            return
+        if not self._node.may_sign:
+            self.wake_at = now_us + STALE_ANNOUNCE_US
             return
         self.wake_at = None
         for name in self._stale():

@@ -190,9 +190,20 @@ class ReportProgress:
     progress: int
 
 
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    """Take in a revoke that a recovery key has signed, and pass it on; `succeed`: say that this
+    node is the successor that it names. The answer is `{"revoke": id}`, where this node has said so
+    with `"announce": id`."""
+
+    request: int
+    wire: bytes
+    succeed: bool = False
+
+
 Command = (
     PostTask | DecideTask | CancelTask | ServeCapability | WithdrawAgent
-    | FinishClaim | ReleaseClaim | ReportProgress
+    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey
 )
 Event = (
     DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
@@ -312,6 +323,8 @@ NOTICE_KINDS = (
     "peer-down",   # subject: author; detail: reason
     "announced",   # subject: author; detail: capability, slots, withdrawn
     "convicted",   # subject: author; detail: seq
+    "revoked",     # subject: author; detail: seq, successor
+    "confirmed",   # subject: own author; a peer knows the log of what may have been an old copy
     "warning",     # subject: own author; detail: text
 )
 

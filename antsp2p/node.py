@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.commands import Commands
-from antsp2p.coordination.capability import CapabilityFold
 from antsp2p.coordination.claimant import Claimant, Holding
+from antsp2p.coordination.draft import Draft
 from antsp2p.coordination.lease import Leases
-from antsp2p.coordination.reputation import Ledger
+from antsp2p.coordination.meaning import Folded, Meaning
 from antsp2p.coordination.requester import Requester
-from antsp2p.coordination.tasks import TaskFold
 from antsp2p.decisions import Decisions
 from antsp2p.events import (
     Address,
@@ -57,6 +56,7 @@ from antsp2p.gossip.engine import (
     Send,
 )
 from antsp2p.own_log import OwnLog
+from antsp2p.profile import Profile
 from antsp2p.pulse import Pulse
 from antsp2p.records import keys
 from antsp2p.records.log import ForkProof, Insertion, LogSet
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from antsp2p.coordination.draft import Draft
     from antsp2p.gossip.protection import Protection
     from antsp2p.records.beat import Beat
     from antsp2p.records.record import Parse
@@ -110,19 +109,26 @@ class Node:
         fresh: bool = True,
         published: int | None = None,
         nickname: str = "",
+        recovery: bytes = b"",
+        work_bits: int = 0,
+        work: int | None = None,
+        suspicion: str = "",
         verify: keys.Verify = keys.verify,
         foresee: keys.Foresee | None = None,
         parse: Parse = parse_record,
     ) -> None:
+        """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
+        network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
+        copy, nothing is signed before a peer has confirmed the head."""
         self.author: bytes = identity.author
         self.network = network
         self.nickname = nickname
         self.drops: Counter[str] = Counter()
         self.beats: dict[bytes, Beat] = {}
         self.logs = LogSet(network, verify)
-        self.tasks = TaskFold()
-        self.capabilities = CapabilityFold()
-        self.ledger = Ledger(self.author)
+        self.meaning = Meaning(self.author, network, self._in_set, work_bits=work_bits)
+        self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
+        self.ledger = self.meaning.ledger
         self._leases = Leases(now_us)
         self.requester = Requester(
             self.author, self.tasks, self.capabilities, self.ledger, self._leases,
@@ -134,8 +140,10 @@ class Node:
             verify=verify, foresee=foresee, parse=parse,
         )
         self._own = OwnLog(
-            identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us
+            identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us,
+            suspicion=suspicion,
         )
+        self._profile = Profile(recovery, work)
         self._commands = Commands(self)
         self._decisions = Decisions(self)
         self._effects: list[Effect] = []
@@ -264,7 +272,8 @@ class Node:
         # An agent that has gone must be let go, however much waits.
         is_full = self._own.is_full or len(self._deferred) >= MAX_DEFERRED
         is_full = is_full and not isinstance(command, WithdrawAgent)
-        if self._own.is_convicted or is_full:
+        is_suspect = self._own.is_suspect and not self.is_confirming
+        if self._own.is_closed or is_full or is_suspect:
             self._effects.append(Answer(command.request, refusal=self._own.why_not))
             return
         if self.is_confirming:
@@ -289,7 +298,7 @@ class Node:
     @property
     def may_sign(self) -> bool:
         """Whether drafts may become records now."""
-        return not self._own.is_convicted and not self.is_confirming
+        return not (self._own.is_closed or self._own.is_suspect or self.is_confirming)
 
     def _serve_deferred(self) -> None:
         """What waited while the head was being confirmed."""
@@ -344,20 +353,48 @@ class Node:
         if offered is not None:
             self.requester.adopt(record.id, self._now_us - age_ms * 1_000)
 
+    def _in_set(self, author: bytes, seq: int) -> Record | None:
+        """The author's record at `seq`; of one's own those too that are held back."""
+        record = self.logs.at(author, seq)
+        if record is None and author == self.author:
+            return next((held for held in self._own.held if held.seq == seq), None)
+        return record
+
     def _fold(self, record: Record) -> None:
-        self._decisions.touch(self.tasks.add(record))
-        announce = self.capabilities.add(record)
+        folded = self.meaning.add(record)
         record.rest()
+        self._folded(folded)
+        announce = folded.announce
         if announce is not None:
             self.notice("announced", record.author, capability=announce.name,
                          slots=announce.slots, withdrawn=announce.withdrawn)
 
     def _unfold(self, record: Record) -> None:
-        self._decisions.touch(self.tasks.remove(record))
-        self.capabilities.remove(record)
+        self._folded(self.meaning.remove(record))
+
+    def _folded(self, folded: Folded) -> None:
+        self._decisions.touch(folded.tasks)
+        for author in folded.authors:
+            standing = self.meaning.standing(author)
+            if author == self.author:
+                self._own.is_revoked = standing.revoked
+            if standing.revoked:
+                self.notice("revoked", author, seq=standing.last_seq, successor=standing.named)
 
     def append(self, draft: Draft) -> Record:
-        """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit."""
+        """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit.
+
+        In an empty log a record comes before it that says what is to be said of the key.
+        """
+        *before, body = self._profile.bodies(
+            draft.body, has_announced=self.meaning.standings.has_announced(self.author),
+            is_first=not self._own.head[0],
+        )
+        for opening in before:
+            self._sign(Draft(opening))
+        return self._sign(Draft(body, draft.refs))
+
+    def _sign(self, draft: Draft) -> Record:
         record = self._own.sign(draft, self._now_us)
         self._fold(record)
         self._adopt(record, 0)
@@ -399,9 +436,7 @@ class Node:
             self._effects.append(RemoveRecords(proof.author, proof.seq))
             for record in insertion.removed:
                 self._unfold(record)
-            self._decisions.touch(self.tasks.convict(proof.author))
-            self.capabilities.convict(proof.author)
-            self.ledger.convict(proof.author)
+            self._folded(self.meaning.forked(proof.author, proof.seq))
             self.notice("convicted", proof.author, seq=proof.seq)
         for record in insertion.added:
             self._fold(record)
@@ -446,6 +481,13 @@ class Node:
         """Tell watchers."""
         self._effects.append(Notice(kind, subject, detail))
 
+    def introduce(self, record: Record) -> Insertion:
+        """Take in and pass on a record of another author that the user brings."""
+        insertion, outputs = self.gossip.introduce(record, self._now_us)
+        self._apply(insertion, 0)
+        self._take(outputs)
+        return insertion
+
     def emit(self, effect: Effect) -> None:
         """Have something done."""
         self._effects.append(effect)
@@ -457,6 +499,8 @@ class Node:
     # --- the own head, the own beat ------------------------------------------------------------
 
     def _confirm(self) -> None:
+        if self._own.is_suspect:
+            self.notice("confirmed", self.author)
         pairs = self._own.confirm(self._now_us)
         recovered, self._recovered = self._recovered, []
         if pairs:
@@ -484,7 +528,7 @@ class Node:
 
     def _beat(self) -> None:
         # Who has not been heard of yet cannot be renewed: the first record comes first.
-        if not self._own.confirmed or self._own.is_convicted or not self._published_seq:
+        if not self._own.confirmed or self._own.is_closed or not self._published_seq:
             return
         head = self.logs.at(self.author, self._published_seq)
         agents = self.claimant.agents.values()

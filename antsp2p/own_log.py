@@ -33,7 +33,8 @@ class OwnLog:
     """Signs drafts at the end of the node's own log."""
 
     def __init__(
-        self, identity: Identity, network: bytes, logs: LogSet, *, fresh: bool, wall_offset_us: int
+        self, identity: Identity, network: bytes, logs: LogSet, *, fresh: bool, wall_offset_us: int,
+        suspicion: str = "",
     ) -> None:
         self._identity = identity
         self._network = network
@@ -42,6 +43,10 @@ class OwnLog:
         self.author: bytes = identity.author
         self.confirmed: bool = fresh
         self.confirm_at: int | None = None
+        self.suspicion = suspicion
+        """Why this may be an old copy of the log, in a line; empty where nothing says so. Then a
+        peer must know the log as far as it goes here, and show what it says to know above."""
+        self.is_revoked = False
         self._reported_seq = 0
         self.held: list[Record] = []
 
@@ -57,10 +62,24 @@ class OwnLog:
         return self._logs.proof(self.author) is not None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing will ever be signed here again."""
+        return self.is_revoked or self.is_convicted
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether nothing may be signed before the head is confirmed."""
+        return bool(self.suspicion) and not self.confirmed
+
+    @property
     def why_not(self) -> str:
         """One line for a command that cannot be signed now."""
+        if self.is_revoked:
+            return "this node's key was revoked by its recovery key: start with a new home"
         if self.is_convicted:
             return "this node's key was used for two histories and is void: start with a new home"
+        if self.is_suspect:
+            return self.suspicion
         return "too much waits for a peer to confirm this node's history: start a peer"
 
     @property
@@ -118,12 +137,16 @@ class OwnLog:
             return ""
         if seq > self.base_seq:
             self._reported_seq = max(self._reported_seq, seq)
-            self._wait(now_us + RECOVER_US)
+            if not self.is_suspect:
+                self._wait(now_us + RECOVER_US)
             return ""
         known = self._logs.at(self.author, seq) if seq else None
         if seq > self._logs.floor(self.author) and (known is None or known.id != head):
-            self._wait(now_us + RECOVER_US)
+            if not self.is_suspect:
+                self._wait(now_us + RECOVER_US)
             return "a peer says that it holds another record of ours at the same place"
+        if self.is_suspect and seq < self.base_seq:
+            return ""  # It knows less than the copy, so it cannot say how far the log goes.
         if self._reported_seq <= self.base_seq:
             self._wait(now_us + CONFIRM_GRACE_US)
         return ""
@@ -137,6 +160,8 @@ class OwnLog:
         """Own records arrived from peers: they carry our signature, so that part is confirmed."""
         if not self.confirmed:
             is_whole = self.base_seq >= self._reported_seq
+            if self.is_suspect and not is_whole:
+                return
             self.confirm_at = now_us + (CONFIRM_GRACE_US if is_whole else RECOVER_US)
 
     def displaced(self, records: Sequence[Record], now_us: int) -> None:
@@ -148,7 +173,7 @@ class OwnLog:
 
     def may_confirm(self, now_us: int) -> bool:
         """Whether the wait is over."""
-        if self.is_convicted:
+        if self.is_closed:
             self.confirm_at = None  # It signs no more, so there is nothing to let go.
         return not self.confirmed and self.confirm_at is not None and now_us >= self.confirm_at
 

@@ -17,11 +17,13 @@ ME = Identity.from_seed(b"m" * 32)
 OFFER = Offer("text.wordcount", lease_ms=1_000, settle_ms=0, attempts=1, input=b"x")
 
 
-def own_log(*, fresh: bool, history: list[Record] | None = None) -> tuple[OwnLog, LogSet]:
+def own_log(
+    *, fresh: bool, history: list[Record] | None = None, suspicion: str = ""
+) -> tuple[OwnLog, LogSet]:
     logs = LogSet(NETWORK, verify)
     for record in history or []:
         assert logs.restore(record)
-    return OwnLog(ME, NETWORK, logs, fresh=fresh, wall_offset_us=0), logs
+    return OwnLog(ME, NETWORK, logs, fresh=fresh, wall_offset_us=0, suspicion=suspicion), logs
 
 
 def history(count: int) -> list[Record]:
@@ -137,3 +139,36 @@ def test_a_key_convicted_while_records_are_held_lets_nothing_go() -> None:
     assert own.is_convicted
     assert not own.may_confirm(10 * CONFIRM_GRACE_US)
     assert own.confirm_at is None
+
+
+def test_a_copy_is_confirmed_only_by_who_knows_as_much() -> None:
+    old = history(3)
+    own, _ = own_log(fresh=False, history=old[:2], suspicion="an old copy")
+    assert own.is_suspect
+    assert own.why_not == "an old copy"
+    for seq, head in ((0, bytes(32)), (1, old[0].id)):
+        own.head_reported(seq, head, 0)
+    assert own.confirm_at is None
+    own.head_reported(2, old[1].id, 0)
+    assert own.may_confirm(CONFIRM_GRACE_US)
+
+
+def test_a_copy_waits_without_end_for_a_higher_head_to_be_shown() -> None:
+    old = history(3)
+    own, logs = own_log(fresh=False, history=old[:2], suspicion="an old copy")
+    own.head_reported(3, old[2].id, 0)
+    own.head_reported(2, old[1].id, 0)
+    assert own.confirm_at is None
+    logs.insert(old[2:])
+    own.recovered(10)
+    assert own.may_confirm(10 + CONFIRM_GRACE_US)
+    own.confirm(10 + CONFIRM_GRACE_US)
+    assert not own.is_suspect
+
+
+def test_a_revoked_key_signs_no_more() -> None:
+    own, _ = own_log(fresh=False, history=history(1))
+    own.is_revoked = True
+    assert own.is_closed
+    assert "revoked" in own.why_not
+    assert not own.may_confirm(10 * CONFIRM_GRACE_US)

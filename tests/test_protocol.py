@@ -28,9 +28,10 @@ _ROOT: Final = Path(__file__).parent.parent
 _TEXT: Final = (_ROOT / "protocol.md").read_text(encoding="utf-8")
 _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.encoding", "records.record", "records.beat", "records.fork", "records.digest",
-    "records.log",
+    "records.log", "records.work",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
+    "coordination.standing",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
     "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",
     "gossip.replay", "gossip.session", "gossip.stream_cipher", "own_log", "pulse", "node",

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from antsp2p.records.encoding import MAX_UINT53
-from antsp2p.records.record import ID_BYTES, Record
+from antsp2p.records.record import ID_BYTES, NO_PREV, Record
 
 MAX_NAME_BYTES: Final = 64
 """A capability's name; it is shown in one column and hashed into ranks."""
@@ -41,6 +41,8 @@ MAX_SLOTS: Final = 10_000
 MAX_EPOCH: Final = MAX_UINT53
 FIRST_IGNORED_KEY: Final = 16
 OFFER_AFTER_KEY: Final = 12
+IDENTITY_NAME: Final = "antsp2p.identity"
+"""Announced and withdrawn at once by who has something to say of its key, and no capability yet."""
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*\Z")
 # Visible ASCII, with a space only after a `;` that something stands before. A text matches in one
@@ -49,7 +51,8 @@ _MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(?:(?<=[\x21-\x7e];) [\x21-\x7e]+)*\Z")
 
 
 class RecordType(IntEnum):
-    """Types with a meaning. The last five are reserved: until they have one, they are void."""
+    """Types with a meaning. Dispute, mark, vouch and checkpoint are reserved: until they have one,
+    they are void."""
 
     ANNOUNCE = 1
     OFFER = 2
@@ -189,7 +192,12 @@ Shape = Mapping[int, tuple[str, _Read, bool]]
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """One capability of the author; the latest per author and name wins, or withdraws it."""
+    """One capability of the author; the latest per author and name wins, or withdraws it.
+
+    The last three are of the author itself. `recovery` (the digest of its recovery key) and `work`
+    (a nonce, antsp2p.records.work) count in its first announcement alone, `succeeds` (the author
+    whose successor it agrees to be) in the first that has it.
+    """
 
     name: str
     slots: int = 1
@@ -197,6 +205,9 @@ class Announce:
     description: str = ""
     nickname: str = ""
     config_digest: bytes = b""
+    recovery: bytes = b""
+    succeeds: bytes = b""
+    work: int | None = None
 
     type: ClassVar[RecordType] = RecordType.ANNOUNCE
     shape: ClassVar[Shape] = {
@@ -205,7 +216,10 @@ class Announce:
         3: ("withdrawn", _bool, False),
         4: ("description", _text, False),
         5: ("nickname", _text, False),
-        6: ("config_digest", _bytes_up_to(ID_BYTES, ID_BYTES), False),
+        6: ("config_digest", _ID, False),
+        7: ("recovery", _ID, False),
+        8: ("succeeds", _ID, False),
+        9: ("work", _uint(MAX_UINT53), False),
     }
 
 
@@ -361,9 +375,33 @@ class Cancel:
     }
 
 
-Body = Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """The recovery key's word that another key is given up: nothing above `seq` is its owner's.
+
+    `id` is that of its record at `seq`, zeros where `seq` is 0: then nothing of it is good.
+    """
+
+    author: bytes
+    seq: int
+    id: bytes
+    successor: bytes = b""
+    text: str = ""
+
+    type: ClassVar[RecordType] = RecordType.REVOKE
+    shape: ClassVar[Shape] = {
+        1: ("author", _ID, True),
+        2: ("seq", _uint(MAX_UINT53), True),
+        3: ("id", _ID, True),
+        4: ("successor", _ID, False),
+        5: ("text", _text, False),
+    }
+
+
+Body = Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel | Revoke
 _BODIES: Final[dict[int, Any]] = {
-    kind.type: kind for kind in (Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel)
+    kind.type: kind
+    for kind in (Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel, Revoke)
 }
 
 
@@ -422,6 +460,8 @@ def read_body(type_: int, values: Mapping[int, Any]) -> tuple[Body | None, str]:
         return None, "input"
     if type(body) is Result and (body.output is None) == (body.blob is None):
         return None, "output"
+    if type(body) is Revoke and (body.seq == 0) != (body.id == NO_PREV):
+        return None, "id"
     return body, ""
 
 

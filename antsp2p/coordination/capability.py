@@ -65,7 +65,7 @@ class CapabilityFold:
             del self._said[record.author]
 
     def convict(self, author: bytes) -> None:
-        """The author forked its log: it provides nothing any more."""
+        """The author is out (`Standing.is_out`): it provides nothing any more."""
         if author in self._convicted:
             return
         names = self._said.get(author, {})
@@ -73,6 +73,15 @@ class CapabilityFold:
             self._count(author, said, -1)
         self._convicted.add(author)
         for name, said in names.items():
+            self._show(author, name, said)
+
+    def pardon(self, author: bytes) -> None:
+        """Undo `convict`: it turns out that the author is not out."""
+        if author not in self._convicted:
+            return
+        self._convicted.discard(author)
+        for name, said in self._said.get(author, {}).items():
+            self._count(author, said, +1)
             self._show(author, name, said)
 
     def _count(self, author: bytes, said: list[_Entry], sign: int) -> None:

@@ -12,7 +12,8 @@ r: the cost of what the subject did well in the capability; s: the cost of what 
 capability. A claim counts once, as the first of these that applies: accepted by the observer (where
 it was awarded or the accept names what it delivered), rejected by the observer (where it was
 awarded or has a result), a failed result for the observer, a lapse or an overrun that the observer
-signed, a release after the observer's award.
+signed, a release after the observer's award. What counts for or against a key that was revoked
+counts for or against its successor (`Standings.lineage`).
 """
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from antsp2p.coordination.body import Outcome, ReopenReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from antsp2p.coordination.tasks import TaskFold
     from antsp2p.records.record import Record
 
@@ -78,8 +81,11 @@ class Score:
 class Ledger:
     """The evidence of one observer, by subject. `update` is idempotent, in any order of tasks."""
 
-    def __init__(self, me: bytes) -> None:
+    def __init__(
+        self, me: bytes, lineage: Callable[[bytes], Sequence[bytes]] = lambda author: (author,)
+    ) -> None:
         self._me = me
+        self._lineage = lineage
         self._by_task: dict[bytes, dict[bytes, tuple[bytes, Evidence]]] = {}
         self._by_author: dict[bytes, dict[bytes, Evidence]] = {}
         self._accepted: dict[tuple[bytes, str | None], int] = {}
@@ -114,13 +120,18 @@ class Ledger:
             _adjust(self._failed, author, weight)
 
     def convict(self, author: bytes) -> None:
-        """The author forked its log: its score is zero for ever."""
+        """The author forked its log: its score is zero."""
         self._convicted.add(author)
+
+    def pardon(self, author: bytes) -> None:
+        """Undo `convict`: who forked the log was not its owner."""
+        self._convicted.discard(author)
 
     def score(self, author: bytes, capability: str | None = None) -> Score:
         """The author's score in a capability, or over all of them."""
-        accepted = self._accepted.get((author, capability), 0)
-        failed = self._failed.get(author, 0)
+        line = self._lineage(author)
+        accepted = sum(self._accepted.get((key, capability), 0) for key in line)
+        failed = sum(self._failed.get(key, 0) for key in line)
         if author in self._convicted:
             return Score(0, accepted, failed, known=True)
         value_ppm = accepted * PPM // (accepted + FAILURE_FACTOR * failed + STRANGER_WEIGHT)
@@ -128,7 +139,8 @@ class Ledger:
 
     def why(self, author: bytes) -> tuple[Evidence, ...]:
         """What the author's scores rest on, by (task, record)."""
-        evidence = self._by_author.get(author, {}).values()
+        line = self._lineage(author)
+        evidence = [item for key in line for item in self._by_author.get(key, {}).values()]
         return tuple(sorted(evidence, key=lambda item: (item.task, item.record_id)))
 
     def authors(self) -> tuple[bytes, ...]:

@@ -99,13 +99,20 @@ class TaskFold:
         return self._touch(tasks, (record.id,) if isinstance(body, Offer) else ())
 
     def convict(self, author: bytes) -> tuple[bytes, ...]:
-        """The author forked its log: its claims hold nothing, its open tasks are orphaned.
+        """The author is out (`Standing.is_out`): its claims hold nothing, its tasks are orphaned.
 
-        Its records from the fork on are removed by the caller. There is no way back.
+        Its records that count no more are removed by the caller.
         """
         if author in self._convicted:
             return ()
         self._convicted.add(author)
+        return self._touch(self._causality.tasks_of(author))
+
+    def pardon(self, author: bytes) -> tuple[bytes, ...]:
+        """Undo `convict`: it turns out that the author is not out."""
+        if author not in self._convicted:
+            return ()
+        self._convicted.discard(author)
         return self._touch(self._causality.tasks_of(author))
 
     def _body_of(self, record: Record) -> Body | None:

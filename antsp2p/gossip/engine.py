@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import Range
     from antsp2p.records.beat import Beat
     from antsp2p.records.keys import Foresee, Verify
-    from antsp2p.records.log import LogSet
+    from antsp2p.records.log import Insertion, LogSet
     from antsp2p.records.record import Parse, Record
 
 __all__ = [
@@ -209,6 +209,20 @@ class Gossip:
         self._begin(now_us)
         self._reader.convicted(author, None, now_us)
         return self._end(now_us)
+
+    def introduce(self, record: Record, now_us: int) -> tuple[Insertion, list[Output]]:
+        """A record of another author comes from this machine's user, and goes to all."""
+        self._begin(now_us)
+        insertion = self._parts.visible.logs.insert((record,))
+        for added in insertion.added:
+            self._parts.ages.hold(added.id, now_us)
+        if insertion.added:
+            self._parts.spread.news(insertion.added, None, FROM_HERE, now_us)
+        if insertion.convicted is not None:
+            self._reader.convicted(insertion.convicted.author, None, now_us)
+        for link in self._parts.links.all():
+            self._parts.liveness.active(link, now_us)
+        return insertion, self._end(now_us)
 
     def logs_received(self, fetch: int, chunk: bytes, now_us: int) -> list[Output]:
         """A chunk of the answer to a `FetchLogs`."""

@@ -20,6 +20,8 @@ _VALID: tuple[_Entry, ...] = (
     ("announce", "a name is enough", 1, {1: "a"}),
     ("announce in full", "every field", 1, {
         1: "text.word-count_2", 2: 10_000, 3: True, 4: "counts words", 5: "ada", 6: bytes(32)}),
+    ("announce of a key", "recovery digest, whom it succeeds, and work", 1, {
+        1: "antsp2p.identity", 2: 0, 3: True, 7: _A, 8: _B, 9: MAX_UINT53}),
     ("announce at its defaults", "what is at its default may be there", 1, {
         1: "a", 2: 1, 3: False, 4: "", 5: ""}),
     ("announce, no slots", "0 is allowed", 1, {1: "a", 2: 0}),
@@ -51,6 +53,9 @@ _VALID: tuple[_Entry, ...] = (
     ("verdict, reject", "with a reason", 7, {**_VERDICT, 3: False, 5: "wrong"}),
     ("cancel", "a task and a reason", 8, {0: _A, 1: 0}),
     ("cancel in full", "a reason of a later version, and words", 8, {0: _A, 1: 255, 2: "no"}),
+    ("revoke", "an author and its last good record", 12, {1: _A, 2: 7, 3: _B}),
+    ("revoke in full", "a successor, and words", 12, {1: _A, 2: 7, 3: _B, 4: _C, 5: "stolen"}),
+    ("revoke of everything", "at seq 0 the id is zeros", 12, {1: _A, 2: 0, 3: bytes(32)}),
 )
 
 
@@ -153,6 +158,17 @@ _VOID: tuple[tuple[str, str, int, dict[int, Any], str], ...] = (
     ("verdict without a hash", "required", 7, _changed(_VERDICT, 4, _GONE), "result_hash"),
     ("cancel without a reason", "required", 8, {0: _A}, "reason"),
     ("cancel, reason -1", "0 at least", 8, {0: _A, 1: -1}, "reason"),
+    ("recovery digest of 31 bytes", "it has 32", 1, {1: "a", 7: bytes(31)}, "recovery"),
+    ("succeeds nobody", "left out where there is nobody", 1, {1: "a", 8: b""}, "succeeds"),
+    ("work -1", "0 at least", 1, {1: "a", 9: -1}, "work"),
+    ("revoke of a task", "it is of no task", 12, {0: _A, 1: _A, 2: 7, 3: _B}, "key 0"),
+    ("revoke without an author", "required", 12, {2: 7, 3: _B}, "author"),
+    ("revoke without a seq", "required", 12, {1: _A, 3: _B}, "seq"),
+    ("revoke without an id", "required", 12, {1: _A, 2: 7}, "id"),
+    ("revoke at seq 0 with an id", "there is no record", 12, {1: _A, 2: 0, 3: _B}, "id"),
+    ("revoke with zeros for an id", "only at seq 0", 12, {1: _A, 2: 7, 3: bytes(32)}, "id"),
+    ("successor of 31 bytes", "a key has 32", 12, {1: _A, 2: 7, 3: _B, 4: bytes(31)},
+     "successor"),
 )
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from antsp2p.coordination.body import content_hash
 from antsp2p.coordination.resolver import tie_break
+from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.clock import compare, join
 from antsp2p.runtime.home import MAX_NETWORK_NAME_BYTES, network_id
-from tests.vectors.common import Case, case, identity
+from tests.vectors.common import NETWORK, Case, case, identity
 from tests.vectors.pen import Pen
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from antsp2p.records.record import Record
 
+_EIGHT, _SIXTEEN = 156, 26_669
 _MISSING = b"\xee" * 32
 
 
@@ -141,8 +143,22 @@ def clocks() -> dict[str, list[Case]]:
     return {"derived": list(_derived()), "orders": list(_orders())}
 
 
+def _work() -> Iterable[tuple[str, str, bytes, bytes, int, int, bool]]:
+    ann, bob = identity("ann").author, identity("bob").author
+    # The nonces were found by a search from 0 on.
+    yield "no bits", "where nothing is asked for, anything pays", NETWORK, ann, 0, 0, True
+    yield "8 bits", "the first nonce that pays", NETWORK, ann, _EIGHT, 8, True
+    yield "8 bits, the nonce before", "no other than a whole byte of zeros", NETWORK, ann, (
+        _EIGHT - 1), 8, False
+    yield "8 bits, another author", "a nonce pays for one author", NETWORK, bob, _EIGHT, 8, False
+    yield "8 bits, another network", "and in one network", bytes(16), ann, _EIGHT, 8, False
+    yield "16 bits", "the first nonce that pays", NETWORK, ann, _SIXTEEN, 16, True
+    yield "17 bits", "bits count, not bytes", NETWORK, ann, _SIXTEEN, 17, False
+    yield "a nonce too large", "2^53 - 1 at most", NETWORK, ann, 2**53, 1, False
+
+
 def hashes() -> dict[str, list[Case]]:
-    """The tie-break, hashes of content, and network ids of names."""
+    """The tie-break, hashes of content, recovery digests, work, and network ids of names."""
     task, ann = bytes(range(32)), identity("ann").author
     ties = [
         case(name, why, task=task, epoch=epoch, author=author,
@@ -162,10 +178,21 @@ def hashes() -> dict[str, list[Case]]:
             ("a line", "plain SHA-256, without a domain", b"170\n"),
         )
     ]
+    digests = [
+        case(who, "of the key alone", recovery_key=identity(who).author,
+             digest=recovery_digest(identity(who).author))
+        for who in ("ann", "bob")
+    ]
     names = ("local", "a", "Local", "café", "n" * MAX_NETWORK_NAME_BYTES)
     return {
         "tie_breaks": ties,
         "contents": contents,
+        "recovery_digests": digests,
+        "work": [
+            case(name, why, network_id=network, author=author, nonce=nonce, bits=bits,
+                 pays=pays)
+            for name, why, network, author, nonce, bits, pays in _work()
+        ],
         "network_names": [
             case(name[:16], "the bytes of the name in UTF-8 count", network_name=name,
                  network=network_id(name))

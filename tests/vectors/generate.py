@@ -22,6 +22,7 @@ from tests.vectors import (
     envelopes,
     links,
     logs,
+    standings,
 )
 from tests.vectors.common import NETWORK
 
@@ -51,8 +52,11 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("contests", "A set of records, who is convicted, and what follows for one task; null where "
      "the offer is not in the set. The order of the records does not matter. Section 11.",
      contests.cases),
-    ("hashes", "The tie-break, hashes of content, and network ids of names. Sections 11, 3 and "
-     "22.", clocks.hashes),
+    ("standings", "A set of records, the authors out of it or succeeding, and how the set says so. "
+     "`last_seq`: records above it do not count; null where all do. The order of the records does "
+     "not matter. Section 8.", standings.cases),
+    ("hashes", "The tie-break, hashes of content, recovery digests, work, and network ids of "
+     "names. Sections 11, 3, 8 and 22.", clocks.hashes),
     ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
      "below a prefix under a session's key. Sections 7 and 19.", digests.cases),
     ("frames", "Frames, each alone in the array that a datagram seals: the fields, or why the "

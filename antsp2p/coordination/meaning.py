@@ -1,0 +1,126 @@
+"""What the set of records means: the folds over it, and which records each of them gets.
+
+Law: the standings read every record, the other folds only what counts by its author's standing. So
+what they hold is a pure function of the set and of where logs fork, also when a revoke comes long
+after what it takes back, or goes again. No rule is here.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from antsp2p.coordination.capability import CapabilityFold
+from antsp2p.coordination.reputation import Ledger
+from antsp2p.coordination.standing import PLAIN, Standing, Standings
+from antsp2p.coordination.tasks import TaskFold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from antsp2p.coordination.body import Announce
+    from antsp2p.records.record import Record
+
+    RecordAt = Callable[[bytes, int], Record | None]
+    """(author, seq) -> the author's record there, if it is in the set."""
+
+
+class Folded(NamedTuple):
+    """What a change to the set changed."""
+
+    tasks: Sequence[bytes] = ()
+    """Their state may be another."""
+    announce: Announce | None = None
+    """The record's own, where it is its author's latest now."""
+    authors: Sequence[bytes] = ()
+    """Their standing is another."""
+
+
+class Meaning:
+    """All folds of one observer. A record is in the set before `add` and out of it before `remove`.
+
+    `record_at` is asked about the set: each author's log in it is gapless from seq 1.
+    """
+
+    def __init__(
+        self, me: bytes, network: bytes, record_at: RecordAt, *, work_bits: int = 0
+    ) -> None:
+        self.standings = Standings(network, self._id_at, work_bits)
+        self.tasks = TaskFold()
+        self.capabilities = CapabilityFold()
+        self.ledger = Ledger(me, self.standings.lineage)
+        self._record_at = record_at
+        self._applied: dict[bytes, Standing] = {}
+
+    def standing(self, author: bytes) -> Standing:
+        """What the author counts for."""
+        return self._applied.get(author, PLAIN)
+
+    def _id_at(self, author: bytes, seq: int) -> bytes | None:
+        record = self._record_at(author, seq)
+        return None if record is None else record.id
+
+    def add(self, record: Record) -> Folded:
+        """The record is new in the set."""
+        looked_at = self.standings.add(record)
+        tasks, authors = self._settle(looked_at) if looked_at else ([], [])
+        announce = None
+        if record.seq <= self.standing(record.author).last_seq:
+            tasks += self.tasks.add(record)
+            announce = self.capabilities.add(record)
+        return Folded(tasks, announce, authors)
+
+    def remove(self, record: Record) -> Folded:
+        """The record has left the set."""
+        tasks = list(self.tasks.remove(record))
+        self.capabilities.remove(record)
+        looked_at = self.standings.remove(record)
+        if not looked_at:
+            return Folded(tasks)
+        more, authors = self._settle(looked_at)
+        return Folded(tasks + more, None, authors)
+
+    def forked(self, author: bytes, seq: int) -> Folded:
+        """The author's log is proven to fork at `seq`; what stood from there on was removed."""
+        tasks, authors = self._settle(self.standings.forked(author, seq))
+        return Folded(tasks, None, authors)
+
+    def _settle(self, authors: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Bring the folds in line with standings that may have changed."""
+        tasks: list[bytes] = []
+        changed: list[bytes] = []
+        for author in authors:
+            before, now = self.standing(author), self.standings.of(author)
+            if now == before:
+                continue
+            changed.append(author)
+            if now == PLAIN:
+                del self._applied[author]
+            else:
+                self._applied[author] = now
+            tasks += self._move(author, before.last_seq, now.last_seq)
+            tasks += self._judge(author, before, now)
+        return tasks, changed
+
+    def _move(self, author: bytes, before: int, now: int) -> list[bytes]:
+        """Take out what counts no more, or take in what counts again."""
+        tasks: list[bytes] = []
+        seq = min(before, now) + 1
+        while seq <= max(before, now) and (record := self._record_at(author, seq)) is not None:
+            if now < before:
+                tasks += self.tasks.remove(record)
+                self.capabilities.remove(record)
+            else:
+                tasks += self.tasks.add(record)
+                self.capabilities.add(record)
+            seq += 1
+        return tasks
+
+    def _judge(self, author: bytes, before: Standing, now: Standing) -> tuple[bytes, ...]:
+        if now.convicted != before.convicted:
+            (self.ledger.convict if now.convicted else self.ledger.pardon)(author)
+        if now.is_out == before.is_out:
+            return ()
+        if now.is_out:
+            self.capabilities.convict(author)
+            return self.tasks.convict(author)
+        self.capabilities.pardon(author)
+        return self.tasks.pardon(author)
