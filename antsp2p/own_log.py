@@ -145,7 +145,7 @@ class OwnLog:
             if not self.is_suspect:
                 self._wait(now_us + RECOVER_US)
             return "a peer says that it holds another record of ours at the same place"
-        if self.is_suspect and seq < self.base_seq:
+        if self.is_suspect and seq < max(1, self.base_seq):
             return ""  # It knows less than the copy, so it cannot say how far the log goes.
         if self._reported_seq <= self.base_seq:
             self._wait(now_us + CONFIRM_GRACE_US)

@@ -9,19 +9,23 @@ import pytest
 
 from antsp2p.runtime.networks import CONFIGURATION_VARIABLE
 
-_configuration = tempfile.TemporaryDirectory(prefix="antsp2p-networks-")
+_FOLDERS = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let children be interrupted even where the whole run was started with SIGINT ignored, as a
-    shell does for jobs in the background: an ignored signal stays ignored over an exec."""
+    shell does for jobs in the background: an ignored signal stays ignored over an exec. And let
+    nodes remember their keys where nobody else does."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[_FOLDERS] = folders = tempfile.TemporaryDirectory(prefix="antsp2p-tests-")
     # Networks made by tests, and by the nodes that they start, are not the user's.
-    os.environ[CONFIGURATION_VARIABLE] = _configuration.name
+    os.environ[CONFIGURATION_VARIABLE] = os.path.join(folders.name, "networks")
+    os.environ["XDG_STATE_HOME"] = os.path.join(folders.name, "state")
 
 
-def pytest_unconfigure() -> None:
-    """Forget the networks that tests have made."""
-    _configuration.cleanup()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Forget what the tests have left in the user's place."""
+    config.stash[_FOLDERS].cleanup()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

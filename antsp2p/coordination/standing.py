@@ -217,6 +217,10 @@ class Standings:
         said = self._said.get(author)
         return said[0][2].recovery if said else b""
 
+    def is_recovery_key(self, author: bytes) -> bool:
+        """Whether the author is somebody's recovery key, and so no node."""
+        return recovery_digest(author) in self._guarded
+
     def has_announced(self, author: bytes) -> bool:
         """Whether the author's first announcement is here: what it says of the key is final."""
         return author in self._said

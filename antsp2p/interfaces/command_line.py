@@ -148,6 +148,19 @@ def _at_least_zero(text: str) -> float:
     return number
 
 
+def _key(text: str) -> str:
+    if len(text) != 64 or set(text.lower()) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a node's whole id, 64 hex digits")
+    return text.lower()
+
+
+def _add_passphrase(parser: _Parser) -> None:
+    parser.add_argument(
+        "--passphrase-fd", metavar="N", type=_count(0, 1_023),
+        help="read passphrases from this file descriptor, one a line",
+    )
+
+
 _ANY = _count(0, 2**53)
 def _node_counts(text: str) -> tuple[int, ...]:
     count = _count(1, 100_000)
@@ -218,12 +231,14 @@ class _Commands:
         self._add_post()
         self._add_tasks()
         self._add_looking()
+        self._add_key()
         self._add_simulate()
 
     def _add(
-        self, name: str, summary: str, module: str = "", *, homeless: bool = False
+        self, name: str, summary: str, module: str = "", *, homeless: bool = False,
+        within: argparse._SubParsersAction[_Parser] | None = None,
     ) -> _Parser:
-        parser = self._commands.add_parser(
+        parser = (within or self._commands).add_parser(
             name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -265,6 +280,11 @@ class _Commands:
             "--accept-lost-store", action="store_true",
             help="go on with a key whose history is lost, at the risk of contradicting it",
         )
+        start.add_argument(
+            "--only-copy", metavar="NAME", default="",
+            help="go on with a home that seems to be an old copy: NAME is how the node's id begins",
+        )
+        _add_passphrase(start)
         self._add("stop", "stop the node and wait until it has ended", "node")
         self._add("status", "show what the node is doing", "node")
 
@@ -374,6 +394,47 @@ class _Commands:
         log.add_argument(
             "--decode", metavar="HEX", help="decode this record instead; - reads standard input"
         )
+
+    def _add_key(self) -> None:
+        key = self._commands.add_parser(
+            "key", help="show, protect, move or give up a node's key", epilog=_EPILOG,
+            description="show, protect, move or give up a node's key", allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        actions = key.add_subparsers(metavar="ACTION", dest="action", required=True)
+
+        def add(name: str, summary: str, *, seals: bool = True) -> _Parser:
+            action = self._add(name, summary, "key", within=actions)
+            if seals:
+                _add_passphrase(action)
+            return action
+
+        add("show", "show the node's key, and how it is protected", seals=False)
+        export = add("export", "write the key out, sealed with a passphrase")
+        export.add_argument("-o", "--output", metavar="FILE", help="(default: standard output)")
+        export.add_argument("--plain", action="store_true", help="write it in clear")
+        bring = add("import", "take a key into an empty home", seals=False)
+        bring.add_argument("file", metavar="FILE", help="what `key export` wrote")
+        change = add("passphrase", "seal the key with a passphrase, or change it")
+        change.add_argument("--remove", action="store_true", help="keep the key in clear again")
+        recovery = add("recovery", "move the recovery key away from this machine")
+        recovery.add_argument("-o", "--output", metavar="FILE", required=True, help="where to")
+        recovery.add_argument("--plain", action="store_true", help="write it in clear")
+        revoke = add("revoke", "give a key up: nothing it signed after a point counts any more")
+        revoke.add_argument("id", metavar="NODE", type=_text, help="the key, or how it begins")
+        revoke.add_argument(
+            "--recovery", metavar="FILE", required=True, help="what `key recovery` wrote"
+        )
+        revoke.add_argument(
+            "--at", metavar="SEQ", type=_count(1, 2**53 - 1),
+            help="its last good record (default: the last known here; see: antsp2p log --author)",
+        )
+        heir = revoke.add_mutually_exclusive_group()
+        heir.add_argument(
+            "--succeed", action="store_true", help="this node goes on with its reputation"
+        )
+        heir.add_argument("--successor", metavar="KEY", type=_key, help="another node does")
+        revoke.add_argument("--reason", metavar="TEXT", type=_text, default="", help="in words")
 
     def _add_simulate(self) -> None:
         simulate = self._add(

@@ -6,6 +6,7 @@ here. Waits are bounded, and every wait ends when the node stops.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ from antsp2p.events import (
     PostTask,
     ReleaseClaim,
     ReportProgress,
+    RevokeKey,
     StartWork,
     StopWork,
 )
@@ -77,6 +79,8 @@ class LocalApi:
             ("GET", "/v1/peers", self.peers),
             ("GET", "/v1/peers/{id}/why", self.why),
             ("GET", "/v1/log", self.log),
+            ("GET", "/v1/keys/{id}", self.key),
+            ("POST", "/v1/revokes", self.revoke),
             ("GET", "/v1/events", self.events),
             ("GET", "/v1/work", self.work),
             ("GET", "/v1/claims/{id}/input", self.claim_input),
@@ -114,6 +118,29 @@ class LocalApi:
         Query(request).end()
         self._host.stop()
         return JSONResponse({"pid": os.getpid()}, 202)
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    async def key(self, request: Request) -> Response:
+        query = Query(request)
+        recovery, at = query.text("recovery"), query.number("at")
+        query.end()
+        if not re.fullmatch("[0-9a-f]{64}", recovery):
+            raise ApiError(400, "recovery must be a public key in hex digits")
+        authors = [self._node.author, *views.peer_authors(self._node)]
+        author = find_id("node", request.path_params["id"], authors)
+        found = views.key_view(self._node, author, bytes.fromhex(recovery), at)
+        if found is None:
+            raise ApiError(404, f"the node has no record {at} here")
+        return JSONResponse(found)
+
+    async def revoke(self, request: Request) -> Response:
+        query = Query(request)
+        succeed = query.flag("succeed")
+        query.end()
+        answer = await self._host.command(
+            RevokeKey, wire=await read_body(request), succeed=succeed)
+        return JSONResponse({name: record.hex() for name, record in answer.items()}, 201)
 
     # --- tasks --------------------------------------------------------------------------------
 

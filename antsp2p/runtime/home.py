@@ -21,6 +21,13 @@ import platformdirs
 
 from antsp2p.records.keys import SEED_BYTES, Identity
 from antsp2p.records.record import NETWORK_BYTES
+from antsp2p.runtime.key_file import (
+    MAX_KEY_FILE_BYTES,
+    KeyFile,
+    KeyFileError,
+    Kind,
+    parse_key_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +76,7 @@ class Home:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).expanduser().absolute()
         self.key_path = self.path / "key"
+        self.recovery_path = self.path / "recovery"
         self.store_path = self.path / "store.db"
         self.blobs_path = self.path / "blobs"
         self.token_path = self.path / "token"
@@ -121,29 +129,54 @@ class Home:
         return self.key_path.exists()
 
     def make_key(self) -> Identity:
-        """A new key, durable before it is used. Raises `HomeError`."""
+        """A new key and its recovery key, durable before they are used. Raises `HomeError`."""
         seed = secrets.token_bytes(SEED_BYTES)
+        recovery = KeyFile.of(Kind.RECOVERY, secrets.token_bytes(SEED_BYTES))
         try:
-            write_durably(self.key_path, seed, replace=False)
+            # One that a start which was cut off has left belongs to no key yet.
+            write_durably(self.recovery_path, recovery.encode())
+            key = KeyFile.of(Kind.NODE, seed, recovery.public_key)
+            write_durably(self.key_path, key.encode(), replace=False)
         except OSError as error:
             raise HomeError(f"cannot write the key {self.key_path}: {error.strerror}") from error
         return Identity.from_seed(seed)
 
-    def read_key(self) -> Identity:
-        """The home's key. Raises `HomeError` if it is damaged or others may read it."""
+    def key_file(self) -> KeyFile:
+        """The home's key as it lies there. Raises `HomeError` if others may read it, or it is
+        damaged."""
+        found = read_key_file(self.key_path)
+        if found.kind is not Kind.NODE:
+            raise HomeError(f"{self.key_path} is a recovery key, and no node's")
+        return found
+
+    def read_key(self, passphrase: bytes | None = None) -> Identity:
+        """The home's key. Raises `HomeError` if it is damaged, sealed, or others may read it."""
+        return Identity.from_seed(open_key_file(self.key_path, self.key_file(), passphrase).seed)
+
+    def recovery_file(self) -> KeyFile | None:
+        """The recovery key, without its secret once that was moved away; None where there is none.
+
+        Raises `HomeError`.
+        """
+        return read_key_file(self.recovery_path) if self.recovery_path.exists() else None
+
+    def write_key_file(self, path: Path, key: KeyFile, *, replace: bool = True) -> None:
+        """Write a key durably. Raises `HomeError`."""
         try:
-            refuse_wider(self.key_path)
-            seed = self.key_path.read_bytes()
+            write_durably(path, key.encode(), replace=replace)
+        except FileExistsError as error:
+            raise HomeError(f"{path} is there already: nothing was written") from error
         except OSError as error:
-            raise HomeError(f"cannot read the key {self.key_path}: {error.strerror}") from error
-        if len(seed) != SEED_BYTES:
-            raise HomeError(
-                f"the key {self.key_path} has {len(seed)} bytes instead of {SEED_BYTES}: "
-                "restore it from a backup"
-            )
-        return Identity.from_seed(seed)
+            raise HomeError(f"cannot write the key {path}: {error.strerror}") from error
 
     # --- the boot counter, the token ------------------------------------------------------------
+
+    def last_boot(self) -> int:
+        """The number of the last start. Raises `HomeError`."""
+        try:
+            return int(self.boot_path.read_text("ascii")) if self.boot_path.exists() else 0
+        except (ValueError, OSError) as error:
+            raise HomeError(f"cannot count this start in {self.boot_path}: {error}") from error
 
     def next_boot(self, floor: int) -> int:
         """A number above every one before, durable before it is used.
@@ -151,12 +184,11 @@ class Home:
         `floor` is the store's copy: one of the two may have come from an older backup.
         """
         try:
-            text = self.boot_path.read_text("ascii") if self.boot_path.exists() else "0"
-            boot = max(int(text), floor) + 1
+            boot = max(self.last_boot(), floor) + 1
             if boot > MAX_BOOT:
                 raise HomeError(f"the boot counter {self.boot_path} is used up")
             write_durably(self.boot_path, b"%d\n" % boot)
-        except (ValueError, OSError) as error:
+        except OSError as error:
             raise HomeError(f"cannot count this start in {self.boot_path}: {error}") from error
         return boot
 
@@ -216,6 +248,28 @@ def refuse_wider(path: Path) -> None:
         raise HomeError(
             f"{path} is open to others (mode {mode:03o}): run `chmod {mend} {path}` first"
         )
+
+
+def read_key_file(path: Path) -> KeyFile:
+    """The key in a private file. Raises `HomeError`, one line that says what to do."""
+    try:
+        refuse_wider(path)
+        with path.open("rb") as file:
+            content = file.read(MAX_KEY_FILE_BYTES + 1)
+    except OSError as error:
+        raise HomeError(f"cannot read the key {path}: {error.strerror}") from error
+    try:
+        return parse_key_file(content)
+    except KeyFileError as error:
+        raise HomeError(f"the key {path} {error}: restore it from a backup") from error
+
+
+def open_key_file(path: Path, key: KeyFile, passphrase: bytes | None) -> KeyFile:
+    """The key with its seed in clear. Raises `HomeError`, one line that says what to do."""
+    try:
+        return key.open(passphrase)
+    except KeyFileError as error:
+        raise HomeError(f"the key {path} {error}") from error
 
 
 def write_durably(path: Path, content: bytes, *, replace: bool = True) -> None:

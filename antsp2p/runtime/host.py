@@ -86,6 +86,12 @@ class HostOptions:
     discovery: bool = True
     nickname: str = ""
     accept_lost_store: bool = False
+    passphrase: bytes | None = field(default=None, repr=False)
+    """What the key is sealed with, if it is."""
+    only_copy: str = ""
+    """How the author begins, in hex: a person's word that no other copy of the home ever ran."""
+    remember: bool = True
+    """Whether the starts of the key are counted outside the home too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +148,12 @@ class Host:
             proofs=boot.history.proofs, fresh=boot.fresh,
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
+            recovery=boot.recovery, suspicion=boot.suspicion,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
+        if boot.suspicion:
+            self.warnings.append(boot.suspicion)
         self._boot = boot
         self._bound = bound
         self._udp = UdpEndpoint(bound)
@@ -355,6 +364,8 @@ class Host:
                 self._feeds.tell(effect)
                 if effect.kind == "warning":
                     self.warnings.append(str(effect.detail["text"]))
+                elif effect.kind == "confirmed":
+                    self._boot.settle()
             case StartWork(input=BlobRef() as blob):
                 self._preparing[effect.claim] = scope = trio.CancelScope()
                 self._spawn(self._prepare, effect, blob, scope)
@@ -490,7 +501,8 @@ async def open_host(options: HostOptions, *, tap: Tap | None = None) -> AsyncIte
 def _boot(options: HostOptions) -> Boot:
     return boot_home(
         options.home, options.network, is_open=options.is_open,
-        accept_lost_store=options.accept_lost_store,
+        accept_lost_store=options.accept_lost_store, passphrase=options.passphrase,
+        only_copy=options.only_copy, remember=options.remember,
     )
 
 

@@ -31,6 +31,7 @@ from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, parse_address
+from antsp2p.runtime.views import peer_authors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -247,8 +248,7 @@ class LocalNode:
         """The other nodes known here, linked ones first, then by score."""
         node = self.host.node
         links = {link.author: link for link in node.gossip.links()}
-        others = {*links, *node.logs.authors()} - {node.author}
-        peers = [self._peer(author, links.get(author)) for author in sorted(others)]
+        peers = [self._peer(author, links.get(author)) for author in peer_authors(node)]
         return tuple(sorted(peers, key=lambda p: (p.address is None, -p.score.value_ppm, p.author)))
 
     def _peer(self, author: bytes, link: LinkView | None) -> Peer:
@@ -372,14 +372,18 @@ async def open_node(
     discovery: bool = True,
     nickname: str = "",
     accept_lost_store: bool = False,
+    passphrase: bytes | None = None,
+    only_copy: str = "",
 ) -> AsyncIterator[LocalNode]:
     """A node in this process, which runs for as long as the block lasts.
 
     The network's secret is shared by all nodes of this user; with `is_open` anybody may take part
     who knows its name. Without a `home` it has a new key and store, both forgotten at the end.
-    `listen` and `peers` are "HOST:PORT"; port 0 is any free one. Raises `HomeError`, `StoreError`
-    or `ListenError`, each one line.
+    `listen` and `peers` are "HOST:PORT"; port 0 is any free one; `passphrase` opens a sealed key,
+    and `only_copy` is for a home that seems to be an old copy (`boot_home`). Raises `HomeError`,
+    `StoreError` or `ListenError`, each one line.
     """
+    remember = home is not None
     with ExitStack() as opened:
         if home is None:
             home = opened.enter_context(tempfile.TemporaryDirectory(prefix="antsp2p-"))
@@ -388,6 +392,7 @@ async def open_node(
             listen=tuple(parse_address(a) if isinstance(a, str) else a for a in listen),
             peers=tuple(a if isinstance(a, str) else format_address(a) for a in peers),
             discovery=discovery, nickname=nickname, accept_lost_store=accept_lost_store,
+            passphrase=passphrase, only_copy=only_copy, remember=remember,
         )
         async with open_host(options) as host, open_inner_nursery() as nursery:
             yield LocalNode(host, nursery)

@@ -26,6 +26,8 @@ from antsp2p.coordination.body import (
     Verdict,
     parse_body,
 )
+from antsp2p.coordination.standing import recovery_digest
+from antsp2p.records.record import NO_PREV
 
 if TYPE_CHECKING:
     from antsp2p.coordination.tasks import Resolution
@@ -361,8 +363,10 @@ def _with_reason(what: str, reason: str) -> str:
 
 
 def peer_authors(node: Node) -> list[bytes]:
-    """Everybody but ourselves of whom anything is known, sorted."""
-    known = set(node.logs.authors()) | set(node.beats)
+    """Everybody but ourselves of whom anything is known, sorted; recovery keys are no nodes."""
+    is_recovery_key = node.meaning.standings.is_recovery_key
+    known = {author for author in node.logs.authors() if not is_recovery_key(author)}
+    known |= set(node.beats)
     known |= {link.author for link in node.gossip.links()}
     return sorted(known - {node.author})
 
@@ -378,6 +382,7 @@ def peer_views(node: Node, limit: int) -> list[View]:
 def _peer_view(node: Node, author: bytes, link: Any) -> View:
     announced = node.capabilities.of(author)
     beat, leaf = node.beats.get(author), node.logs.leaf(author)
+    standing = node.meaning.standing(author)
     score = node.ledger.score(author, None)
     rtt_us = None if link is None else link.rtt_us
     return {
@@ -396,8 +401,35 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
         "accepted": score.accepted,
         "failed": score.failed,
         "known": score.known,
-        "convicted": leaf is not None and leaf.convicted_seq > 0,
+        "convicted": standing.convicted,
+        "revoked": standing.revoked,
+        "succeeds": [each.hex() for each in node.meaning.standings.lineage(author)[1:]],
         "records": 0 if leaf is None else leaf.seq,
+    }
+
+
+def key_view(node: Node, author: bytes, recovery: bytes, at: int) -> View | None:
+    """What a revoke of the author's key must name; None where it has no record `at` (0: its last).
+
+    `recovery` is the recovery key that would sign it.
+    """
+    head, standings = node.logs.head(recovery), node.meaning.standings
+    seq = at or node.last_seq(author)
+    point = node.record_at(author, seq)
+    if point is None and at:
+        return None
+    standing = node.meaning.standing(author)
+    return {
+        "author": author.hex(), "network": node.network.hex(), "me": node.author.hex(),
+        "links": len(node.gossip.links()),
+        "seq": seq, "id": NO_PREV.hex() if point is None else point.id.hex(),
+        "recovery": standings.recovery(author).hex() or None,
+        "fits": standings.recovery(author) == recovery_digest(recovery),
+        "revoked": standing.revoked,
+        "recovery_head": {
+            "seq": 0 if head is None else head.seq,
+            "id": (NO_PREV if head is None else head.id).hex(),
+        },
     }
 
 

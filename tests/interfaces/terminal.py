@@ -148,7 +148,7 @@ class Desk:
         return str(self.ready["author"])
 
     def start(self, command: str, *arguments: str) -> Started:
-        started = Started(command, "--home", str(self.home), *arguments)
+        started = Started(*command.split(), "--home", str(self.home), *arguments)
         self._started.append(started)
         return started
 
@@ -168,7 +168,7 @@ class Desk:
         self, command: str, *arguments: str, stdin: bytes = b"", code: int = 0
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one command to its end, which must be `code`."""
-        done = antsp2p(command, "--home", str(self.home), *arguments, stdin=stdin)
+        done = antsp2p(*command.split(), "--home", str(self.home), *arguments, stdin=stdin)
         assert done.returncode == code, done.stderr.decode()
         return done
 

@@ -32,16 +32,19 @@ def test_a_home_is_made_private(tmp_path: Path) -> None:
     assert mode(home.path) == 0o700
     assert mode(home.key_path) == mode(home.token_path) == mode(home.lock_path) == 0o600
     assert home.read_key().author == key.author
-    assert sorted(os.listdir(home.path)) == ["key", "lock", "token"]
+    assert sorted(os.listdir(home.path)) == ["key", "lock", "recovery", "token"]
     home.close()
 
 
 def open_and_read(home: Home) -> None:
     home.open()
     home.read_key()
+    home.recovery_file()
 
 
-@pytest.mark.parametrize(("name", "mends"), [("", "chmod 700"), ("key", "chmod 600")])
+@pytest.mark.parametrize(
+    ("name", "mends"), [("", "chmod 700"), ("key", "chmod 600"), ("recovery", "chmod 600")]
+)
 def test_wider_permissions_are_refused(tmp_path: Path, name: str, mends: str) -> None:
     home = Home(tmp_path / "home")
     home.open()
@@ -81,7 +84,7 @@ def test_a_key_is_never_written_over(tmp_path: Path) -> None:
 def test_a_damaged_key_is_refused(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_durably(home.key_path, b"short")
-    with pytest.raises(HomeError, match="5 bytes instead of 32"):
+    with pytest.raises(HomeError, match="is no key file: restore"):
         home.read_key()
 
 

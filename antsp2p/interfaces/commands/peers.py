@@ -33,13 +33,19 @@ def score_text(score: Any) -> str:
     return f"{score['score_ppm'] / 1_000_000:.2f} (+{score['accepted']} -{score['failed']})"
 
 
+def _score(peer: Any) -> str:
+    if peer["convicted"]:
+        return "convicted"
+    return "revoked" if peer["revoked"] else score_text(peer)
+
+
 def _row(peer: Any) -> tuple[str, ...]:
     can = ", ".join(f"{item['name']} ({item['slots']})" for item in peer["capabilities"])
     rtt_ms, free = peer["rtt_ms"], peer["free_slots"]
     return (
         short(peer["author"]), "up" if peer["linked"] else "-",
         "-" if rtt_ms is None else f"{rtt_ms:.1f}ms",
-        "convicted" if peer["convicted"] else score_text(peer),
+        _score(peer),
         "-" if free is None else str(free), peer["address"] or "-",
         one_line(peer["nickname"], MAX_NICKNAME) or "-", can or "-",
     )

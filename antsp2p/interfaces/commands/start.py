@@ -11,9 +11,10 @@ import trio
 from antsp2p.events import LogsReceived
 from antsp2p.interfaces.client import hint, home_path
 from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
+from antsp2p.interfaces.passphrase import Passphrases
 from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
-from antsp2p.runtime.home import HomeError
+from antsp2p.runtime.home import Home, HomeError
 from antsp2p.runtime.host import Host, HostOptions, open_host, stop_on_signals
 from antsp2p.runtime.networks import network_path
 from antsp2p.runtime.store import StoreError
@@ -37,11 +38,18 @@ API_END_S: Final = 3.0
 
 def run(options: argparse.Namespace) -> int:
     """Run the node; returns when it was stopped."""
+    home = Home(home_path(options))
+    try:
+        is_sealed = home.has_key() and home.key_file().sealed is not None
+    except HomeError as error:
+        raise CommandError(Exit.REFUSED, str(error)) from error
+    passphrase = Passphrases(options).current(home.key_path) if is_sealed else None
     host_options = HostOptions(
-        home=home_path(options), network=options.network, is_open=options.open,
+        home=home.path, network=options.network, is_open=options.open,
         listen=tuple(options.listen), peers=tuple(address_text(peer) for peer in options.peer),
         discovery=options.discovery, nickname=options.nickname,
-        accept_lost_store=options.accept_lost_store,
+        accept_lost_store=options.accept_lost_store, passphrase=passphrase,
+        only_copy=options.only_copy,
     )
     try:
         trio.run(_serve, host_options, options)
