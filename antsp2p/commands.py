@@ -42,7 +42,7 @@ from antsp2p.events import (
 )
 from antsp2p.own_log import AUTHORS_FULL
 from antsp2p.records.encoding import Malformed
-from antsp2p.records.record import parse_record
+from antsp2p.records.record import NO_PREV, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -281,12 +281,18 @@ class Commands:
         node = self._node
         if command.succeed and revoke.successor != node.author:
             raise Refused("the revoke does not name this node as the successor")
-        insertion = node.introduce(record)
-        if insertion.refused or node.logs.get(record.id) is None:
+        if node.gossip.catching_up:
+            raise Refused("this node is still catching up with the others: try again later")
+        head = node.logs.head(record.author)
+        # Anything else could be a fork of the recovery key's log, or a gap in it.
+        if (record.seq, record.prev) != ((head.seq + 1, head.id) if head else (1, NO_PREV)):
             raise Refused(
-                "the revoke does not continue what is known here of the recovery key's log "
-                f"({insertion.refused or 'a gap'}): ask for its head again, and sign anew"
+                "the revoke does not continue what is known here of the recovery key's log: "
+                "ask for its head again, and sign anew"
             )
+        refused = node.introduce(record).refused
+        if refused:
+            raise Refused(f"the revoke is not valid ({refused})")
         answer: dict[str, bytes] = {"revoke": record.id}
         if command.succeed:
             said = Announce(IDENTITY_NAME, 0, withdrawn=True, succeeds=revoke.author)

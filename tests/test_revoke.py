@@ -18,6 +18,7 @@ from antsp2p.events import (
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
+from antsp2p.records.work import mine
 from tests.test_node import NETWORK, Wire
 
 KEEPER = Identity.from_seed(b"k" * 32)
@@ -124,6 +125,18 @@ def test_a_revoke_that_nobody_would_heed_is_refused() -> None:
     assert heir.logs.head(KEEPER.author) is None
 
 
+def test_two_revokes_signed_at_once_do_not_fork_the_recovery_log() -> None:
+    wire = wired("old", "heir")
+    old, heir = wire.nodes["old"], wire.nodes["heir"]
+    command(wire, "old", ServeCapability(1, "agent", "work"))
+    first, second = revoke(heir, old.author), revoke(heir, old.author, heir.author)
+    assert command(wire, "heir", RevokeKey(1, first)).refusal == ""
+    assert "does not continue" in command(wire, "heir", RevokeKey(2, second)).refusal
+    assert heir.logs.proof(KEEPER.author) is None
+    assert command(wire, "heir", RevokeKey(3, revoke(heir, old.author, heir.author))).refusal == ""
+    assert heir.meaning.standing(old.author).named == b""
+
+
 def test_a_node_without_a_network_takes_its_own_revoke_too() -> None:
     wire = wired("old")
     old = wire.nodes["old"]
@@ -167,3 +180,25 @@ def test_an_old_copy_alone_waits_and_wakes_for_nothing() -> None:
         now_us = wake_at
         copy.handle(Woke(), now_us)
     assert copy.last_seq(copy.author) == 1
+
+
+def test_in_a_network_with_a_price_who_has_not_paid_is_out() -> None:
+    bits = 8
+    payers = {"payer": True, "guest": False}
+    wire = Wire()
+    for name, pays in payers.items():
+        author = identity(name).author
+        nonce = mine(NETWORK, author, bits, start=0, tries=1 << 16) if pays else None
+        wire.nodes[name] = Node(
+            identity(name), NETWORK, boot=1, instance=name.encode().ljust(8), rng=Random(name),
+            now_us=0, wall_ms=0, work_bits=bits, work=nonce,
+        )
+        wire.disks[name], wire.effects[name], wire.log[name] = [], [], []
+    wire.give("guest", PeerHint(wire.address("payer"), keep=True))
+    wire.run(1)
+    for number, name in enumerate(payers):
+        assert command(wire, name, ServeCapability(number, "agent", "work")).refusal == ""
+    for node in wire.nodes.values():
+        providers = [author for author, _ in node.capabilities.providers("work")]
+        assert providers == [identity("payer").author]
+        assert node.meaning.standing(identity("guest").author).unpaid

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.standing import recovery_digest
+from antsp2p.records import work
 from antsp2p.runtime.home import Home, HomeError
 from antsp2p.runtime.machine import Memory, this_machine
 from antsp2p.runtime.networks import Network, closed_network, open_network
 from antsp2p.runtime.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from antsp2p.records.keys import Identity
@@ -29,6 +31,9 @@ _BOOT: Final = "boot"
 _PORT: Final = "port"
 _MACHINE: Final = "machine"
 _SUSPICION: Final = "suspicion"
+_WORK: Final = "work"
+TRIES_AT_ONCE: Final = 1 << 16
+"""Nonces tried between two looks whether to go on: about 30 ms."""
 IMPORTED: Final = "its key was imported"
 MOVED: Final = "it ran on another machine before"
 OLDER: Final = "a later start of its key is remembered on this machine"
@@ -56,6 +61,8 @@ class Boot:
     suspicion: str = ""
     """Why this may be an old copy, and what to do, in a line; empty where nothing says so."""
     memory: Memory | None = None
+    work: int | None = None
+    """The nonce that pays for the key in its network; None where nothing is asked for."""
 
     def settle(self) -> None:
         """The log is known to be whole: the home belongs here from now on."""
@@ -82,20 +89,24 @@ class _Asked:
     passphrase: bytes | None
     only_copy: str
     remember: bool
+    work_bits: int
+    pause: Callable[[], None]
 
 
 def boot_home(
     path: Path, network_name: str, *, is_open: bool = False, accept_lost_store: bool = False,
     passphrase: bytes | None = None, only_copy: str = "", remember: bool = True,
+    work_bits: int = 0, pause: Callable[[], None] = lambda: None,
 ) -> Boot:
     """Take a home into use, and make it and its network if they are not there. Blocks.
 
     `only_copy` is how the author begins, in hex: a person's word that no other copy of a home that
-    looks old has ever signed. Without `remember` nothing is kept outside the home. Raises
-    `HomeError` or `StoreError`, each one line.
+    looks old has ever signed. Without `remember` nothing is kept outside the home. Where the
+    network asks for `work_bits` the first start searches a nonce; it calls `pause` now and then,
+    which may raise to end it. Raises `HomeError` or `StoreError`, each one line.
     """
     network = open_network(network_name) if is_open else closed_network(network_name)
-    asked = _Asked(accept_lost_store, passphrase, only_copy, remember)
+    asked = _Asked(accept_lost_store, passphrase, only_copy, remember, work_bits, pause)
     home = Home(path)
     home.open()
     try:
@@ -147,7 +158,7 @@ def _boot(home: Home, store: Store, network: Network, asked: _Asked) -> Boot:
     if memory is not None:
         memory.open()
     try:
-        return _start(home, store, identity, network, fresh, memory, asked.only_copy)
+        return _start(home, store, identity, network, fresh, memory, asked)
     except BaseException:
         if memory is not None:
             memory.close()
@@ -156,9 +167,9 @@ def _boot(home: Home, store: Store, network: Network, asked: _Asked) -> Boot:
 
 def _start(
     home: Home, store: Store, identity: Identity, network: Network, fresh: bool,
-    memory: Memory | None, only_copy: str,
+    memory: Memory | None, asked: _Asked,
 ) -> Boot:
-    author = identity.author
+    author, only_copy = identity.author, asked.only_copy
     remembered = 0 if memory is None else memory.starts()
     reason = _suspicion(home, store, remembered)
     if only_copy and not _is_named(author, only_copy):
@@ -172,10 +183,30 @@ def _start(
         history=store.load(), preferred_port=_whole(store.fact(_PORT)),
         recovery=b"" if recovery is None else recovery_digest(recovery.public_key),
         suspicion="" if only_copy or not reason else _warning(author, reason), memory=memory,
+        work=_nonce(store, network, author, asked),
     )
     if not boot.suspicion:
         boot.settle()
     return boot
+
+
+def _nonce(store: Store, network: bytes, author: bytes, asked: _Asked) -> int | None:
+    """What pays for the key: as it was found before, or after a search."""
+    bits = asked.work_bits
+    if not bits:
+        return None
+    if not 0 < bits <= work.MAX_WORK_BITS:
+        raise HomeError(f"a network may ask for at most {work.MAX_WORK_BITS} bits of work")
+    nonce: int | None = _whole(store.fact(_WORK))
+    if nonce is not None and work.check(network, author, nonce, bits):
+        return nonce
+    start, nonce = 0, None
+    while nonce is None:
+        asked.pause()
+        nonce = work.mine(network, author, bits, start=start, tries=TRIES_AT_ONCE)
+        start += TRIES_AT_ONCE
+    store.keep_facts(**{_WORK: nonce})
+    return nonce
 
 
 def _suspicion(home: Home, store: Store, remembered: int) -> str:

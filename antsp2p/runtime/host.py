@@ -92,6 +92,8 @@ class HostOptions:
     """How the author begins, in hex: a person's word that no other copy of the home ever ran."""
     remember: bool = True
     """Whether the starts of the key are counted outside the home too."""
+    work_bits: int = 0
+    """What the network asks each author to pay for its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Host:
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
             recovery=boot.recovery, suspicion=boot.suspicion,
+            work_bits=options.work_bits, work=boot.work,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
@@ -503,6 +506,7 @@ def _boot(options: HostOptions) -> Boot:
         options.home, options.network, is_open=options.is_open,
         accept_lost_store=options.accept_lost_store, passphrase=options.passphrase,
         only_copy=options.only_copy, remember=options.remember,
+        work_bits=options.work_bits, pause=trio.from_thread.check_cancelled,
     )
 
 

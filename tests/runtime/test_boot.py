@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from antsp2p.records.work import check
 from antsp2p.runtime.boot import Boot, boot_home
 from antsp2p.runtime.home import Home, HomeError
 from antsp2p.runtime.store import Store
@@ -106,3 +107,28 @@ def test_the_port_is_remembered(path: Path) -> None:
     boot.remember_port(7_777)
     boot.close()
     assert booted(path).preferred_port == 7_777
+
+
+def test_a_name_is_paid_for_once(path: Path) -> None:
+    boots = []
+    for bits in (8, 8, 4, 10):
+        boot = boot_home(path, "local", work_bits=bits)
+        boot.close()
+        assert boot.work is not None
+        assert check(boot.network, boot.identity.author, boot.work, bits)
+        boots.append(boot.work)
+    assert boots[0] == boots[1] == boots[2]
+    with pytest.raises(HomeError, match="at most 40 bits"):
+        boot_home(path, "local", work_bits=41)
+
+
+def test_a_search_can_be_ended(path: Path) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end() -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        boot_home(path, "local", work_bits=40, pause=end)
+    assert booted(path).work is None
