@@ -323,7 +323,7 @@ NOTICE_KINDS = (
     "peer-down",   # subject: author; detail: reason
     "announced",   # subject: author; detail: capability, slots, withdrawn
     "convicted",   # subject: author; detail: seq
-    "revoked",     # subject: author; detail: seq, successor
+    "revoked",     # subject: author; detail: seq, and successor if one is named
     "confirmed",   # subject: own author; a peer knows the log of what may have been an old copy
     "warning",     # subject: own author; detail: text
 )

@@ -379,7 +379,8 @@ class Node:
             if author == self.author:
                 self._own.is_revoked = standing.revoked
             if standing.revoked:
-                self.notice("revoked", author, seq=standing.last_seq, successor=standing.named)
+                named = {"successor": standing.named} if standing.named else {}
+                self.notice("revoked", author, seq=standing.last_seq, **named)
 
     def append(self, draft: Draft) -> Record:
         """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit.

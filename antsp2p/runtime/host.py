@@ -369,6 +369,8 @@ class Host:
                     self.warnings.append(str(effect.detail["text"]))
                 elif effect.kind == "confirmed":
                     self._boot.settle()
+                    with suppress(ValueError):
+                        self.warnings.remove(self._boot.suspicion)
             case StartWork(input=BlobRef() as blob):
                 self._preparing[effect.claim] = scope = trio.CancelScope()
                 self._spawn(self._prepare, effect, blob, scope)

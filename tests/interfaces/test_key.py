@@ -196,3 +196,38 @@ def test_a_lost_key_is_revoked_and_another_node_goes_on_with_its_reputation(
             "post", "text.echo", "--text", "x", code=5)
         records = [json.dumps(record) for record in heir.json("log")["records"]]
         assert any('"revoke"' in record and "stolen" in record for record in records)
+
+
+def test_a_backup_put_back_signs_nothing_until_a_peer_gave_it_what_it_lacks(
+    tmp_path: Path,
+) -> None:
+    home, backup = tmp_path / "first", tmp_path / "backup"
+    with two_nodes(tmp_path) as (first, second):
+        watch, tasks = second.watch(), []
+        for text in ("one", "two"):
+            tasks.append(first.json("post", "text.echo", "--text", text)["task"])
+            watch.json(kind="task", subject=tasks[-1])
+            if text == "one":
+                first.say("stop")
+                shutil.copytree(home, backup)
+                first.start_node("--peer", second.ready["address"])
+                watch.json(kind="peer-up", subject=first.author)
+        first.say("stop")
+        second.say("stop")
+        shutil.rmtree(home)
+        shutil.copytree(backup, home)
+        first.start_node()
+        (warning,) = first.json("status")["warnings"]
+        assert "a later start of its key" in warning
+        assert warning in first.refusal("post", "text.echo", "--text", "three", code=5)
+        first.say("stop")
+        second.start_node()
+        first.start_node("--peer", second.ready["address"])
+        watch = first.watch()
+        if first.json("status")["warnings"]:
+            watch.json(kind="confirmed", subject=first.author)
+        assert first.json("status")["warnings"] == []
+        tasks.append(first.json("post", "text.echo", "--text", "three")["task"])
+        assert {task["task"] for task in first.json("tasks")["tasks"]} == set(tasks)
+        (peer,) = second.json("peers")["peers"]
+        assert not peer["convicted"]
