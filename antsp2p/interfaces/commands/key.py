@@ -103,17 +103,17 @@ def _sealed_for(
 
 
 def _export(options: argparse.Namespace) -> int:
-    with _locked(options) as home:
-        key = _own(home)
-        found = _sealed_for(home.key_path, key, "the exported key", options)
-        if options.output is None:
-            line = found.encode().decode("ascii").rstrip()
-            return _tell(options, {"author": key.public_key.hex(), "key": line,
-                                   "sealed": found.sealed is not None}, line)
-        path = Path(options.output).expanduser().absolute()
-        home.write_key_file(path, found, replace=False)
-    author = key.public_key.hex()
-    facts = {"author": author, "file": str(path), "sealed": found.sealed is not None}
+    # A running node is no obstacle: the file is read once, and is whole at every moment.
+    home = Home(home_path(options))
+    key = _own(home)
+    found = _sealed_for(home.key_path, key, "the exported key", options)
+    author, is_sealed = key.public_key.hex(), found.sealed is not None
+    if options.output is None:
+        line = found.encode().decode("ascii").rstrip()
+        return _tell(options, {"author": author, "key": line, "sealed": is_sealed}, line)
+    path = Path(options.output).expanduser().absolute()
+    home.write_key_file(path, found, replace=False)
+    facts = {"author": author, "file": str(path), "sealed": is_sealed}
     return _tell(options, facts, f"exported {short(author)} to {escape(str(path))}")
 
 

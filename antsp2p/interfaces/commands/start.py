@@ -132,6 +132,10 @@ def _announce(host: Host, options: argparse.Namespace) -> None:
     name = host.options.network
     say(f"network    {escape(name)}{', open' if host.options.is_open else ''}")
     say(f"listening  {', '.join(listen)}")
+    recovery = host.home.recovery_file()
+    if recovery is not None and recovery.has_secret:
+        away = escape(hint(options, "key", "recovery"))
+        say(f"recovery   its key lies beside the node's; move it away with: {away} -o FILE")
     if not host.options.is_open:
         say(f"Who has this file can take part: {escape(str(network_path(name)))}")
     say(f"Ready. Stop with Ctrl-C or: {escape(hint(options, 'stop'))}")
