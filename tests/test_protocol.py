@@ -35,7 +35,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
     "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",
     "gossip.replay", "gossip.session", "gossip.stream_cipher", "own_log", "pulse", "node",
-    "runtime.home", "runtime.key_file", "runtime.machine", "interfaces.passphrase",
+    "runtime.home", "runtime.key_file", "runtime.machine", "runtime.boot", "interfaces.passphrase",
     "runtime.networks", "runtime.limits", "runtime.blobs", "runtime.discovery",
 ))
 _ON_THE_WIRE: Final = tuple(

@@ -183,7 +183,7 @@ def _start(
         history=store.load(), preferred_port=_whole(store.fact(_PORT)),
         recovery=b"" if recovery is None else recovery_digest(recovery.public_key),
         suspicion="" if only_copy or not reason else _warning(author, reason), memory=memory,
-        work=_nonce(store, network, author, asked),
+        work=_nonce(store, network.id, author, asked),
     )
     if not boot.suspicion:
         boot.settle()

@@ -32,7 +32,7 @@ HEAD: Final = b"antsp2p-key-1 "
 MAX_KEY_FILE_BYTES: Final = 1_024
 """The largest has about 300."""
 DEFAULT_SCRYPT: Final = (17, 8, 1)
-"""log2 N, r, p: 128 MiB and about half a second, for a start and for each guess."""
+"""log2 N, r, p: 128 MiB and about a third of a second, for a start and for each guess."""
 MIN_SCRYPT_LOG_N: Final = 4
 MAX_SCRYPT_LOG_N: Final = 21
 MAX_SCRYPT_BYTES: Final = 256 * 1024 * 1024
@@ -96,7 +96,7 @@ class KeyFile:
     def seal(
         self, passphrase: bytes, scrypt: tuple[int, int, int] = DEFAULT_SCRYPT
     ) -> KeyFile:
-        """The same key under a passphrase. The seed must be here. Takes half a second."""
+        """The same key under a passphrase. The seed must be here. Takes a while."""
         assert self.seed, "only a seed in clear can be sealed"
         bare = Sealed(scrypt, secrets.token_bytes(SALT_BYTES),
                       secrets.token_bytes(SEAL_NONCE_BYTES), b"")
