@@ -67,6 +67,14 @@ def test_a_passphrase_is_set_changed_and_removed(desk: Desk) -> None:
     assert "another passphrase" in desk.refusal("start", *FROM_STDIN, stdin=b"one\n", code=5)
     desk.say("key passphrase", "--remove", *FROM_STDIN, stdin=b"two\n")
     assert Home(desk.home).key_file().seed == seed
+    home = Home(desk.home)
+    recovery = home.recovery_file()
+    assert recovery is not None
+    home.write_key_file(home.recovery_path, recovery.seal(b"three", (4, 1, 1)))
+    cut_off = desk.refusal("key passphrase", *FROM_STDIN, stdin=b"four\n", code=5)
+    assert "another passphrase" in cut_off
+    desk.say("key passphrase", *FROM_STDIN, stdin=b"three\n")
+    desk.say("key passphrase", "--remove", *FROM_STDIN, stdin=b"three\n")
     empty = desk.refusal("key passphrase", *FROM_STDIN, stdin=b"\n", code=5)
     assert "1 to 1024 bytes" in empty
 

@@ -147,17 +147,26 @@ def _passphrase(options: argparse.Namespace) -> int:
     with _locked(options) as home:
         key, recovery = _own(home), home.recovery_file()
         current = passphrases.current(home.key_path) if key.sealed is not None else None
-        plain = open_key_file(home.key_path, key, current)
-        files = [(home.key_path, plain)]
-        if recovery is not None and recovery.has_secret:
-            opened = open_key_file(home.recovery_path, recovery, current)
-            files.insert(0, (home.recovery_path, opened))
+        files = [(home.key_path, open_key_file(home.key_path, key, current))]
         new = None if options.remove else passphrases.new("the key")
+        if recovery is not None and recovery.has_secret:
+            opened = _opened_by_either(home.recovery_path, recovery, current, new)
+            files.insert(0, (home.recovery_path, opened))
         for path, opened in files:
             home.write_key_file(path, opened if new is None else opened.seal(new))
     line = "the key lies in clear now" if new is None else "the key is sealed now"
     return _tell(
         options, {"author": key.public_key.hex(), "passphrase": new is not None}, line)
+
+
+def _opened_by_either(
+    path: Path, key: KeyFile, current: bytes | None, new: bytes | None
+) -> KeyFile:
+    """The key, also where a change that was cut off has sealed it with the new one already."""
+    try:
+        return open_key_file(path, key, current)
+    except HomeError:
+        return open_key_file(path, key, new)
 
 
 def _recovery(options: argparse.Namespace) -> int:
