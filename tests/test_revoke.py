@@ -19,6 +19,7 @@ from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
 from antsp2p.records.work import mine
+from tests.gossip.protections import protection_of
 from tests.test_node import NETWORK, Wire
 
 KEEPER = Identity.from_seed(b"k" * 32)
@@ -28,7 +29,8 @@ DIGEST = recovery_digest(KEEPER.author)
 def keyed(name: str, history: list[Record] | None = None, suspicion: str = "") -> Node:
     """A node with a recovery key."""
     return Node(
-        identity(name), NETWORK, boot=1, instance=name.encode().ljust(8), rng=Random(name),
+        identity(name), NETWORK, protection=protection_of(identity(name), NETWORK), boot=1,
+        instance=name.encode().ljust(8), rng=Random(name),
         now_us=0, wall_ms=0, history=[StoredRecord(record, 0) for record in history or []],
         fresh=not history, recovery=DIGEST, suspicion=suspicion,
     )
@@ -190,7 +192,8 @@ def test_in_a_network_with_a_price_who_has_not_paid_is_out() -> None:
         author = identity(name).author
         nonce = mine(NETWORK, author, bits, start=0, tries=1 << 16) if pays else None
         wire.nodes[name] = Node(
-            identity(name), NETWORK, boot=1, instance=name.encode().ljust(8), rng=Random(name),
+            identity(name), NETWORK, protection=protection_of(identity(name), NETWORK), boot=1,
+            instance=name.encode().ljust(8), rng=Random(name),
             now_us=0, wall_ms=0, work_bits=bits, work=nonce,
         )
         wire.disks[name], wire.effects[name], wire.log[name] = [], [], []

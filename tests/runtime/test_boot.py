@@ -115,7 +115,7 @@ def test_a_name_is_paid_for_once(path: Path) -> None:
         boot = boot_home(path, "local", work_bits=bits)
         boot.close()
         assert boot.work is not None
-        assert check(boot.network, boot.identity.author, boot.work, bits)
+        assert check(boot.network.id, boot.identity.author, boot.work, bits)
         boots.append(boot.work)
     assert boots[0] == boots[1] == boots[2]
     with pytest.raises(HomeError, match="at most 40 bits"):
