@@ -55,6 +55,7 @@ from antsp2p.gossip.engine import (
     OwnDisplaced,
     Send,
 )
+from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.own_log import OwnLog
 from antsp2p.profile import Profile
 from antsp2p.pulse import Pulse
@@ -116,6 +117,7 @@ class Node:
         verify: keys.Verify = keys.verify,
         foresee: keys.Foresee | None = None,
         parse: Parse = parse_record,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
         network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
@@ -137,7 +139,7 @@ class Node:
         self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
         self.gossip = Gossip(
             logs=self.logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
-            verify=verify, foresee=foresee, parse=parse,
+            verify=verify, foresee=foresee, parse=parse, limits=limits,
         )
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us,

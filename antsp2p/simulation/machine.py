@@ -29,6 +29,7 @@ from antsp2p.events import (
     StopLogs,
     Woke,
 )
+from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.gossip.network_keys import KeyRing
 from antsp2p.gossip.protection import protect
 from antsp2p.node import Node, StoredRecord
@@ -155,8 +156,10 @@ NodeMaker = Callable[["Machine"], Node]
 """Starts a node on a machine: the shipped one, unless a test breaks it on purpose."""
 
 
-def shipped_node(machine: Machine) -> Node:
-    """The node as the runtime starts it."""
+def shipped_node(
+    machine: Machine, kind: type[Node] = Node, limits: Limits = DEFAULT_LIMITS
+) -> Node:
+    """The node as the runtime starts it; an adversary is of another kind, with other limits."""
     world = machine.world
     start = f"{machine.index}/{machine.life}/{machine.disk.boot}"
     rng = world.stream(f"node/{start}")
@@ -164,7 +167,7 @@ def shipped_node(machine: Machine) -> Node:
         machine.identity, world.network_id, KeyRing(world.network_id, [world.network_key]),
         world.stream(f"links/{start}").randbytes, world.suite,
     )
-    return Node(
+    return kind(
         machine.identity, world.network_id, protection=protection, boot=machine.disk.boot,
         instance=rng.randbytes(8), rng=rng, history=machine.disk.history(world.now_us),
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
@@ -172,7 +175,7 @@ def shipped_node(machine: Machine) -> Node:
         now_us=machine.local_us,
         wall_ms=world.epoch_ms + world.now_us // 1_000 + machine.wall_step_ms,
         verify=world.verify, parse=world.parse,
-        nickname=f"node-{machine.index}",
+        nickname=f"node-{machine.index}", limits=limits,
     )
 
 

@@ -1,0 +1,1 @@
+"""Nodes that break the rules on purpose, one file each: what an attacker could run."""

@@ -1,0 +1,110 @@
+"""Eclipse: hostile members try to hold all links of honest nodes.
+
+Law: they are members with keys of their own and speak the protocol; what they do beyond it, they
+do as fast as every honest node's limits allow. They know every honest address, dial all of them,
+claim to be in need, take every caller, and name only each other.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from antsp2p.events import SendDatagram
+from antsp2p.gossip.addresses import pack_host
+from antsp2p.gossip.limits import MAX_PEERS, Limits
+from antsp2p.gossip.wire import PeerAddress, Peers
+from antsp2p.node import Node
+from antsp2p.simulation.machine import shipped_node
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from antsp2p.events import Address, Effect, Event
+    from antsp2p.simulation.machine import Machine
+
+ADVERTISE_US: Final = 250_000
+"""Between two lists of addresses to every link: 64 a second, eight times what is read."""
+DIAL_US: Final = 100_000
+"""Between two rounds of hellos."""
+DIALS: Final = 32
+"""Hellos in a round."""
+GREEDY: Final = Limits(target_links=1_000, accepted_links=1_000, named_dials_per_s=1_000)
+"""The attacker would like to have a link to everybody."""
+
+
+@dataclass(slots=True)
+class Ring:
+    """What all hostile nodes of one world know together."""
+
+    members: dict[Address, bytes] = field(default_factory=dict)
+    """Address -> author of each hostile node."""
+    victims: list[Address] = field(default_factory=list)
+
+    def named(self, draws: Random, count: int) -> tuple[PeerAddress, ...]:
+        """Some members, others each time."""
+        chosen = draws.sample(sorted(self.members), min(count, len(self.members)))
+        return tuple(
+            PeerAddress(self.members[address], pack_host(address[0]), address[1])
+            for address in chosen
+        )
+
+
+class Hostile(Node):
+    """An honest node with a second will."""
+
+    def conspire(self, machine: Machine, ring: Ring) -> None:
+        """Begin to attack, together with the ring."""
+        self._machine = machine
+        self._ring = ring
+        self._draws = machine.world.stream(f"eclipse/{machine.index}")
+        self._advertise_us = self._dial_us = machine.local_us
+        # Whoever asks hears of members only, and nobody is ever sent away.
+        gossip: Any = self.gossip
+        gossip._sample = lambda host, asker, count: ring.named(self._draws, count)
+
+    @property
+    def wake_at(self) -> int | None:
+        honest_us = super().wake_at
+        hostile_us = min(self._advertise_us, self._dial_us)
+        return hostile_us if honest_us is None else min(honest_us, hostile_us)
+
+    def handle(self, event: Event, now_us: int) -> list[Effect]:
+        effects = super().handle(event, now_us)
+        if now_us >= self._advertise_us:
+            self._advertise_us = now_us + ADVERTISE_US
+            effects += self._advertise()
+        if now_us >= self._dial_us:
+            self._dial_us = now_us + DIAL_US
+            effects += self._dial()
+        return effects
+
+    def _advertise(self) -> list[Effect]:
+        parts = self.gossip._parts
+        for link in parts.links.all():
+            if link.address not in self._ring.members:
+                parts.outbox.post(link, Peers(0, self._ring.named(self._draws, MAX_PEERS)))
+        return [SendDatagram(s.address, s.data) for s in parts.outbox.flush(parts.links)]
+
+    def _dial(self) -> list[Effect]:
+        links = self.gossip._parts.links
+        free = [address for address in self._ring.victims if links.at(address) is None]
+        chosen = self._draws.sample(free, min(DIALS, len(free)))
+        return [SendDatagram(address, self._needy_hello(address)) for address in chosen]
+
+    def _needy_hello(self, address: Address) -> bytes:
+        """A hello that claims not one link."""
+        links = self.gossip._parts.links
+        held, links._by_address = links._by_address, {}
+        try:
+            return links.dial(address)
+        finally:
+            links._by_address = held
+
+
+def eclipse_node(machine: Machine, ring: Ring) -> Node:
+    """A node that behaves as an honest one to everybody's face, and does the rest beside it."""
+    ring.members[machine.address] = machine.author
+    node = shipped_node(machine, Hostile, GREEDY)
+    assert isinstance(node, Hostile)
+    node.conspire(machine, ring)
+    return node
