@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.book import Purpose
+from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.bulk_serve import LogsAnswer
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
@@ -114,7 +115,9 @@ class Gossip:
             parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
             bad_signature=self._bad_signature,
         )
-        self._displacements = Bucket(limits.displaced_per_s, limits.displaced_burst, now_us)
+        self._guests = Bucket(limits.guests_per_s, limits.guests_burst, now_us)
+        self._guest: Link | None = None
+        """A link beyond the usual number, to whoever came last and was in need."""
         self._out: list[Output] = []
         self._read: list[tuple[Address, int, Reading]] = []
         """Datagrams of one call, with sizes, that were read and are acted on with the next."""
@@ -437,14 +440,14 @@ class Gossip:
                 self._parts.view.named(address[0].encode(), address[0], peers, now_us)
 
     def _open(self, link: Link, seq: int, head: bytes, now_us: int) -> None:
-        is_exchange = self._parts.view.linked(link.address, link.author, now_us)
+        self._parts.view.linked(link.address, link.author, now_us)
         self._parts.links.forget_dial(link.address)
         self._tell(LinkUp(link.author, link.address))
         self._parts.opened(link, now_us)
         self._reader.opened(link, seq, head, now_us)
         if self._parts.view.is_small():
             self._introduce(link)
-        self._displace(link, is_exchange, now_us)
+        self._settle(link, now_us)
 
     def _close(self, link: Link, reason: str, now_us: int) -> None:
         self._closed(self._parts.links.close(link, reason).link, reason, now_us)
@@ -471,27 +474,49 @@ class Gossip:
             self._tell(Send(link.address, data))
         self._close(link, reason, now_us)
 
-    def _displace(self, newcomer: Link, is_exchange: bool, now_us: int) -> None:
-        """Keep links within their number; the newcomer has one turn at least."""
-        others = [link for link in self._bounded_links() if link is not newcomer]
-        accepted = [link for link in others if not link.initiated]
-        own_choice = [link for link in others if link.initiated]
-        if self._free_places() < 0:
-            self._dismiss(self._rng.choice(accepted or own_choice), "full", now_us)
-        elif is_exchange and own_choice and len(others) >= self._limits.target_links:
-            self._dismiss(self._rng.choice(own_choice), "full", now_us)
+    def _settle(self, newcomer: Link, now_us: int) -> None:
+        """Keep links within their number: the nearest stay, and one guest besides."""
+        if self._free_places() >= 0:
+            return
+        farthest = self._farthest(self._rivals(newcomer))
+        if farthest is not newcomer:
+            self._dismiss(farthest, "full", now_us)
+            return
+        guest, self._guest = self._guest, newcomer
+        if guest is not None and self._parts.links.holds(guest):
+            self._dismiss(guest, "full", now_us)
+
+    def _rivals(self, newcomer: Link | None = None) -> list[Link]:
+        """Links of which the farthest gives way: all, unless too few are of this node's choice."""
+        links = self._bounded_links()
+        initiated = sum(link.initiated for link in links)
+        if initiated * self._limits.dialled_share > len(links):
+            return links
+        return [link for link in links if not link.initiated or link is newcomer] or links
+
+    def _farthest(self, links: Sequence[Link]) -> Link:
+        return max(links, key=lambda link: distance(self._me, link.author))
 
     def _bounded_links(self) -> list[Link]:
-        """All but those to addresses that a person named."""
+        """All but the guest and those to addresses that a person named."""
         return [
             link for link in self._parts.links.all()
-            if not self._parts.view.is_kept(link.address)
+            if link is not self._guest and not self._parts.view.is_kept(link.address)
         ]
 
     def _free_places(self) -> int:
         bounded = len(self._bounded_links())
-        kept = max(len(self._parts.links) - bounded - self._limits.kept_links, 0)
-        return self._limits.target_links + self._limits.accepted_links - bounded - kept
+        guests = self._guest is not None and self._parts.links.holds(self._guest)
+        kept = len(self._parts.links) - bounded - guests - self._limits.kept_links
+        return self._limits.target_links + self._limits.accepted_links - bounded - max(kept, 0)
+
+    def _is_near(self, author: bytes) -> bool:
+        """Whether the author is nearer than a link that may give way."""
+        return distance(self._me, author) < self._reach()
+
+    def _reach(self) -> int:
+        """The distance of the farthest link that may give way."""
+        return max((distance(self._me, link.author) for link in self._rivals()), default=FARTHEST)
 
     def _busy_peers(
         self, caller_links: int, caller: bytes, host: str
@@ -500,7 +525,8 @@ class Gossip:
         is_needy = caller_links < self._limits.needy_links
         if (
             self._free_places() > 0 or self._parts.view.is_returning(caller)
-            or (is_needy and self._displacements.available(self._last_us) > 0)
+            or self._is_near(caller)
+            or (is_needy and self._guests.available(self._last_us) > 0)
         ):
             return None
         return self._sample(host, caller, _BUSY_PEERS)
@@ -509,7 +535,7 @@ class Gossip:
         """The same when the caller confirms: many may have been welcomed to one place."""
         if (
             self._free_places() > 0 or self._parts.view.is_returning(caller)
-            or self._displacements.take(1, self._last_us)
+            or self._is_near(caller) or self._guests.take(1, self._last_us)
         ):
             return None
         return self._sample(host, caller, _BUSY_PEERS)
@@ -557,6 +583,7 @@ class Gossip:
         return Linked(
             addresses={link.address for link in links}, authors={link.author for link in links},
             initiated=sum(link.initiated for link in links),
+            reach=self._reach(),
         )
 
     def _takes(self, address: Address, root: bytes) -> bool:
@@ -566,6 +593,11 @@ class Gossip:
         return self._parts.view.wants(address, self._linked(), is_strange=is_strange)
 
     def _dial(self, now_us: int) -> None:
+        guest = self._guest
+        if guest is not None and now_us - guest.since_us >= self._limits.guest_us:
+            self._guest = None
+            if self._parts.links.holds(guest):
+                self._dismiss(guest, "full", now_us)
         for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
                 asks_little = purpose in (Purpose.LOST, Purpose.LOOK)

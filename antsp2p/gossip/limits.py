@@ -69,10 +69,12 @@ class Limits:
     accepted_links: int = 4
     """Taken from others on top; where all nodes fit into the sum, they form a full mesh."""
     needy_links: int = 4
-    """A caller with fewer links displaces one where there is no room; others are sent on."""
-    displaced_per_s: int = 2
-    """Links given up for needy callers: a crowd at one node is sent on to its neighbours."""
-    displaced_burst: int = 4
+    """A caller with fewer links becomes the guest where there is no room; others are sent on."""
+    guests_per_s: int = 2
+    """Needy callers taken in as the one guest: a crowd at one node is sent on to its neighbours."""
+    guests_burst: int = 4
+    guest_us: int = 10 * SECOND_US
+    """How long a guest stays at most: it has heard of others by then."""
     kept_links: int = 16
     """Links to addresses that a person named come on top of the target."""
     dialled_share: int = 4
@@ -193,7 +195,7 @@ class Limits:
     """Hellos in vain after which an answer means that a way is open again."""
     strange_roots: int = 2
     """Answers with another root in a row after which an outsider is linked all the same."""
-    mix_us: int = 5 * SECOND_US
+    mix_us: int = 1 * SECOND_US
     """A link is exchanged for one to an outsider after this, and then ever more rarely: nodes that
     heard of a few neighbours only come to form one random graph."""
     max_mix_us: int = 640 * SECOND_US

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.addresses import is_loopback, pack_host, unpack_host
 from antsp2p.gossip.book import Book, Known, Origin, Purpose
 from antsp2p.gossip.strangers import StrangerDials
@@ -30,6 +31,8 @@ class Linked:
     authors: Collection[bytes]
     initiated: int = 0
     """Links that this node dialled."""
+    reach: int = FARTHEST
+    """The distance of the farthest link that may give way to a nearer one."""
 
 
 class View:
@@ -54,8 +57,6 @@ class View:
         """When the next peer that fell silent is dialled."""
         self._mix_us = now_us + self._spread(limits.mix_us)
         self._mix_pause_us = limits.mix_us
-        self._has_news = False
-        """Whether an address was named since the last exchange of a link."""
         self.wake_us = now_us
         """When `plan` has something to do."""
 
@@ -86,7 +87,6 @@ class View:
             if known is not None:
                 known.author = known.author or peer.author
             elif self._book.name(address, peer.author, source, now_us) is not None:
-                self._has_news = True
                 if self._is_welcome:
                     self.wake_us = min(self.wake_us, now_us)
 
@@ -160,6 +160,9 @@ class View:
         known = self._book.prove(address, author, now_us)
         self._strangers.answered(address)
         is_exchange = known.purpose is Purpose.MIX
+        if is_exchange:
+            self._mix_pause_us = self._limits.mix_us
+            self._mix_us = now_us + self._spread(self._mix_pause_us)
         known.purpose, known.lost_us, known.strange = Purpose.NEED, -1, 0
         return is_exchange
 
@@ -185,7 +188,7 @@ class View:
         wanted = min(missing, limits.pending_dials) - pending
         chosen = self._replacements(free, linked, wanted, now_us)
         purposes = dict.fromkeys((known.address for known in chosen), Purpose.NEED)
-        for known, purpose in self._outsiders(free, chosen, missing, now_us):
+        for known, purpose in self._outsiders(free, chosen, linked, missing, now_us):
             chosen.append(known)
             purposes[known.address] = purpose
         is_alone = not linked.authors
@@ -230,8 +233,7 @@ class View:
             known for known in free
             if known.next_us <= now_us and (wanted > 0 or known.origin is Origin.KEPT)
         ]
-        # Every address gets a number drawn once, so that equals are tried in a random order.
-        order = {known.address: self._rng.random() for known in due}
+        order = {known.address: self._distance(known) for known in due}
         due.sort(key=lambda known: (
             known.origin is not Origin.KEPT, known.lost_us >= 0, known.failures,
             order[known.address],
@@ -243,7 +245,7 @@ class View:
         return chosen
 
     def _outsiders(
-        self, free: list[Known], chosen: list[Known], missing: int, now_us: int
+        self, free: list[Known], chosen: list[Known], linked: Linked, missing: int, now_us: int,
     ) -> list[tuple[Known, Purpose]]:
         """Addresses outside the view that are dialled although no link is missing."""
         limits = self._limits
@@ -269,15 +271,29 @@ class View:
             found += [(known, Purpose.LOOK) for known in self._any_of(rest)]
         if is_mix:
             self._mix_us = now_us + self._spread(self._mix_pause_us)
-            if self._has_news and missing == 0 and not self._is_small:
-                self._has_news = False
-                self._mix_pause_us = min(2 * self._mix_pause_us, limits.max_mix_us)
-                found += [(known, Purpose.MIX) for known in self._any_of(rest)
-                          if known.lost_us < 0]
+            self._mix_pause_us = min(2 * self._mix_pause_us, limits.max_mix_us)
+            nearer = self._nearest(rest, linked, now_us)
+            if missing == 0 and not self._is_small:
+                found += [(known, Purpose.MIX) for known in nearer]
         return list({known.address: (known, purpose) for known, purpose in found}.values())
 
     def _is_lost_due(self, now_us: int) -> bool:
         return self._lost_us is not None and now_us >= self._lost_us
+
+    def _distance(self, known: Known) -> int:
+        """How near whoever is said to be there is; where nobody is, any place is as good."""
+        if not known.author:
+            return self._rng.getrandbits(64)
+        return distance(self._me, known.author)
+
+    def _nearest(self, rest: list[Known], linked: Linked, now_us: int) -> list[Known]:
+        """The nearest address that is nearer than a link, if there is one."""
+        near = [
+            (distance(self._me, known.author), known.address, known) for known in rest
+            if known.author and known.lost_us < 0 and known.next_us <= now_us
+        ]
+        nearest = min(near, default=None)
+        return [nearest[2]] if nearest is not None and nearest[0] < linked.reach else []
 
     def _any_of(self, rest: list[Known]) -> list[Known]:
         """One address at random, of a shelf at random, so that the few seeds have their turn."""
@@ -365,7 +381,10 @@ class View:
             and (not is_loopback(host) or is_loopback(asker_host))
         ]
         if len(shareable) > count:
-            shareable = self._rng.sample(shareable, count)
+            # The nearest help the asker to its place, and the others to know more.
+            shareable.sort(key=lambda peer: distance(asker, peer.author))
+            near, rest = shareable[: count // 2], shareable[count // 2 :]
+            shareable = near + self._rng.sample(rest, count - len(near))
         return tuple(sorted(shareable))
 
     def knows(self, address: Address) -> bool:

@@ -125,7 +125,7 @@ def test_loopback_is_told_to_this_machine_only() -> None:
 def test_enough_links_stop_dialling_except_to_heal() -> None:
     view = make_view()
     authors = [identity(index).author for index in range(8)]
-    linked = Linked([(f"192.0.2.{index}", 7) for index in range(8)], authors, 8)
+    linked = Linked([(f"192.0.2.{index}", 7) for index in range(8)], authors, 8, reach=0)
     for index in range(20):
         view.reached((f"203.0.113.{index}", 7), identity(100 + index).author, 0)
     count = len(dials(view, linked, 100 * SECOND))

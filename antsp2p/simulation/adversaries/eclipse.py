@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from antsp2p.events import Address, Effect, Event
     from antsp2p.simulation.machine import Machine
 
-ADVERTISE_US: Final = 250_000
-"""Between two lists of addresses to every link: 64 a second, eight times what is read."""
-DIAL_US: Final = 100_000
+ADVERTISE_US: Final = 1_000_000
+"""Between two lists of addresses to every link: 16 a second, twice what is read."""
+DIAL_US: Final = 500_000
 """Between two rounds of hellos."""
-DIALS: Final = 32
+DIALS: Final = 16
 """Hellos in a round."""
 GREEDY: Final = Limits(target_links=1_000, accepted_links=1_000, named_dials_per_s=1_000)
 """The attacker would like to have a link to everybody."""

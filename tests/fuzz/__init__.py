@@ -1,0 +1,1 @@
+"""Bytes that nobody meant, for every reader and for the node itself."""
