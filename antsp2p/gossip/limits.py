@@ -195,7 +195,7 @@ class Limits:
     """Hellos in vain after which an answer means that a way is open again."""
     strange_roots: int = 2
     """Answers with another root in a row after which an outsider is linked all the same."""
-    mix_us: int = 1 * SECOND_US
+    mix_us: int = 250 * MILLISECOND_US
     """A link is exchanged for one to an outsider after this, and then ever more rarely: nodes that
     heard of a few neighbours only come to form one random graph."""
     max_mix_us: int = 640 * SECOND_US
