@@ -1,0 +1,1 @@
+"""How many links hostile members come to hold."""

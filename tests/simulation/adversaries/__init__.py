@@ -1,0 +1,1 @@
+"""What hostile nodes must not achieve."""
