@@ -115,9 +115,10 @@ class Gossip:
             parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
             bad_signature=self._bad_signature,
         )
-        self._guests = Bucket(limits.guests_per_s, limits.guests_burst, now_us)
         self._guest: Link | None = None
-        """A link beyond the usual number, to whoever came last and was in need."""
+        """A link beyond the usual number, for a short while, to somebody in need."""
+        self._hosts_us = now_us
+        """When there may be another guest."""
         self._out: list[Output] = []
         self._read: list[tuple[Address, int, Reading]] = []
         """Datagrams of one call, with sizes, that were read and are acted on with the next."""
@@ -482,17 +483,27 @@ class Gossip:
         if farthest is not newcomer:
             self._dismiss(farthest, "full", now_us)
             return
-        guest, self._guest = self._guest, newcomer
+        if now_us < self._hosts_us:
+            self._dismiss(newcomer, "full", now_us)
+            return
+        self._end_visit(now_us)
+        self._guest = newcomer
+        self._hosts_us = now_us + self._limits.guest_pause_us
+        self._parts.view.wake_by(now_us + self._limits.guest_us)
+
+    def _end_visit(self, now_us: int) -> None:
+        guest, self._guest = self._guest, None
         if guest is not None and self._parts.links.holds(guest):
             self._dismiss(guest, "full", now_us)
 
     def _rivals(self, newcomer: Link | None = None) -> list[Link]:
-        """Links of which the farthest gives way: all, unless too few are of this node's choice."""
+        """Links of which the farthest gives way: all, or those that others chose, while there are
+        no more of this node's choice than there must be."""
         links = self._bounded_links()
-        initiated = sum(link.initiated for link in links)
+        initiated = sum(link.initiated for link in links if link is not newcomer)
         if initiated * self._limits.dialled_share > len(links):
             return links
-        return [link for link in links if not link.initiated or link is newcomer] or links
+        return [link for link in links if not link.initiated] or links
 
     def _farthest(self, links: Sequence[Link]) -> Link:
         return max(links, key=lambda link: distance(self._me, link.author))
@@ -526,7 +537,7 @@ class Gossip:
         if (
             self._free_places() > 0 or self._parts.view.is_returning(caller)
             or self._is_near(caller)
-            or (is_needy and self._guests.available(self._last_us) > 0)
+            or (is_needy and self._last_us >= self._hosts_us)
         ):
             return None
         return self._sample(host, caller, _BUSY_PEERS)
@@ -535,7 +546,7 @@ class Gossip:
         """The same when the caller confirms: many may have been welcomed to one place."""
         if (
             self._free_places() > 0 or self._parts.view.is_returning(caller)
-            or self._is_near(caller) or self._guests.take(1, self._last_us)
+            or self._is_near(caller) or self._last_us >= self._hosts_us
         ):
             return None
         return self._sample(host, caller, _BUSY_PEERS)
@@ -595,9 +606,7 @@ class Gossip:
     def _dial(self, now_us: int) -> None:
         guest = self._guest
         if guest is not None and now_us - guest.since_us >= self._limits.guest_us:
-            self._guest = None
-            if self._parts.links.holds(guest):
-                self._dismiss(guest, "full", now_us)
+            self._end_visit(now_us)
         for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
                 asks_little = purpose in (Purpose.LOST, Purpose.LOOK)

@@ -70,11 +70,10 @@ class Limits:
     """Taken from others on top; where all nodes fit into the sum, they form a full mesh."""
     needy_links: int = 4
     """A caller with fewer links becomes the guest where there is no room; others are sent on."""
-    guests_per_s: int = 2
-    """Needy callers taken in as the one guest: a crowd at one node is sent on to its neighbours."""
-    guests_burst: int = 4
-    guest_us: int = 10 * SECOND_US
-    """How long a guest stays at most: it has heard of others by then."""
+    guest_us: int = 2 * SECOND_US
+    """How long a guest stays at least: it is told addresses, and what it lacks comes by then."""
+    guest_pause_us: int = 6 * SECOND_US
+    """Between two guests: whoever is always in need holds a third of one place."""
     kept_links: int = 16
     """Links to addresses that a person named come on top of the target."""
     dialled_share: int = 4
@@ -196,8 +195,8 @@ class Limits:
     strange_roots: int = 2
     """Answers with another root in a row after which an outsider is linked all the same."""
     mix_us: int = 250 * MILLISECOND_US
-    """A link is exchanged for one to an outsider after this, and then ever more rarely: nodes that
-    heard of a few neighbours only come to form one random graph."""
+    """Before a link is exchanged for one to somebody nearer, and after each that was; and then ever
+    more rarely: nodes that heard of a few neighbours only come to form one random graph."""
     max_mix_us: int = 640 * SECOND_US
     shuffle_us: int = 5 * SECOND_US
     """Addresses are exchanged with a random peer after this, and then ever more rarely."""

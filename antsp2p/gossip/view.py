@@ -123,6 +123,10 @@ class View:
         """There is a link less: look whether another is to be dialled."""
         self.wake_us = min(self.wake_us, now_us + 1)
 
+    def wake_by(self, time_us: int) -> None:
+        """Somebody has something to do at `time_us` when `plan` is asked."""
+        self.wake_us = min(self.wake_us, time_us)
+
     def own(self, address: Address) -> None:
         """`address` is this node's own: never dial it again."""
         self._book.remove(address)
@@ -270,11 +274,7 @@ class View:
             self._heal_us = now_us + self._spread(limits.heal_us)
             found += [(known, Purpose.LOOK) for known in self._any_of(rest)]
         if is_mix:
-            self._mix_us = now_us + self._spread(self._mix_pause_us)
-            self._mix_pause_us = min(2 * self._mix_pause_us, limits.max_mix_us)
-            nearer = self._nearest(rest, linked, now_us)
-            if missing == 0 and not self._is_small:
-                found += [(known, Purpose.MIX) for known in nearer]
+            found += self._better(rest, linked, missing, now_us)
         return list({known.address: (known, purpose) for known, purpose in found}.values())
 
     def _is_lost_due(self, now_us: int) -> bool:
@@ -286,14 +286,26 @@ class View:
             return self._rng.getrandbits(64)
         return distance(self._me, known.author)
 
-    def _nearest(self, rest: list[Known], linked: Linked, now_us: int) -> list[Known]:
-        """The nearest address that is nearer than a link, if there is one."""
-        near = [
+    def _better(
+        self, rest: list[Known], linked: Linked, missing: int, now_us: int
+    ) -> list[tuple[Known, Purpose]]:
+        """Somebody nearer than a link that may give way; or an address of which it is not known
+        whose it is, to find out."""
+        self._mix_us = now_us + self._spread(self._mix_pause_us)
+        self._mix_pause_us = min(2 * self._mix_pause_us, self._limits.max_mix_us)
+        if missing or self._is_small:
+            return []
+        near = min((
             (distance(self._me, known.author), known.address, known) for known in rest
             if known.author and known.lost_us < 0 and known.next_us <= now_us
-        ]
-        nearest = min(near, default=None)
-        return [nearest[2]] if nearest is not None and nearest[0] < linked.reach else []
+        ), default=None)
+        if near is not None and near[0] < linked.reach:
+            return [(near[2], Purpose.MIX)]
+        nameless = [known for known in rest if not known.author and not known.failures]
+        if not nameless:
+            return []
+        self._mix_pause_us = self._limits.mix_us
+        return [(self._rng.choice(nameless), Purpose.LOOK)]
 
     def _any_of(self, rest: list[Known]) -> list[Known]:
         """One address at random, of a shelf at random, so that the few seeds have their turn."""

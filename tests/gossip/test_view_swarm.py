@@ -91,8 +91,8 @@ def test_a_storm_of_joins_ends_in_one_graph_of_bounded_degree(
     assert components(swarm) == [count]
     for peer in swarm.peers:
         links = peer.gossip.links()
-        # The seed that a person named comes on top.
-        assert 7 <= len(links) <= MOST_LINKS + 1
+        # The seed that a person named comes on top, and a guest.
+        assert 7 <= len(links) <= MOST_LINKS + 2
     short = sum(
         4 * sum(link.initiated for link in peer.gossip.links()) < len(peer.gossip.links())
         for peer in swarm.peers
@@ -112,7 +112,7 @@ def test_where_all_fit_everybody_is_linked_to_everybody(count: int) -> None:
 def test_a_ring_of_neighbours_becomes_a_small_world() -> None:
     swarm = Swarm(120, seed=3)
     know_neighbours(swarm, random.Random(3))
-    swarm.run(3 * SECOND)
+    swarm.run(SECOND // 5)
     before = diameter_from(swarm, swarm.peers[0])
     swarm.run(120 * SECOND)
     assert diameter_from(swarm, swarm.peers[0]) <= 5 < before
