@@ -10,9 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.addresses import pack_host
-from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.affinity import FARTHEST, distance
-from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bulk_serve import LogsAnswer
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.addresses import is_loopback, pack_host, unpack_host
+from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.book import Book, Known, Origin, Purpose
 from antsp2p.gossip.strangers import StrangerDials
 from antsp2p.gossip.wire import Address, PeerAddress

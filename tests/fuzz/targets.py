@@ -44,7 +44,8 @@ class Target:
         try:
             return self.read(data)
         except Malformed as malformed:
-            assert malformed.reason, "a refusal has a reason"
+            if not malformed.reason:
+                raise AssertionError("a refusal has a reason") from malformed
             return False
 
     def seeds(self) -> tuple[bytes, ...]:

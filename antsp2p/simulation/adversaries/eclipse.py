@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from antsp2p.events import SendDatagram
 from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.limits import MAX_PEERS, Limits
+from antsp2p.gossip.table import Table
 from antsp2p.gossip.wire import PeerAddress, Peers
 from antsp2p.node import Node
 from antsp2p.simulation.machine import shipped_node
@@ -83,7 +84,8 @@ class Hostile(Node):
         for link in parts.links.all():
             if link.address not in self._ring.members:
                 parts.outbox.post(link, Peers(0, self._ring.named(self._draws, MAX_PEERS)))
-        return [SendDatagram(s.address, s.data) for s in parts.outbox.flush(parts.links)]
+        sent = parts.outbox.flush(parts.links, self._now_us)
+        return [SendDatagram(each.address, each.data) for each in sent]
 
     def _dial(self) -> list[Effect]:
         links = self.gossip._parts.links
@@ -93,12 +95,14 @@ class Hostile(Node):
 
     def _needy_hello(self, address: Address) -> bytes:
         """A hello that claims not one link."""
-        links = self.gossip._parts.links
-        held, links._by_address = links._by_address, {}
+        links: Any = self.gossip._parts.links
+        greetings = links._greetings
+        held, greetings._table = greetings._table, Table(GREEDY)
         try:
-            return links.dial(address)
+            hello: bytes = links.dial(address, self._now_us)
         finally:
-            links._by_address = held
+            greetings._table = held
+        return hello
 
 
 def eclipse_node(machine: Machine, ring: Ring) -> Node:
