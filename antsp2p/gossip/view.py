@@ -86,9 +86,11 @@ class View:
             known = self._book.get(address)
             if known is not None:
                 known.author = known.author or peer.author
-            elif self._book.name(address, peer.author, source, now_us) is not None:
-                if self._is_welcome:
-                    self.wake_us = min(self.wake_us, now_us)
+            elif (
+                self._book.name(address, peer.author, source, now_us) is not None
+                and self._is_welcome
+            ):
+                self.wake_us = min(self.wake_us, now_us)
 
     def reached(self, address: Address, author: bytes, now_us: int) -> None:
         """`author` answered at `address`."""
