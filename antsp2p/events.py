@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 # What gossip asks of the world about logs is an effect as it is.
 from antsp2p.gossip.outputs import FetchLogs as FetchLogs
 from antsp2p.gossip.outputs import MoreLogs as MoreLogs
+from antsp2p.gossip.outputs import SecretLearned as SecretLearned
 from antsp2p.gossip.outputs import StopLogs as StopLogs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antsp2p.coordination.body import BlobRef
+    from antsp2p.gossip.network_keys import NetworkKey
     from antsp2p.records.log import ForkProof
     from antsp2p.records.record import Record
 
@@ -94,6 +96,15 @@ class LogsEnded:
 
     fetch: int
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """These secrets of the network are good from now on, the newest first, and are kept. The one
+    before the newest is good for `overlap_ms` more; without that nobody is told the newest."""
+
+    keys: tuple[NetworkKey, ...]
+    overlap_ms: int = 0
 
 
 # --- commands: events from this machine's user; each gets exactly one Answer -------------------
@@ -207,7 +218,7 @@ Command = (
 )
 Event = (
     DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
-    | LogsReceived | LogsEnded | Command
+    | LogsReceived | LogsEnded | KeysChanged | Command
 )
 
 # --- effects -----------------------------------------------------------------------------------
@@ -325,10 +336,12 @@ NOTICE_KINDS = (
     "convicted",   # subject: author; detail: seq
     "revoked",     # subject: author; detail: seq, and successor if one is named
     "confirmed",   # subject: own author; a peer knows the log of what may have been an old copy
+    "secret",      # subject: own author; detail: generation of the network's new one, overlap_ms
     "warning",     # subject: own author; detail: text
 )
 
 Effect = (
     SendDatagram | AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
-    | StartWork | StopWork | FetchBlob | FetchLogs | MoreLogs | StopLogs | Answer | Notice
+    | StartWork | StopWork | FetchBlob | FetchLogs | MoreLogs | StopLogs | SecretLearned | Answer
+    | Notice
 )

@@ -30,6 +30,7 @@ from antsp2p.events import (
     Effect,
     Event,
     FetchLogs,
+    KeysChanged,
     LogsEnded,
     LogsReceived,
     MoreLogs,
@@ -39,6 +40,7 @@ from antsp2p.events import (
     SaveAddress,
     SaveProof,
     SavePublished,
+    SecretLearned,
     SendDatagram,
     StopLogs,
     WithdrawAgent,
@@ -244,6 +246,11 @@ class Node:
                 self._take(self.gossip.logs_received(fetch, chunk, now_us))
             case LogsEnded(fetch=fetch, reason=reason):
                 self._take(self.gossip.logs_ended(fetch, reason, now_us))
+            case KeysChanged(keys=secrets, overlap_ms=overlap_ms):
+                if secrets[0].generation != self.gossip.generation:
+                    self.notice("secret", self.author, generation=secrets[0].generation,
+                                overlap_ms=overlap_ms)
+                self._take(self.gossip.keys_changed(secrets, overlap_ms, now_us))
             case _:
                 self._command(event)
         if self._own.may_confirm(now_us):
@@ -429,7 +436,7 @@ class Node:
                     self.notice("peer-down", author, reason=reason)
                 case OwnDisplaced(records=records):
                     self._own.displaced(records, self._now_us)
-                case FetchLogs() | MoreLogs() | StopLogs():
+                case FetchLogs() | MoreLogs() | StopLogs() | SecretLearned():
                     self._effects.append(output)
 
     def _apply(self, insertion: Insertion, age_ms: int) -> None:

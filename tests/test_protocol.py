@@ -32,6 +32,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing",
+    "gossip.admission", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
     "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",
     "gossip.replay", "gossip.session", "gossip.stream_cipher", "own_log", "pulse", "node",
@@ -44,6 +45,7 @@ _ON_THE_WIRE: Final = tuple(
     or module.__name__ in (
         "antsp2p.coordination.body", "antsp2p.gossip.limits", "antsp2p.gossip.link",
         "antsp2p.gossip.wire", "antsp2p.gossip.noise", "antsp2p.gossip.datagram",
+        "antsp2p.gossip.admission", "antsp2p.gossip.join_code",
         "antsp2p.gossip.handshake", "antsp2p.gossip.network_keys", "antsp2p.gossip.protection",
         "antsp2p.gossip.replay", "antsp2p.gossip.session", "antsp2p.gossip.stream_cipher",
     )
@@ -241,7 +243,7 @@ def _all_reasons() -> set[str]:
 
 
 def test_every_reason_is_told() -> None:
-    starts = ("run-", "proof-", "blob-", "bulk-", "stream-")
+    starts = ("run-", "proof-", "blob-", "bulk-", "join-", "stream-")
     prefixed = {word.partition("-")[2] for word in _WORDS if word.startswith(starts)}
     assert _all_reasons() - prefixed <= _WORDS
 
@@ -252,7 +254,7 @@ def test_every_reason_in_the_table_of_drops_exists() -> None:
         if row[0] == "reason":
             continue
         for word in words(row[0]):
-            last = re.sub(r"^(record|beat|proof|run|blob|bulk|stream)-", "", word)
+            last = re.sub(r"^(record|beat|proof|run|blob|bulk|join|stream)-", "", word)
             assert word in known or last in known or word in _SEND_REASONS, word
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from antsp2p.runtime.networks import CONFIGURATION_VARIABLE
+
 README = Path(__file__).parent.parent / "README.md"
 PORTS = ("4747", "4748")
 SECONDS = 60
@@ -50,6 +52,10 @@ def pattern(line: str) -> re.Pattern[str]:
             parts.append(f"[0-9a-f]{{{len(word)}}}")
         elif re.fullmatch(r"\d+(\.\d+)?(us|ms|s|m)", word):
             parts.append(r"\d+(\.\d+)?(us|ms|s|m)")
+        elif re.fullmatch(r"ants(-[0-9a-z]{4,5})+", word):
+            parts.append(r"ants(-[0-9a-z]{1,5})+")
+        elif re.fullmatch(r"[0-9a-f]{8}", word):
+            parts.append("[0-9a-f]{8}")
         elif re.fullmatch(r"\d{3,}\)", word):
             parts.append(r"\d+\)")
         else:
@@ -63,6 +69,7 @@ def environment(home: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
         "XDG_DATA_HOME": str(home / "data"),
+        CONFIGURATION_VARIABLE: str(home / "config"),
         "XDG_RUNTIME_DIR": str(home),
     }
 

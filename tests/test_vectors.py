@@ -19,9 +19,11 @@ from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import PLAIN, recovery_digest
 from antsp2p.coordination.tasks import TaskFold
 from antsp2p.gossip import trie
+from antsp2p.gossip.admission import Admission, Refusal, parse_answer, parse_join_request
 from antsp2p.gossip.bulk_wire import parse_chunk
 from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.engine import Gossip, Send
+from antsp2p.gossip.join_code import NotACode, read_code
 from antsp2p.gossip.network_keys import KeyRing, NetworkKey, link_key
 from antsp2p.gossip.noise import Handshake, KeyPair, rekeyed
 from antsp2p.gossip.suite import NOISE
@@ -565,3 +567,60 @@ async def test_refused_requests_for_logs(case: dict[str, Any], tmp_path: Path) -
 @each("bulk", "malformed")
 def test_malformed_chunks(case: dict[str, Any]) -> None:
     assert reason_of(parse_chunk, unhex(case, "chunk")) == case["reason"]
+
+
+# --- admission -----------------------------------------------------------------------------------
+
+
+@each("admission", "codes")
+def test_a_join_code_and_its_door(case: dict[str, Any]) -> None:
+    code = read_code(case["text"])
+    assert (code.secret.hex(), code.port, list(code.hosts)) == (
+        case["secret"], case["port"], case["hosts"])
+    door = hashlib.blake2b(code.secret, digest_size=16, person=b"antsp2p/1/door").hexdigest()
+    assert door == case["door"]
+
+
+@each("admission", "no_codes")
+def test_no_join_code(case: dict[str, Any]) -> None:
+    with pytest.raises(NotACode):
+        read_code(case["text"])
+
+
+def test_a_talk_at_a_door_of_noise_alone() -> None:
+    """Done again with nothing but the framework and the private keys told."""
+    (story,) = load("admission")["talks"]
+    secret, door = unhex(story, "secret"), unhex(story, "door")
+    psk = hashlib.blake2s(
+        b"antsp2p/1/network-key\0psk\0" + door, key=secret, digest_size=32).digest()
+    newcomer, host = (
+        Handshake(
+            "XXpsk0", initiator=who == "newcomer", prologue=b"antsp2p/1/stream\0" + door,
+            static=KeyPair(unhex(story, f"{who}_static_private")),
+            ephemeral=unhex(story, f"{who}_ephemeral_private"), psks=[psk],
+        )
+        for who in ("newcomer", "member")
+    )
+    first, second, third = (unhex(story, name)[2:] for name in ("first", "second", "third"))
+    assert (first[0], first[1:17]) == (0x17, door)
+    payloads = []
+    for writer, reader, message in (
+        (newcomer, host, first[21:-16]), (host, newcomer, second), (newcomer, host, third)
+    ):
+        payloads.append(reader.read(message))
+        assert writer.write(payloads[-1]) == message
+    to_host, to_newcomer = newcomer.split()
+    for key, sealed, plain in (
+        (to_host, "sealed_request", story["requests"]["take"]),
+        (to_newcomer, "sealed_answer", story["answers"]["given"]),
+    ):
+        data = unhex(story, sealed)
+        opened = NOISE.cipher(key).decrypt(bytes(12), data[2:], data[:2])
+        assert opened[2:].hex() == plain
+    given = parse_answer(decode(unhex(story["answers"], "given"), 256))
+    assert given == Admission(
+        "local", NETWORK, 1, unhex(load("links")["keys"][0], "secret"), 3_600_000)
+    assert [parse_answer(decode(unhex(story["answers"], name), 256)) for name in (
+        "used", "expired")] == [Refusal.USED, Refusal.EXPIRED]
+    assert parse_join_request(decode(unhex(story["requests"], "take"), 128), door)
+    assert not parse_join_request(decode(unhex(story["requests"], "look"), 128), door)

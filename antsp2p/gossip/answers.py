@@ -95,9 +95,7 @@ class Answers:
         parts = split_hello(data)
         if parts.network != self._protection.network:
             raise Malformed("network")
-        key = self._protection.keys.by_id(parts.key_id)
-        if key is None:
-            raise Malformed("key")
+        key = self._protection.keys.good(parts.key_id)
         if not is_authentic(data, key):
             raise Malformed("mac")
         given = self._given.get(parts.ephemeral)

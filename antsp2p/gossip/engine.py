@@ -38,6 +38,7 @@ from antsp2p.gossip.outputs import (
     MoreLogs,
     Output,
     OwnDisplaced,
+    SecretLearned,
     Send,
     StopLogs,
 )
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from random import Random
 
+    from antsp2p.gossip.network_keys import NetworkKey
     from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.wire import Range
     from antsp2p.records.beat import Beat
@@ -70,7 +72,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BeatLearned", "FetchLogs", "Gossip", "HeadReported", "Learned", "LinkDown", "LinkUp",
-    "LinkView", "MoreLogs", "Output", "OwnDisplaced", "Send", "StopLogs",
+    "LinkView", "MoreLogs", "Output", "OwnDisplaced",
+    "SecretLearned", "Send", "StopLogs",
 ]
 
 _BUSY_PEERS: Final = 8
@@ -259,6 +262,17 @@ class Gossip:
             self._dial(now_us)
         return self._end(now_us)
 
+    def keys_changed(
+        self, keys: tuple[NetworkKey, ...], overlap_ms: int, now_us: int
+    ) -> list[Output]:
+        """These secrets are good from now on, the newest first; the one before it is for
+        `overlap_ms` more."""
+        self._begin(now_us)
+        links = self._parts.links.all()
+        for link in self._parts.rotation.changed(keys, overlap_ms, links, now_us):
+            self._dismiss(link, "secret", now_us)
+        return self._end(now_us)
+
     def leave(self, now_us: int) -> list[Output]:
         """The node stops: say goodbye on all links."""
         self._begin(now_us)
@@ -319,6 +333,11 @@ class Gossip:
             visible=parts.visible, limits=self._limits, age_ms=parts.ages.age_ms, ranges=ranges,
             now_us=now_us,
         )
+
+    @property
+    def generation(self) -> int:
+        """Of the network's secret."""
+        return self._parts.rotation.generation
 
     @property
     def catching_up(self) -> int:
@@ -565,6 +584,7 @@ class Gossip:
     def _ping(self, link: Link, counter: int, now_us: int) -> None:
         root, cursor = self._parts.reconcile.root(now_us)
         self._parts.outbox.post(link, Ping(counter, root, cursor, link.sent + 1))
+        self._parts.rotation.remind(link, now_us)
 
     def _report(self, link: Link, seq: int, head: bytes) -> None:
         self._reader.report(link, seq, head)

@@ -201,7 +201,7 @@ class Greetings:
             id=self._table.take_id(), author=welcome.author, instance=welcome.instance,
             address=call.address, initiated=True, since_us=now_us, confirmed=False,
             session=self._session(call.agreement, call.id, callee, now_us),
-            purpose=call.key.source.purpose, confirm=datagram,
+            purpose=call.key.source.purpose, key_id=call.key.id, confirm=datagram,
         )
 
     def _session(
@@ -264,7 +264,7 @@ class Greetings:
         link = Link(
             id=self._table.take_id(), author=author, instance=confirm.instance, address=address,
             initiated=False, session=session, since_us=now_us, confirmed=True,
-            purpose=answer.key.source.purpose,
+            purpose=answer.key.source.purpose, key_id=answer.key.id,
         )
         changes = self._table.make_way(link, twin, now_us)
         self._table.put(link)

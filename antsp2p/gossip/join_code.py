@@ -19,7 +19,7 @@ MAX_JOIN_ADDRESSES: Final = 3
 """Each makes the code longer by 7 or 26 letters, and a machine rarely has more that matter."""
 CHECK_BYTES: Final = 3
 """A wrong letter is noticed but once in sixteen million."""
-_CHECK_DOMAIN: Final = b"antsp2p/1/code"
+CODE_DOMAIN: Final = b"antsp2p/1/code"
 _PREFIX: Final = "ants"
 _GROUP: Final = 5
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -100,7 +100,7 @@ def _parse(body: bytes) -> JoinCode:
 
 
 def _check(body: bytes) -> bytes:
-    return blake2b(body, digest_size=CHECK_BYTES, person=_CHECK_DOMAIN).digest()
+    return blake2b(body, digest_size=CHECK_BYTES, person=CODE_DOMAIN).digest()
 
 
 def _to_letters(data: bytes) -> str:

@@ -20,6 +20,8 @@ MIN_HELLO_BYTES: Final = 304
 """A welcome fits in this, or four addresses: enough to see whether a node is there."""
 PART_BYTES: Final = 900
 """One part of what is too large for a frame; with its own fields it stays below the limit."""
+MAX_OVERLAP_MS: Final = 30 * 24 * 3_600_000
+"""A month: a secret that was replaced is good no longer, whatever anybody says."""
 MAX_PARTS: Final = 150
 """135,000 bytes: more than the largest proof (130,406), which only a hostile author makes."""
 MAX_LINES: Final = 24
@@ -414,6 +416,13 @@ class Limits:
     answered_per_s: int = 1_024
     answered_burst: int = 8_192
     """Prefixes answered to one link: each costs up to 40 µs, so 4 % of the time."""
+    secrets_per_s: int = 1
+    secrets_burst: int = 4
+    """Changes of the network's secret that are kept: each is written down and told to all."""
+    secret_kept_us: int = 10 * SECOND_US
+    """What was learned is learned again if it was not kept by then: the disk was full."""
+    secret_step: int = 1_000
+    """Changes that may have been missed: a higher number could leave no room for later ones."""
     answered_per_s_in_all: int = 4_096
     answered_burst_in_all: int = 16_384
 

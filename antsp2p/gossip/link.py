@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.session import Session
     from antsp2p.gossip.wire import Address, Frame, PeerAddress
 
-BYE_REASONS: Final = ("leaving", "full", "signatures", "flood")
+BYE_REASONS: Final = ("leaving", "full", "signatures", "flood", "secret")
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +34,8 @@ class Link:
     """Whether the peer has shown that its side is up."""
     purpose: KeyPurpose = KeyPurpose.MEMBER
     """What the secret was for by which the two met."""
+    key_id: bytes = b""
+    """The id of that secret."""
     confirm: bytes = field(default=b"", repr=False)
     """The datagram to put in front until the peer's side is up."""
     doubted_us: int | None = None

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.records.encoding import Malformed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,6 +23,8 @@ MAX_KEYS: Final = 64
 KEY_ID_BYTES: Final = 4
 MAC_BYTES: Final = 16
 KEY_DOMAIN: Final = b"antsp2p/1/network-key\0"
+MAX_GENERATION: Final = 2**53 - 1
+"""How often a secret can be changed: as high as an integer may be."""
 
 
 class KeyPurpose(Enum):
@@ -30,6 +34,8 @@ class KeyPurpose(Enum):
     """The network, now."""
     PREVIOUS = "previous"
     """The network, until all have learned the next secret."""
+    REPLACED = "replaced"
+    """Nothing any more; who comes with it is told apart from a stranger."""
     INVITATION = "invitation"
     """A talk about joining, once."""
 
@@ -40,6 +46,12 @@ class NetworkKey:
 
     secret: bytes = field(repr=False)
     purpose: KeyPurpose = KeyPurpose.MEMBER
+    generation: int = 0
+    """Of a network's secret: how many came before it."""
+
+    def is_later_than(self, other: NetworkKey) -> bool:
+        """Whether this secret replaces `other`; of two made at once all choose the same."""
+        return (self.generation, self.secret) > (other.generation, other.secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,9 @@ class KeyRing:
         derived = [link_key(self._network, key) for key in keys]
         if len(derived) > MAX_KEYS:
             raise ValueError(f"{len(derived)} keys are too many: {MAX_KEYS} can be good at once")
-        self._keys = {key.id: key for key in derived}
+        self._keys = {
+            key.id: key for key in derived if key.source.purpose is not KeyPurpose.REPLACED}
+        self._replaced = {key.id for key in derived} - self._keys.keys()
 
     def all(self) -> tuple[NetworkKey, ...]:
         """The keys that are good, the newest first."""
@@ -102,6 +116,19 @@ class KeyRing:
     def calling(self) -> list[LinkKey]:
         """The keys with which others are called: as a member, or else as one who is invited."""
         return self.members() or list(self._keys.values())
+
+    def good(self, key_id: bytes) -> LinkKey:
+        """The key of that id. Raises `Malformed`: "key", or "key-replaced" of one that was good."""
+        key = self._keys.get(key_id)
+        if key is not None:
+            return key
+        if key_id in self._replaced:
+            raise Malformed("key-replaced")
+        raise Malformed("key")
+
+    def newest(self) -> LinkKey | None:
+        """The secret of the network now; None where there is none."""
+        return next(iter(self.members()), None)
 
     def members(self) -> list[LinkKey]:
         """The keys with which other members are called, the newest first."""

@@ -4,7 +4,7 @@ Law: plain frozen facts, no behaviour.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,9 +101,20 @@ class StopLogs:
     fetch: int
 
 
+@dataclass(frozen=True, slots=True)
+class SecretLearned:
+    """The member `peer` has told a later secret of the network. It is to be kept, and then made
+    known; the one before is good for `overlap_ms` more."""
+
+    peer: bytes
+    generation: int
+    secret: bytes = field(repr=False)
+    overlap_ms: int
+
+
 Output = (
     Learned | BeatLearned | Send | LinkUp | LinkDown | HeadReported | OwnDisplaced
-    | FetchLogs | MoreLogs | StopLogs
+    | FetchLogs | MoreLogs | StopLogs | SecretLearned
 )
 
 

@@ -21,6 +21,7 @@ from antsp2p.gossip.outbox import Outbox
 from antsp2p.gossip.proofs import Proofs
 from antsp2p.gossip.pursuit import Pursuits
 from antsp2p.gossip.reconcile import Reconcile, Ties
+from antsp2p.gossip.rotation import Rotation
 from antsp2p.gossip.serve import Server
 from antsp2p.gossip.settle import Settle
 from antsp2p.gossip.sharing import Sharing
@@ -86,6 +87,7 @@ class Parts:
     beats: Beats
     intake: Intake
     blame: Blame
+    rotation: Rotation
 
     def opened(self, link: Link, now_us: int) -> None:
         """A link is up."""
@@ -101,6 +103,7 @@ class Parts:
         self.liveness.opened(link, now_us)
         self.beats.opened(link, now_us)
         self.sharing.opened(link, now_us)
+        self.rotation.opened(link, now_us)
 
     def closed(self, link: Link, now_us: int) -> None:
         """A link is out of the table: forget all that was kept for it."""
@@ -117,6 +120,7 @@ class Parts:
         self.liveness.closed(link)
         self.beats.closed(link)
         self.sharing.closed(link)
+        self.rotation.closed(link)
         self.outbox.closed(link)
 
     def sizes(self) -> dict[str, int]:
@@ -125,6 +129,7 @@ class Parts:
             self.links, self.view, self.pursuits, self.bulk, self.awaited, self.server,
             self.proofs, self.tree, self.spread,
             self.reconcile, self.beats, self.ages, self.assemblies, self.blame,
+            self.rotation,
         )
         return {name: size for part in sized for name, size in part.sizes().items()}
 
@@ -200,4 +205,8 @@ def build_parts(
         intake=Intake(visible=visible, verify=verify, parse=parse, ages=ages, drops=drops),
         assemblies=Assemblies(limits),
         blame=Blame(limits),
+        rotation=Rotation(
+            keys=protection.keys, limits=limits, now_us=now_us, drops=drops, post=outbox.post,
+            tell=calls.tell,
+        ),
     )

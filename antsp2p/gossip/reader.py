@@ -35,6 +35,7 @@ from antsp2p.gossip.wire import (
     Probe,
     Prune,
     Records,
+    Secret,
     Since,
     Want,
     WantAuthors,
@@ -147,6 +148,9 @@ class Reader:
                     self._bad_signature(link, now_us)
             case Part():
                 self._read_part(link, frame, now_us)
+            case Secret():
+                self._parts.liveness.active(link, now_us)
+                self._parts.rotation.told(link, frame, now_us)
             case WantProofs(authors):
                 for author in authors:
                     self._parts.proofs.offer(link, author, now_us)

@@ -23,6 +23,8 @@ from antsp2p.records.keys import PUBLIC_KEY_BYTES
 from antsp2p.records.record import NETWORK_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antsp2p.gossip.network_keys import LinkKey
     from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.suite import Agreement, Suite
@@ -100,29 +102,40 @@ class StreamCaller:
 
 
 class StreamAnswerer:
-    """The side that listens."""
+    """The side that listens. `door(id)` is what it brings where a caller names another id than
+    the network's: the door of an invitation, or nothing."""
 
-    def __init__(self, protection: Protection, verify: Verify) -> None:
+    def __init__(
+        self, protection: Protection, verify: Verify,
+        door: Callable[[bytes], Protection | None] = lambda id: None,
+    ) -> None:
         self._protection = protection
         self._verify = verify
+        self._door = door
         self._agreement: Agreement | None = None
 
     def first(self, message: bytes) -> bytes:
         """What to answer to the first message. Raises `Malformed`: "version", "network", "key",
-        "mac" or "noise"."""
+        "key-replaced", "mac" or "noise"."""
         network = message[1 : 1 + NETWORK_BYTES]
         if len(message) <= _NOISE + MAC_BYTES or message[0] != _FIRST:
             raise Malformed("version")
         if network != self._protection.network:
-            raise Malformed("network")
-        key = self._protection.keys.by_id(message[1 + NETWORK_BYTES : _NOISE])
-        if key is None:
-            raise Malformed("key")
+            door = self._door(network)
+            if door is None:
+                raise Malformed("network")
+            self._protection = door
+        key = self._protection.keys.good(message[1 + NETWORK_BYTES : _NOISE])
         if not key.vouches(message[-MAC_BYTES:], message[:-MAC_BYTES]):
             raise Malformed("mac")
         self._agreement = self._protection.agreement(key, initiator=False, carrier=STREAM_DOMAIN)
         self._agreement.read(message[_NOISE:-MAC_BYTES])
         return framed(self._agreement.write(_claim(self._protection)))
+
+    @property
+    def network(self) -> bytes:
+        """The network's id, or that of the door at which the caller stands."""
+        return self._protection.network
 
     def last(self, message: bytes) -> Channel:
         """The channel that the third message opens. Raises `Malformed`."""

@@ -8,7 +8,7 @@ do is not known here, and no frame carries a clock.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 from antsp2p.gossip import schema
@@ -20,6 +20,7 @@ from antsp2p.gossip.limits import (
     MAX_LINES,
     MAX_MARKS,
     MAX_NAMES,
+    MAX_OVERLAP_MS,
     MAX_PARTS,
     MAX_PEERS,
     MAX_PREFIXES,
@@ -28,6 +29,7 @@ from antsp2p.gossip.limits import (
     MAX_WANT_RANGES,
     PART_BYTES,
 )
+from antsp2p.gossip.network_keys import MAX_GENERATION, SECRET_BYTES
 from antsp2p.records.beat import MAX_BEAT_BYTES
 from antsp2p.records.digest import KEY_DIGITS
 from antsp2p.records.encoding import MAX_UINT53, Malformed, array_head, encode, uint_item
@@ -334,10 +336,21 @@ class WantNames:
     handles: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The newest secret of the network. The one before is good for `overlap_ms` more."""
+
+    generation: int
+    secret: bytes = field(repr=False)
+    overlap_ms: int
+    is_known: int
+    """1: the receiver has told it, and need not answer."""
+
+
 Frame = (
     Hello | Welcome | Confirm | Busy | Bye | Ping | Pong | Peers | Adverts | Want | WantIds
     | WantProofs | Records | BeatFrame | Part | Since | Changes | Probe | Nodes | WantAuthors
-    | Prune | Graft | News | WantNames | Leaves
+    | Prune | Graft | News | WantNames | Leaves | Secret
 )
 
 # --- schemas -------------------------------------------------------------------------------------
@@ -405,9 +418,12 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     )),
     24: (WantNames, (schema.plain(_SEQ, 1, MAX_NAMES),)),
     25: (Leaves, (schema.items(Line, _LINE, 1, MAX_LINES),)),
+    26: (Secret, (
+        schema.uint(MAX_GENERATION), schema.octets(SECRET_BYTES), schema.uint(MAX_OVERLAP_MS), _BIT,
+    )),
 }
 _TYPES: Final[dict[type, int]] = {kind: number for number, (kind, _) in _SCHEMAS.items()}
-_FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _TYPES}
+_FIELDS: Final = {kind: tuple(part.name for part in fields(kind)) for kind in _TYPES}
 
 
 def frame_name(frame: Frame) -> str:

@@ -232,6 +232,7 @@ class _Commands:
         self._add_tasks()
         self._add_looking()
         self._add_key()
+        self._add_membership()
         self._add_simulate()
 
     def _add(
@@ -435,6 +436,47 @@ class _Commands:
         )
         heir.add_argument("--successor", metavar="KEY", type=_key, help="another node does")
         revoke.add_argument("--reason", metavar="TEXT", type=_text, default="", help="in words")
+
+    def _add_membership(self) -> None:
+        invite = self._add("invite", "let another machine into this node's network")
+        invite.add_argument(
+            "--expires", metavar="TIME", type=_duration, default=600_000, dest="expires_ms",
+            help="how long the code is good, at most a week (default: 10m)",
+        )
+        invite.add_argument(
+            "--uses", metavar="N", type=_count(1, 100), default=1,
+            help="how many machines may use it (default: %(default)s)",
+        )
+        invite.add_argument("--no-qr", dest="qr", action="store_false", help="no QR code")
+        instead = invite.add_mutually_exclusive_group()
+        instead.add_argument("--list", action="store_true", help="list the invitations instead")
+        instead.add_argument(
+            "--cancel", metavar="ID", type=_text, help="take back this invitation instead"
+        )
+        join = self._add("join", "make this machine part of a network, by a code", homeless=True)
+        join.add_argument(
+            "code", metavar="CODE", type=_text, nargs="+",
+            help="what `antsp2p invite` printed; - reads it from standard input",
+        )
+        join.add_argument(
+            "--as", metavar="NAME", type=_text, default="", dest="name",
+            help="what to call the network here (default: what the inviter calls it)",
+        )
+        join.add_argument(
+            "--no-discovery", dest="discovery", action="store_false",
+            help="do not look for the inviting node on the local network",
+        )
+        self._add("networks", "list the networks that this user belongs to", homeless=True)
+        rotate = self._add("rotate-secret", "give the network a new secret", "rotate")
+        overlap = rotate.add_mutually_exclusive_group()
+        overlap.add_argument(
+            "--overlap", metavar="TIME", type=_duration, default=None, dest="overlap_ms",
+            help="how long the secret from before stays good, at most 30d (default: 1d)",
+        )
+        overlap.add_argument(
+            "--without-telling", action="store_true",
+            help="tell nobody: all other machines are out until they are invited again",
+        )
 
     def _add_simulate(self) -> None:
         simulate = self._add(

@@ -24,7 +24,9 @@ from starlette.requests import ClientDisconnect, Request
 from antsp2p.runtime.api_requests import ApiError, error_response
 from antsp2p.runtime.blobs import BlobError
 from antsp2p.runtime.endpoints import LocalApi
+from antsp2p.runtime.home import HomeError
 from antsp2p.runtime.host import CommandRefused, Host
+from antsp2p.runtime.invitations import InvitationRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +52,10 @@ def make_app(host: Host, token: str, closing: trio.Event) -> ASGIApp:
                 return error_response(error.status, error.line, **error.more)
             case CommandRefused():
                 return error_response(409, str(error))
-            case BlobError():
+            case BlobError() | HomeError():
                 return error_response(503, str(error))
+            case InvitationRefused():
+                return error_response(409, str(error))
             case HTTPException(status_code=status, detail=detail):
                 return error_response(status, detail)
         return error_response(400, "the request ended too early")
@@ -60,7 +64,8 @@ def make_app(host: Host, token: str, closing: trio.Event) -> ASGIApp:
         return error_response(500, f"a defect of the node itself ({type(error).__name__})")
 
     handled: dict[Any, Any] = dict.fromkeys(
-        (ApiError, CommandRefused, BlobError, HTTPException, ClientDisconnect), known
+        (ApiError, CommandRefused, BlobError, HomeError, InvitationRefused, HTTPException,
+         ClientDisconnect), known
     )
     handled[Exception] = unknown
     app = Starlette(routes=LocalApi(host, closing).routes(), exception_handlers=handled)

@@ -15,7 +15,7 @@ from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records import work
 from antsp2p.runtime.home import Home, HomeError
 from antsp2p.runtime.machine import Memory, this_machine
-from antsp2p.runtime.networks import Network, closed_network, open_network
+from antsp2p.runtime.networks import Network, closed_network, note_home, open_network
 from antsp2p.runtime.store import Store
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def _start(
     if only_copy and not _is_named(author, only_copy):
         raise HomeError(f"--only-copy takes the node's own name: {author.hex()[:SHORT_NAME]}")
     store.keep_facts(**{_AUTHOR: author, _NETWORK: network.id, _SUSPICION: reason.encode()})
+    note_home(network, home.path)
     number = home.next_boot(max(_whole(store.fact(_BOOT)), remembered))
     store.keep_facts(**{_BOOT: number})
     recovery = home.recovery_file()

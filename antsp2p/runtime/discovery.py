@@ -7,6 +7,7 @@ A machine without multicast gets a warning and a node that lives.
 from __future__ import annotations
 
 import ipaddress
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -260,3 +261,35 @@ def _version(ipv4: Sequence[object], ipv6: Sequence[object]) -> IPVersion:
     if ipv4 and ipv6:
         return IPVersion.All
     return IPVersion.V4Only if ipv4 else IPVersion.V6Only
+
+
+def find_nodes(look_ms: int) -> list[Address]:
+    """Where nodes of any network announce themselves. Blocks for `look_ms`; what does not work
+    here finds nobody."""
+    found: dict[Address, None] = {}
+
+    def on_change(
+        zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:
+        service = ServiceInfo(service_type, name)
+        if state_change is ServiceStateChange.Removed or len(found) >= limits.DISCOVERED_SERVICES:
+            return
+        if service.load_from_cache(zeroconf) or service.request(zeroconf, ASK_MS):
+            hosts = service.parsed_scoped_addresses(IPVersion.All)
+            for host in hosts[: limits.ADDRESSES_PER_SERVICE]:
+                if service.port:
+                    found[(host, service.port)] = None
+
+    interfaces = usable_interfaces()
+    if not interfaces.addresses:
+        return []
+    try:
+        zeroconf = _open(interfaces)
+    except (OSError, RuntimeError, Error):
+        return []
+    try:
+        ServiceBrowser(zeroconf, SERVICE_TYPE, handlers=[on_change])
+        time.sleep(look_ms / 1_000)
+    finally:
+        zeroconf.close()
+    return list(found)

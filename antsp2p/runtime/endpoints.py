@@ -34,10 +34,12 @@ from antsp2p.events import (
     StartWork,
     StopWork,
 )
-from antsp2p.runtime import views
+from antsp2p.gossip.limits import MAX_OVERLAP_MS
+from antsp2p.runtime import limits, views
 from antsp2p.runtime.api_requests import ApiError, Query, error_response, find_id, read_body
 from antsp2p.runtime.event_stream import EventStream, Feed
 from antsp2p.runtime.host import CommandRefused
+from antsp2p.runtime.invitations import INVITATION_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,6 +83,10 @@ class LocalApi:
             ("GET", "/v1/log", self.log),
             ("GET", "/v1/keys/{id}", self.key),
             ("POST", "/v1/revokes", self.revoke),
+            ("GET", "/v1/invitations", self.invitations),
+            ("POST", "/v1/invitations", self.invite),
+            ("DELETE", "/v1/invitations/{id}", self.cancel_invitation),
+            ("POST", "/v1/secret", self.change_secret),
             ("GET", "/v1/events", self.events),
             ("GET", "/v1/work", self.work),
             ("GET", "/v1/claims/{id}/input", self.claim_input),
@@ -338,6 +344,47 @@ class LocalApi:
                 notices, lambda notice: ("notice", views.notice_view(notice)),
                 (("watching", {"kind": "watching", "subject": self._node.author.hex()}),),
             )
+
+    # --- membership ---------------------------------------------------------------------------
+
+    async def invitations(self, request: Request) -> Response:
+        Query(request).end()
+        known = self._host.membership.invitations.all()
+        return JSONResponse({"invitations": [each.view() for each in known]})
+
+    async def invite(self, request: Request) -> Response:
+        query = Query(request)
+        lasting_ms = query.number(
+            "expires_ms", limits.INVITATION_DEFAULT_MS, limits.INVITATION_MAX_MS)
+        uses = query.number("uses", 1, limits.INVITATION_USES)
+        query.end()
+        if not lasting_ms or not uses:
+            raise ApiError(400, "an invitation is good for a while, and for one use at least")
+        made = await self._host.membership.invite(
+            self._host.addresses, lasting_ms=lasting_ms, uses=uses)
+        return JSONResponse({
+            **made.invitation.view(), "code": made.code.text,
+            "network_name": self._host.options.network,
+            "addresses": [views.address_text((host, made.code.port)) for host in made.code.hosts],
+        }, 201)
+
+    async def cancel_invitation(self, request: Request) -> Response:
+        Query(request).end()
+        invitations = self._host.membership.invitations
+        door = find_id(
+            "invitation", request.path_params["id"], [each.door for each in invitations.all()])
+        await invitations.cancel(door)
+        return JSONResponse({"id": door.hex()[:INVITATION_DIGITS]})
+
+    async def change_secret(self, request: Request) -> Response:
+        query = Query(request)
+        overlap_ms = query.number("overlap_ms", limits.OVERLAP_DEFAULT_MS, MAX_OVERLAP_MS)
+        query.end()
+        network = await self._host.membership.change_secret(overlap_ms)
+        return JSONResponse({
+            "network_name": network.name, "generation": network.key.generation,
+            "overlap_ms": overlap_ms,
+        })
 
     # --- agents -------------------------------------------------------------------------------
 

@@ -83,6 +83,7 @@ class Home:
         self.boot_path = self.path / "boot"
         self.lock_path = self.path / "lock"
         self.api_path = self.path / "api.json"
+        self.invitations_path = self.path / "invitations.json"
         self._lock: int | None = None
 
     # --- the lock ---------------------------------------------------------------------------------

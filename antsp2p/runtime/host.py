@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import secrets
 import signal
-import time
 from collections import Counter, deque
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from antsp2p.events import (
     Notice,
     PeerHint,
     ReleaseClaim,
+    SecretLearned,
     SendDatagram,
     ServeCapability,
     StartWork,
@@ -53,7 +53,8 @@ from antsp2p.runtime.discovery import Announced, Discovery
 from antsp2p.runtime.feeds import Feeds, Work
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.loop import Loop
-from antsp2p.runtime.networks import OPEN_WARNING
+from antsp2p.runtime.membership import Membership
+from antsp2p.runtime.networks import OPEN_WARNING, wall_ms
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
 from antsp2p.runtime.streams import StreamServer
@@ -138,14 +139,14 @@ class Host:
         self.now_us = clock
         self.started_us = clock()
         network = boot.network.id
-        self.keys = KeyRing(network, boot.network.keys)
+        self.keys = KeyRing(network, boot.network.keys(wall_ms()))
         """The secrets by which others are known; they may change while the node runs."""
         self.protection = protect(boot.identity, network, self.keys, secrets.token_bytes)
         self._ahead = Ahead(self.warn)
         self.node = Node(
             boot.identity, network, protection=self.protection, boot=boot.number,
             instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
-            now_us=self.started_us, wall_ms=time.time_ns() // 1_000_000,
+            now_us=self.started_us, wall_ms=wall_ms(),
             history=boot.store.records(),
             proofs=boot.history.proofs, fresh=boot.fresh,
             published=boot.history.published, nickname=options.nickname,
@@ -167,10 +168,12 @@ class Host:
         self._feeds = Feeds(self.node.author)
         self._blobs = BlobStore(boot.home.blobs_path)
         self._fetcher = BlobFetcher(self._blobs, self.protection, self._pinned)
+        self.membership = Membership(
+            boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
         self._server = StreamServer(self.protection, (
             BlobService(self._blobs, network),
             LogsService(network, self.node.gossip.answer_logs, clock),
-        ))
+        ), self.membership.invitations)
         self._logs = LogsFetcher(self.protection, self._loop.put)
         self._requests = itertools.count(1)
         self._waiting: dict[int, _Wait] = {}
@@ -390,6 +393,8 @@ class Host:
                 self._logs.more(fetch)
             case StopLogs(fetch=fetch):
                 self._logs.stop(fetch)
+            case SecretLearned():
+                self._spawn(self.membership.learned, effect)
 
     def _bring(self, work: Work) -> None:
         if not self._feeds.bring(work) and isinstance(work, StartWork):
@@ -426,6 +431,7 @@ class Host:
         if self.options.is_open:
             self.warn(OPEN_WARNING)
         nursery.start_soon(self._loop.run)
+        nursery.start_soon(self.membership.run)
         nursery.start_soon(
             self._udp.receive, self._loop.offer_datagram, self._loop.serve)
         nursery.start_soon(self._server.serve, [item.tcp for item in self._bound])

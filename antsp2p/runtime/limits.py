@@ -108,6 +108,51 @@ LOGS_ANSWER_MS: Final = 120_000
 LOGS_CHUNKS_AHEAD: Final = 2
 """Chunks handed to the node before the first is handled: one is read while one is saved."""
 
+STRANGER_HOSTS: Final = 256
+"""Hosts whose failures are counted at once; the one that failed longest ago is forgotten."""
+STRANGER_FAILURES: Final = 64
+"""First messages of one host that may be wrong at once, before its connections are closed
+unread. Members of a network whose secret changes are wrong now and then, too."""
+STRANGER_FAILURES_PER_S: Final = 4
+"""And then so many a second."""
+
+# --- invitations ---------------------------------------------------------------------------------
+
+INVITATIONS: Final = 16
+"""Kept at once by a node: one is for one newcomer, and lives for minutes."""
+INVITATION_USES: Final = 100
+"""Newcomers with one code: a class, a team."""
+INVITATION_DEFAULT_MS: Final = 600_000
+"""Ten minutes: to walk to the other machine."""
+INVITATION_MAX_MS: Final = 7 * 24 * 3_600_000
+"""A week: a code that lies about longer is found by others."""
+INVITATION_AGAIN_MS: Final = 60_000
+"""Whoever took the secret may ask for it again for so long: the answer may have been lost."""
+INVITATION_KEPT_MS: Final = 3_600_000
+"""A door that closed still says why to those who have its code, for an hour."""
+JOIN_CONNECTIONS: Final = 4
+"""Newcomers served at once."""
+JOIN_CONNECTIONS_PER_HOST: Final = 2
+"""Newcomers served at once from one address."""
+JOIN_LOOK_MS: Final = 3_000
+"""A newcomer looks around for so long where the addresses of its code do not answer."""
+JOIN_PLACES: Final = 32
+"""Addresses that a newcomer tries in all."""
+
+# --- networks ------------------------------------------------------------------------------------
+
+NETWORKS_LISTED: Final = 256
+"""Networks of one user, of a kind; nobody has so many."""
+HOMES_REMEMBERED: Final = 32
+"""Homes on one machine that took part in a network; the latest."""
+PREVIOUS_SECRETS: Final = 3
+"""Secrets from before that are known still: somebody changes it again while one change is under
+way, and who comes with one that is no longer good is named."""
+OVERLAP_DEFAULT_MS: Final = 24 * 3_600_000
+"""A day: machines that are off at night come back within it."""
+NETWORK_CHECK_MS: Final = 5_000
+"""Between two looks at the network's file, which other nodes of the same user change, too."""
+
 # --- blobs ---------------------------------------------------------------------------------------
 
 BLOB_STORE_BYTES: Final = 1 << 30

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from antsp2p.gossip.protection import Protection
     from antsp2p.gossip.stream_cipher import Channel
 
+    FindDoor = Callable[[bytes], Protection | None]
+
 _READ_BYTES: Final = 1 << 16
 
 
@@ -46,7 +48,9 @@ class SecureStream:
     """A stream between two members, sealed both ways. Closing it says nothing to the other side,
     which sees an end only after `send_eof`."""
 
-    def __init__(self, stream: trio.abc.Stream, channel: Channel) -> None:
+    def __init__(self, stream: trio.abc.Stream, channel: Channel, network: bytes) -> None:
+        self.network = network
+        """The network in which the two met, or the door at which they did."""
         self._stream = stream
         self._channel = channel
         self._raw = bytearray()
@@ -124,11 +128,14 @@ async def secure_call(
         await stream.send_all(caller.first)
         last, channel = caller.answered(await _read_handshake(stream))
         await stream.send_all(last)
-    return SecureStream(stream, channel)
+    return SecureStream(stream, channel, protection.network)
 
 
-async def secure_answer(stream: trio.abc.Stream, protection: Protection) -> SecureStream:
+async def secure_answer(
+    stream: trio.abc.Stream, protection: Protection, door: FindDoor = lambda id: None
+) -> SecureStream:
     """The stream of the side that listened. Raises `Malformed`; its time is the caller's."""
-    answerer = StreamAnswerer(protection, verify)
+    answerer = StreamAnswerer(protection, verify, door)
     await stream.send_all(answerer.first(await _read_handshake(stream)))
-    return SecureStream(stream, answerer.last(await _read_handshake(stream)))
+    channel = answerer.last(await _read_handshake(stream))
+    return SecureStream(stream, channel, answerer.network)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.bulk_wire import MAX_LOGS_REQUEST_BYTES
 from antsp2p.gossip.stream_cipher import LENGTH_BYTES
 from antsp2p.records.encoding import Malformed, decode, encode
@@ -44,7 +45,11 @@ class TooFewBytes(trio.TooSlowError):
 
 def framed(value: Any) -> bytes:
     """A message after its two bytes of length."""
-    message = encode(value)
+    return framed_bytes(encode(value))
+
+
+def framed_bytes(message: bytes) -> bytes:
+    """An encoded message after its two bytes of length."""
     return len(message).to_bytes(LENGTH_BYTES, "big") + message
 
 
@@ -105,11 +110,12 @@ async def connect(source: Address, protection: Protection) -> SecureStream:
     *newer, last = protection.keys.members()
     for key in newer:
         with contextlib.suppress(Malformed, trio.BrokenResourceError):
-            return await _secured(source, protection, key)
-    return await _secured(source, protection, last)
+            return await connect_by(source, protection, key)
+    return await connect_by(source, protection, last)
 
 
-async def _secured(source: Address, protection: Protection, key: LinkKey) -> SecureStream:
+async def connect_by(source: Address, protection: Protection, key: LinkKey) -> SecureStream:
+    """`connect` under one secret, raising the same."""
     stream = await _connect(source)
     try:
         return await secure_call(stream, protection, key)
@@ -150,6 +156,18 @@ class Service(Protocol):
         """Answer one request. Raises `Malformed` where it is none."""
 
 
+class Doors(Protocol):
+    """The doors of open invitations; behind one only this service answers, and it knows by
+    the request at which door the newcomer stands."""
+
+    @property
+    def service(self) -> Service:
+        """What answers there."""
+
+    def find(self, door: bytes) -> Protection | None:
+        """What the host brings to a door; None if there is no such door."""
+
+
 class StreamServer:
     """Serves whoever connects; `drops` counts what was refused.
 
@@ -158,8 +176,12 @@ class StreamServer:
     service's prefix stands for it; until it is known who asks, "stream".
     """
 
-    def __init__(self, protection: Protection, services: Sequence[Service]) -> None:
+    def __init__(
+        self, protection: Protection, services: Sequence[Service], doors: Doors | None = None
+    ) -> None:
         self._protection = protection
+        self._doors = doors
+        self._strangers = Strangers()
         self._services = {service.word: service for service in services}
         self._first = services[0].prefix
         self._open: Counter[str] = Counter()
@@ -186,6 +208,7 @@ class StreamServer:
             if (
                 self._open.total() >= limits.STREAM_CONNECTIONS
                 or self._open[host] >= limits.STREAM_CONNECTIONS_PER_HOST
+                or self._strangers.is_shut_out(host, _now_us())
             ):
                 self.drops[f"{self._first}-busy"] += 1
                 connection.close()
@@ -210,12 +233,14 @@ class StreamServer:
 
     async def _answer(self, raw: trio.SocketStream, host: str, prefix: list[str]) -> None:
         with trio.fail_after(limits.BLOB_REQUEST_MS / 1_000):
-            stream = await secure_answer(raw, self._protection)
-            prefix[0] = self._first
+            stream = await self._greet(raw, host)
+            service = self._at_door(stream.network)
+            prefix[0] = self._first if service is None else service.prefix
             message = await read_message(stream, MAX_LOGS_REQUEST_BYTES)
         word = message[2] if len(message) > 2 else None
-        service = self._services.get(word) if type(word) is str else None
         if service is None:
+            service = self._services.get(word) if type(word) is str else None
+        if service is None or word != service.word:
             raise Malformed("request")
         prefix[0] = service.prefix
         everybody, this = (service.word, ""), (service.word, host)
@@ -232,6 +257,53 @@ class StreamServer:
         finally:
             _count_down(self._served, everybody)
             _count_down(self._served, this)
+
+
+    async def _greet(self, raw: trio.SocketStream, host: str) -> SecureStream:
+        """A sealed stream with a member, or with somebody at a door."""
+        try:
+            find = (lambda door: None) if self._doors is None else self._doors.find
+            return await secure_answer(raw, self._protection, find)
+        except Malformed:
+            self._strangers.failed(host, _now_us())
+            raise
+
+    def _at_door(self, place: bytes) -> Service | None:
+        """The only service for those who stand at a door; None for members."""
+        if self._doors is None or place == self._protection.network:
+            return None
+        return self._doors.service
+
+
+class Strangers:
+    """Hosts whose callers failed to show that they know a secret. A secret cannot be guessed, but
+    each try costs a connection."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, Bucket] = {}
+        """By host, the one that failed longest ago first."""
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+    def failed(self, host: str, now_us: int) -> None:
+        """A caller from `host` failed."""
+        bucket = self._failures.pop(host, None)
+        if bucket is None:
+            if len(self._failures) >= limits.STRANGER_HOSTS:
+                del self._failures[next(iter(self._failures))]
+            bucket = Bucket(limits.STRANGER_FAILURES_PER_S, limits.STRANGER_FAILURES, now_us)
+        self._failures[host] = bucket
+        bucket.take(1, now_us)
+
+    def is_shut_out(self, host: str, now_us: int) -> bool:
+        """Whether callers from `host` have failed too often lately."""
+        bucket = self._failures.get(host)
+        return bucket is not None and not bucket.available(now_us)
+
+
+def _now_us() -> int:
+    return int(trio.current_time() * 1_000_000)
 
 
 def _count_down(counter: Counter[Any], key: Any) -> None:

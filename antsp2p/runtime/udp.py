@@ -74,6 +74,17 @@ def parse_literal(host: str) -> tuple[socket.AddressFamily, str, int] | None:
     return socket.AF_INET6, plain, index
 
 
+def primary_host() -> str:
+    """The address from which this machine goes out; empty where it goes nowhere. Nothing is sent.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return ""
+
+
 def _socket_address(host: str, port: int, scope: int, family: int) -> tuple[object, ...]:
     return (host, port) if family == socket.AF_INET else (host, port, 0, scope)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.body import parse_body
+from antsp2p.gossip.admission import MAX_ADMISSION_BYTES, encode_answer, parse_answer
 from antsp2p.gossip.bulk_wire import parse_chunk, parse_request
 from antsp2p.gossip.join_code import NotACode, read_code
 from antsp2p.gossip.wire import encode_frame, parse_frame
@@ -120,6 +121,15 @@ def _code(data: bytes) -> bool:
     return True
 
 
+def _admission(data: bytes) -> bool:
+    value = decode(data, MAX_ADMISSION_BYTES)
+    if type(value) is not list:
+        return False
+    answer = parse_answer(value)
+    assert encode_answer(answer) == data
+    return True
+
+
 TARGETS: Final = {
     target.name: target
     for target in (
@@ -130,6 +140,7 @@ TARGETS: Final = {
         Target("frame", _frame, ("frames",)),
         Target("bulk-request", _request, ("bulk",)),
         Target("bulk-chunk", _chunk, ("bulk",)),
+        Target("admission", _admission, ("admission",)),
         Target("join-code", _code, ("keys",)),
     )
 }

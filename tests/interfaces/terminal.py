@@ -13,6 +13,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from antsp2p.runtime.networks import CONFIGURATION_VARIABLE
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator, Sequence
@@ -24,20 +26,27 @@ WAITING = "antsp2p: waiting: "
 COMMAND = (sys.executable, "-m", "antsp2p")
 
 
-def antsp2p(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run one command to its end."""
+def antsp2p(
+    *arguments: str, stdin: bytes = b"", user: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one command to its end; `user` is another user's configuration folder."""
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=LIMIT_S, check=False
+        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=LIMIT_S, check=False,
+        env=_environment(user),
     )
+
+
+def _environment(user: Path | None) -> dict[str, str]:
+    return {**os.environ, **({CONFIGURATION_VARIABLE: str(user)} if user else {})}
 
 
 class Started:
     """A command that goes on; its lines are read as they come."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, user: Path | None = None) -> None:
         self._process = subprocess.Popen(
             [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stderr=subprocess.PIPE, env={**_environment(user), "PYTHONUNBUFFERED": "1"},
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._errors: list[bytes] = []
@@ -120,8 +129,9 @@ class Started:
 class Desk:
     """One node's home and what is started there; everything is ended with the desk."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, user: Path | None = None) -> None:
         self.home = home
+        self.user = user
         self._options = options
         self._started: list[Started] = []
         self.node: Started
@@ -148,7 +158,7 @@ class Desk:
         return str(self.ready["author"])
 
     def start(self, command: str, *arguments: str) -> Started:
-        started = Started(*command.split(), "--home", str(self.home), *arguments)
+        started = Started(*command.split(), "--home", str(self.home), *arguments, user=self.user)
         self._started.append(started)
         return started
 
@@ -168,7 +178,9 @@ class Desk:
         self, command: str, *arguments: str, stdin: bytes = b"", code: int = 0
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one command to its end, which must be `code`."""
-        done = antsp2p(*command.split(), "--home", str(self.home), *arguments, stdin=stdin)
+        done = antsp2p(
+            *command.split(), "--home", str(self.home), *arguments, stdin=stdin, user=self.user
+        )
         assert done.returncode == code, done.stderr.decode()
         return done
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "start", "stop", "status", "work", "post", "accept", "reject", "cancel", "tasks", "task",
-    "peers", "why", "watch", "log", "simulate",
+    "peers", "why", "watch", "log", "simulate", "invite", "join", "networks",
+    "rotate-secret",
 )
 
 
@@ -57,7 +58,8 @@ def test_every_command_has_the_common_options(
 ) -> None:
     text = help_of(capsys, command)
     assert "--json" in text
-    assert ("--home DIR" in text and "--name NAME" in text) == (command != "simulate")
+    assert ("--home DIR" in text and "--name NAME" in text) == (
+        command not in ("simulate", "join", "networks"))
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_start_says_what_a_person_must_know(desk: Desk) -> None:
         said.append(node.line())
     text = "\n".join(said)
     assert "listening  127.0.0.1:" in text
-    assert "Who has this file can take part: /" in text
+    assert f"Let another machine in with: antsp2p invite --home {desk.home}" in text
     assert "network    local" in text
     assert said[-1].endswith(f"antsp2p stop --home {desk.home}")
     node.signal(signal.SIGINT)

@@ -34,7 +34,7 @@ class HandPeer:
         self.identity = Identity.from_seed(rng.randbytes(32))
         self.network = network.id
         self.wire = WirePeer(
-            self.identity, network.id, KeyRing(network.id, network.keys), seed=rng.random()
+            self.identity, network.id, KeyRing(network.id, [network.key]), seed=rng.random()
         )
         self._socket = socket
         self._address = address

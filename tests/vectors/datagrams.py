@@ -43,6 +43,7 @@ from antsp2p.gossip.wire import (
     Prune,
     Range,
     Records,
+    Secret,
     Since,
     Want,
     WantAuthors,
@@ -141,6 +142,7 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
     yield "want authors", "below a prefix, by their fingerprints", WantAuthors(
         _KEY, (Clue("abc", _ID[:3]), Clue("", _ID[3:6])))
     yield "leaves", "of an author", Leaves((Line(ME, 3, _ID[:8], 0),))
+    yield "secret", "a new one, for the next hour", Secret(1, bytes(range(32)), 3_600_000, 0)
 
 
 def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:

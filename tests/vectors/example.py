@@ -101,7 +101,7 @@ def _on_the_wire(told: dict[str, Record], root: bytes) -> list[tuple[str, bytes]
         free_slots=1, load=500, claims=[(1, 250)],
     )
     offer = told["offer"]
-    key = link_key(NETWORK, open_network(NETWORK_NAME).keys[0])
+    key = link_key(NETWORK, open_network(NETWORK_NAME).key)
     adverts = Adverts((Name(0, offer.author),), (Advert(0, offer.seq, offer.id[:8]),))
     return [
         ("beat", beat.wire),

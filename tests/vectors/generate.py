@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.vectors import (
+    admission,
     blobs,
     bodies,
     bulk,
@@ -65,6 +66,8 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
      "counts a drop, and what it answers all the same. Section 17.", datagrams.datagrams),
     ("links", "What follows from a secret; handshakes whose private keys are given, and what is "
      "sealed after them; cookies and resets; a stream. Sections 17 and 23.", links.cases),
+    ("admission", "Join codes and what is none; the doors of their secrets; a newcomer's talk at a "
+     "door, with the keys of both sides. Section 23.", admission.cases),
     ("blobs", "Requests to a holder of one blob, and every byte that comes back before the stream "
      "ends; a refused one gets none. Section 23.", blobs.cases),
     ("bulk", "Requests to a holder of two logs, whose records have the ages told, and every byte "

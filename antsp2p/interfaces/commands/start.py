@@ -16,7 +16,6 @@ from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
 from antsp2p.runtime.home import Home, HomeError
 from antsp2p.runtime.host import Host, HostOptions, open_host, stop_on_signals
-from antsp2p.runtime.networks import network_path
 from antsp2p.runtime.store import StoreError
 from antsp2p.runtime.udp import ListenError
 from antsp2p.runtime.views import address_text
@@ -137,5 +136,5 @@ def _announce(host: Host, options: argparse.Namespace) -> None:
         away = escape(hint(options, "key", "recovery"))
         say(f"recovery   its key lies beside the node's; move it away with: {away} -o FILE")
     if not host.options.is_open:
-        say(f"Who has this file can take part: {escape(str(network_path(name)))}")
+        say(f"Let another machine in with: {escape(hint(options, 'invite'))}")
     say(f"Ready. Stop with Ctrl-C or: {escape(hint(options, 'stop'))}")

@@ -37,7 +37,7 @@ class Peer:
     """One key, one socket, one link to `address`, in the open network of the benchmark."""
 
     def __init__(self, number: int, address: tuple[str, int]) -> None:
-        keys = KeyRing(NETWORK, open_network(NETWORK_NAME).keys)
+        keys = KeyRing(NETWORK, [open_network(NETWORK_NAME).key])
         self._wire = WirePeer(identity(number), NETWORK, keys, seed=os.getpid())
         self._address = address
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
