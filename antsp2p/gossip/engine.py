@@ -497,7 +497,7 @@ class Gossip:
         """Keep links within their number: the nearest stay, and one guest besides."""
         if self._free_places() >= 0:
             return
-        farthest = self._farthest(self._rivals(newcomer))
+        farthest = max(self._rivals(newcomer), key=self._distance)
         if farthest is not newcomer:
             self._dismiss(farthest, "full", now_us)
             return
@@ -523,8 +523,8 @@ class Gossip:
             return links
         return [link for link in links if not link.initiated] or links
 
-    def _farthest(self, links: Sequence[Link]) -> Link:
-        return max(links, key=lambda link: distance(self._me, link.author))
+    def _distance(self, link: Link) -> int:
+        return distance(self._me, link.author)
 
     def _bounded_links(self) -> list[Link]:
         """All but the guest and those to addresses that a person named."""
@@ -545,7 +545,7 @@ class Gossip:
 
     def _reach(self) -> int:
         """The distance of the farthest link that may give way."""
-        return max((distance(self._me, link.author) for link in self._rivals()), default=FARTHEST)
+        return max(map(self._distance, self._rivals()), default=FARTHEST)
 
     def _busy_peers(
         self, caller_links: int, caller: bytes, host: str

@@ -200,6 +200,9 @@ class Limits:
     """Before a link is exchanged for one to somebody nearer, and after each that was; and then ever
     more rarely: nodes that heard of a few neighbours only come to form one random graph."""
     max_mix_us: int = 640 * SECOND_US
+    young_us: int = 3 * SECOND_US
+    """After a start the view finds its shape; from then on an exchange waits eight times as long,
+    so that records meet a tree that stands."""
     shuffle_us: int = 5 * SECOND_US
     """Addresses are exchanged with a random peer after this, and then ever more rarely."""
     max_shuffle_us: int = 120 * SECOND_US

@@ -55,6 +55,7 @@ class View:
         self._heal_us = now_us + self._spread(limits.heal_us)
         self._lost_us: int | None = None
         """When the next peer that fell silent is dialled."""
+        self._since_us = now_us
         self._mix_us = now_us + self._spread(limits.mix_us)
         self._mix_pause_us = limits.mix_us
         self.wake_us = now_us
@@ -167,7 +168,8 @@ class View:
         self._strangers.answered(address)
         is_exchange = known.purpose is Purpose.MIX
         if is_exchange:
-            self._mix_pause_us = self._limits.mix_us
+            is_young = now_us - self._since_us < self._limits.young_us
+            self._mix_pause_us = self._limits.mix_us * (1 if is_young else 8)
             self._mix_us = now_us + self._spread(self._mix_pause_us)
         known.purpose, known.lost_us, known.strange = Purpose.NEED, -1, 0
         return is_exchange
