@@ -180,8 +180,8 @@ class Server:
             run = self._visible.servable(author, first, last, room)
             if len(run) <= slots and _cost(run) <= batch.room:
                 return run
-            # The entries' own overhead did not fit: one record fewer.
-            last = run[-1].seq - 1
+            # It does not fit with the entries' own overhead, or goes on to the next signed record.
+            last = min(last, run[-1].seq) - 1
         return ()
 
     def _send(self, link: Link, batch: _Batch, last: int, now_us: int) -> bool:

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import pytest
 
+from antsp2p.gossip.wire import Range, Records, Want
 from antsp2p.records.record import Record, parse_record
 from tests.gossip.swarm import SECOND, Swarm, identity, record
+from tests.gossip.test_hostile import Attacker, alone
 
 
 def spoiled(held: Record) -> Record:
@@ -43,3 +45,21 @@ def test_a_proof_of_many_parts_reaches_everybody(loss: float) -> None:
         leaf = peer.logs.leaf(identity(77).author)
         assert leaf is not None
         assert (leaf.seq, leaf.convicted_seq) == (1, 2)
+
+
+@pytest.mark.parametrize("signed_every", [1, 2, 3, 5, 11])
+def test_every_range_of_a_log_with_gaps_in_its_signatures_is_answered(signed_every: int) -> None:
+    gossip = alone()
+    run = [
+        spoiled(record(77, seq)) if seq % signed_every and seq < 33 else record(77, seq)
+        for seq in range(1, 34)
+    ]
+    assert gossip._parts.visible.logs.insert(run).added
+    attacker = Attacker(gossip, 1, ("192.0.2.1", 5))
+    ranges = [(first, last) for first in range(1, 14) for last in range(first, 34)]
+    now_us = 0
+    for first, last in ranges:
+        now_us += SECOND
+        (*_, end) = attacker.say(now_us, Want(1, (Range(identity(77).author, first, last),)))
+        assert isinstance(end, Records)
+        assert end.last
