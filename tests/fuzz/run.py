@@ -6,6 +6,7 @@ from random import Random
 from time import process_time
 from typing import TYPE_CHECKING
 
+from tests.fuzz.bounds import check_bounds, weight_beside_records
 from tests.fuzz.mutate import Mutator
 
 if TYPE_CHECKING:
@@ -18,11 +19,16 @@ class Fault(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many inputs there were, how many were accepted, and the processor time of all."""
+    """How many inputs there were, how many were accepted, and the processor time of all.
+
+    Of a node also what its tables weigh, records aside, after half of the inputs and after all.
+    """
 
     inputs: int
     accepted: int
     cpu_s: float
+    half_bytes: int = 0
+    all_bytes: int = 0
 
 
 def fuzz(target: Target, runs: int, seed: int) -> Outcome:
@@ -30,11 +36,19 @@ def fuzz(target: Target, runs: int, seed: int) -> Outcome:
     seeds = target.seeds()
     mutator = Mutator(seeds, Random(f"{seed}/{target.name}"))
     accepted = 0
+    choices = Random(f"{seed}/{target.name}/choices")
+    half_bytes = all_bytes = 0
     before_s = process_time()
     for number in range(runs):
         data = seeds[number] if number < len(seeds) else mutator.next()
+        if target.choice:
+            data = choices.randbytes(target.choice) + data
         try:
             accepted += target.accepts(data)
         except Exception as error:
-            raise Fault(f"{target.name} raised {error!r} at {data.hex()}") from error
-    return Outcome(runs, accepted, process_time() - before_s)
+            where = f"{target.name} raised {error!r} at input {number} of seed {seed}"
+            raise Fault(f"{where}: {data.hex()}") from error
+        if target.rig is not None and number + 1 in (runs // 2, runs):
+            half_bytes, all_bytes = all_bytes, weight_beside_records(
+                check_bounds(target.rig.node))
+    return Outcome(runs, accepted, process_time() - before_s, half_bytes, all_bytes)

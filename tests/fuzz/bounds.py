@@ -1,0 +1,162 @@
+"""The bound of every collection that a node holds. One that is not here is a fault.
+
+Law: a number is a bound whatever arrives. `KEPT` is what grows with the records that were accepted
+and must be kept; nothing grows with what was refused.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from antsp2p.coordination.claimant import MAX_AGENTS, MAX_STANDBY
+from antsp2p.coordination.lease import MAX_WATCHED
+from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
+from antsp2p.node import MAX_BEATS, MAX_DEFERRED
+from antsp2p.own_log import MAX_HELD
+from antsp2p.records.log import MAX_AUTHORS, MAX_WAITING_PER_AUTHOR
+from tests.fuzz.tables import Tables
+
+if TYPE_CHECKING:
+    from antsp2p.node import Node
+
+KEPT: Final = -1
+RECORD_REFS: Final = 32
+"""No record names more others than this."""
+SLACK: Final = 64
+LINKS: Final = (
+    DEFAULT_LIMITS.target_links + DEFAULT_LIMITS.accepted_links + DEFAULT_LIMITS.kept_links + 2
+)
+"""And a newcomer and a guest."""
+NAMES: Final = 400
+"""Reasons of drops and names of frames: they stand in the code, or nearly."""
+
+_limits = DEFAULT_LIMITS
+_LINK_TABLES: Final = (
+    "Assemblies._by_link", "Beats._links", "Blame._accounts", "Bulk._caused", "Bulk._peers",
+    "Gossip._out", "Liveness._pulses", "Outbox._waiting", "Proofs._peers", "Pursuits._asked",
+    "Pursuits._caused", "Pursuits._idle", "Pursuits._links", "Pursuits._wants", "Reader._heads",
+    "Reconcile._peers", "Server._buckets", "Sharing._allowances", "Spread._peers",
+    "Table._by_address", "Table._by_author", "Table._by_session", "Tree._eager", "Tree._links",
+)
+_KEPT_TABLES: Final = (
+    "Ages._held", "AuthorLog.run", "CapabilityFold._convicted", "CapabilityFold._providers",
+    "CapabilityFold._providers[]", "CapabilityFold._said", "CapabilityFold._said[]",
+    "CapabilityFold._said[][]", "Causality._graphs", "Causality._highest", "Causality._logs",
+    "Causality._logs[]", "Causality._members", "Causality._members[]", "Causality._naming",
+    "Causality._naming[]", "Causality._places", "Causality._reaches", "Causality._reaches[]",
+    "Claimant._by_task", "Claimant._engaged", "Claimant._load", "Claimant._open",
+    "Claimant._watched", "Claimant.holdings", "Commands._details", "Commands._keys",
+    "Contest.awards", "Contest.cancels", "Contest.claims", "Contest.reopens", "Contest.results",
+    "Contest.verdicts", "Decisions._fetching", "Decisions._postponed", "Decisions._told",
+    "Decisions._touched", "Digest._change_authors", "Digest._change_numbers", "Digest._numbers",
+    "Digest._shelf_digests", "Digest._shelves", "Digest._shelves[]", "Digest._wires",
+    "Ledger._accepted", "Ledger._by_author", "Ledger._by_author[]", "Ledger._by_task",
+    "Ledger._by_task[]", "Ledger._convicted", "Ledger._failed", "LogSet._by_id",
+    "LogSet._crowds[]", "Node._recovered", "Node._waiting", "Requester._own", "TaskFold._active",
+    "TaskFold._changed", "TaskFold._contests", "TaskFold._convicted", "TaskFold._digests",
+    "TaskFold._offers_at", "TaskFold._offers_by_key", "TaskFold._offers_by_key[]",
+    "TaskFold._resolved", "TaskFold._waiting", "TaskFold._waiting[]", "TaskFold._waiting_claims",
+    "TaskFold._waiting_claims[]", "_Graph._bits", "_Graph._lines", "_Graph._places",
+    "_Line._heights", "_Line._seqs", "Agenda._due_us", "Agenda._heap",
+)
+
+BOUNDS: Final[dict[str, int]] = {
+    **dict.fromkeys(_LINK_TABLES, LINKS),
+    **dict.fromkeys(_KEPT_TABLES, KEPT),
+    "Ages._waiting": _limits.ages_waiting,
+    "Answer.early": _limits.early_datagrams,
+    "Answers._given": _limits.hellos_remembered,
+    "Answers._open": _limits.answers_waiting,
+    "Assemblies._by_link[]": _limits.assemblies,
+    "AuthorLog._waiting_signed": MAX_WAITING_PER_AUTHOR,
+    "AuthorLog.waiting": MAX_WAITING_PER_AUTHOR,
+    "Awaited._expected": _limits.pursuits,
+    "Awaited._overdue": _limits.overdue,
+    "Beats._latest": _limits.beats,
+    "Book._kept": _limits.kept_addresses,
+    "Book._passive": _limits.passive_addresses,
+    "Book._remembered": _limits.remembered_addresses,
+    "Bulk._authors": _limits.bulk_authors,
+    "Bulk._fetches": _limits.bulk_fetches,
+    "Bulk._light": _limits.bulk_records,
+    "Calls._calls": 2 * _limits.dials,
+    "Calls._dials": _limits.dials,
+    "Catching._early": _limits.since_frames + SLACK,
+    "Claimant._standby": MAX_STANDBY,
+    "Claimant.agents": MAX_AGENTS,
+    "Descent._asked": _limits.probes_per_exchange,
+    "Descent._sought": _limits.probes_per_exchange,
+    "Descent._told": _limits.told_under_way + _limits.probes_per_exchange,
+    "Descent._unsent": _limits.probes_per_exchange,
+    "Descent._untold": _limits.untold,
+    "Descent._waiting": _limits.probes_per_exchange,
+    "Digest._bands": 256,
+    "Gossip.received": NAMES,
+    "Handles._heard": _limits.handles,
+    "Handles._told": _limits.handles,
+    "Handshake._messages": 3,
+    "Handshake._messages[]": 5,
+    "KeyRing._keys": SLACK,
+    "Leases._by_claim": MAX_WATCHED,
+    "Leases._noticed_us": MAX_WATCHED,
+    "Leases._watches": MAX_WATCHED,
+    "Links._banned": _limits.banned_addresses,
+    "Links._readers": 6,
+    "LogSet._crowds": MAX_WAITING_PER_AUTHOR + 1,
+    "LogSet._logs": MAX_AUTHORS,
+    "Node._deferred": MAX_DEFERRED,
+    "Node._effects": 0,
+    "Node.beats": MAX_BEATS,
+    "Node.drops": NAMES,
+    "Outbox._sent": NAMES,
+    "Outbox.frames": NAMES,
+    "OwnLog.held": MAX_HELD,
+    "Pursuits._brought": _limits.answers,
+    "Pursuits._idle[]": _limits.pursuits,
+    "Pursuits._pursuits": _limits.pursuits,
+    "Pursuits._sent_us": _limits.answers,
+    "Reader._drops": NAMES,
+    "Reconcile._cursors": _limits.cursors,
+    "Reconcile._exchanges": _limits.exchanges,
+    "Reconcile._recent": _limits.recent_roots,
+    "Spread._held": _limits.pursuits,
+    "Spread._shares": _limits.shares,
+    "StrangerDials._silent": _limits.named_dials_per_s * 60 + _limits.named_dials_burst,
+    "StrangerDials._silent[]": _limits.silent_per_subnet,
+    "Table._by_author[]": _limits.links_per_author + 1,
+    "Table._fading": _limits.fading_sessions,
+    "Tree._came": _limits.pushes_remembered,
+    "View._own": _limits.own_addresses,
+    "_Assembly.parts": MAX_PARTS,
+    "_Author.sources": _limits.sources,
+    "_Dial.calls": 2,
+    "_Expected.sources": _limits.sources,
+    "_Fetch.wants": 1_024,
+    "_Peer.heads": _limits.peer_heads,
+    "_Peer.marks": _limits.proof_marks,
+    "_Peer.refused": _limits.bulk_refused,
+    "_Peer.suspected": _limits.proof_marks,
+    "_Peer.tells": MAX_AUTHORS,
+    "_Pursuit.asks": _limits.asks_per_pursuit,
+    "_Pursuit.holes": _limits.holes,
+    "_Pursuit.sources": _limits.sources,
+}
+
+
+def check_bounds(node: Node) -> Tables:
+    """Assert the bound of every collection of the node; what was found."""
+    tables = Tables(node)
+    kept = tables.largest["LogSet._by_id"] * RECORD_REFS + SLACK
+    for name, entries in tables.largest.items():
+        bound = BOUNDS.get(name)
+        assert bound is not None, f"{name} has {entries} entries and no bound"
+        assert entries <= (kept if bound == KEPT else bound), f"{name} has {entries} entries"
+    return tables
+
+
+def weight_beside_records(tables: Tables) -> int:
+    """Bytes of all that is no record and nothing that follows from one."""
+    return sum(
+        weight for name, weight in tables.weight.items()
+        if BOUNDS.get(name.rstrip("[]"), 0) != KEPT and BOUNDS.get(name, 0) != KEPT
+        and name.split(".")[0] not in ("Record", "AuthorLog", "LogSet")
+    )
