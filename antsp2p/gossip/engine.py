@@ -43,6 +43,7 @@ from antsp2p.gossip.outputs import (
     StopLogs,
 )
 from antsp2p.gossip.parts import Calls, build_parts
+from antsp2p.gossip.quotas import Use
 from antsp2p.gossip.reader import Reader
 from antsp2p.gossip.tree import FROM_HERE
 from antsp2p.gossip.view import Linked
@@ -76,6 +77,7 @@ __all__ = [
     "SecretLearned", "Send", "StopLogs",
 ]
 
+_GREETINGS: Final = ("welcome", "busy", "cookie")
 _BUSY_PEERS: Final = 8
 """Addresses in a refusal: with them it is still smaller than the hello it answers."""
 
@@ -175,6 +177,8 @@ class Gossip:
         for change in reading.changes:
             self._apply(change, now_us)
         for reply in reading.replies:
+            if reply.name in _GREETINGS:
+                self._parts.quotas.of_host(address[0]).charge(Use.HANDSHAKES, 1, now_us)
             self.sent[reply.name] += len(reply.data)
             self._tell(Send(address, reply.data))
         link = reading.link
@@ -184,9 +188,20 @@ class Gossip:
             self._parts.liveness.heard(link, now_us)
             self._count_received(reading, size)
             told = len(self._out)
-            self._reader.read(link, reading.frames, now_us)
+            if self._is_within_quota(link, size, now_us):
+                self._reader.read(link, reading.frames, now_us)
             if len(self._out) == told and self._parts.blame.vain(link, now_us):
                 self._cut(link, "flood", now_us)
+
+    def _is_within_quota(self, link: Link, size: int, now_us: int) -> bool:
+        account = self._parts.quotas.of_link(link)
+        if not account.charge(Use.DATAGRAMS, 1, now_us):
+            self.drops["quota-datagrams"] += 1
+        elif not account.charge(Use.BYTES, size, now_us):
+            self.drops["quota-bytes"] += 1
+        else:
+            return True
+        return False
 
     def hint(self, address: Address, now_us: int, keep: bool) -> list[Output]:
         """Somebody may listen at `address`; `keep`: a person named it, dial it for ever."""
@@ -353,7 +368,7 @@ class Gossip:
         return tuple(
             LinkView(
                 link.author, link.address, self._parts.liveness.rtt_us(link), link.since_us,
-                link.initiated,
+                link.initiated, self._parts.quotas.used(link, self._last_us),
             )
             for link in self._parts.links.all()
         )

@@ -116,6 +116,26 @@ class Limits:
     """Datagrams of a link that brought nothing new: adverts, pings and questions in the busiest
     network are some hundred a second, and after a standstill some thousand wait. A tenth of the
     core goes to a peer that sends only those."""
+    link_bytes_per_s: int = 8 * 1024 * 1024
+    link_burst_bytes: int = 8 * 1024 * 1024
+    """Read of one link: more than an honest peer pushes and serves together at its fastest."""
+    link_datagrams_per_s: int = 20_000
+    link_burst_datagrams: int = 20_000
+    """As many small ones; reading that many takes a core already."""
+    wants_per_s: int = 2_000
+    wants_burst: int = 20_000
+    """Ranges of one link that are looked up; a peer that catches up by datagrams asks for some
+    hundred a second."""
+    authors_per_s: int = 100
+    authors_burst: int = 10_000
+    """Authors of whom nothing was held that one link may introduce by pushing; a whole network
+    comes by reconciliation."""
+    author_records_per_s: int = 1_000
+    author_records_burst: int = 4_096
+    """Pushed records of one author that are checked; the rest comes with the reconciliation, run
+    by run, where one check of a signature does for many."""
+    hosts: int = 1_024
+    """Addresses whose handshakes are counted."""
     ban_us: int = 60 * SECOND_US
     """How long an address that was cut gets no answer."""
     banned_addresses: int = 256

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from antsp2p.gossip.wire import Address, Range
     from antsp2p.records.beat import Beat
     from antsp2p.records.log import Insertion
@@ -127,3 +129,5 @@ class LinkView:
     rtt_us: int | None
     since_us: int
     initiated: bool
+    used: Mapping[str, Mapping[str, int]]
+    """What the peer has used lately of what it may: by "link", "author" and "host"."""

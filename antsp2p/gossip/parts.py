@@ -20,6 +20,7 @@ from antsp2p.gossip.liveness import Liveness
 from antsp2p.gossip.outbox import Outbox
 from antsp2p.gossip.proofs import Proofs
 from antsp2p.gossip.pursuit import Pursuits
+from antsp2p.gossip.quotas import Quotas
 from antsp2p.gossip.reconcile import Reconcile, Ties
 from antsp2p.gossip.rotation import Rotation
 from antsp2p.gossip.serve import Server
@@ -88,9 +89,11 @@ class Parts:
     intake: Intake
     blame: Blame
     rotation: Rotation
+    quotas: Quotas
 
     def opened(self, link: Link, now_us: int) -> None:
         """A link is up."""
+        self.quotas.opened(link)
         self.pursuits.opened(link)
         self.bulk.opened(link)
         self.server.opened(link, now_us)
@@ -107,6 +110,7 @@ class Parts:
 
     def closed(self, link: Link, now_us: int) -> None:
         """A link is out of the table: forget all that was kept for it."""
+        self.quotas.closed(link)
         self.pursuits.closed(link, now_us)
         self.bulk.closed(link, now_us)
         self.server.closed(link)
@@ -130,6 +134,7 @@ class Parts:
             self.proofs, self.tree, self.spread,
             self.reconcile, self.beats, self.ages, self.assemblies, self.blame,
             self.rotation,
+            self.quotas,
         )
         return {name: size for part in sized for name, size in part.sizes().items()}
 
@@ -209,4 +214,5 @@ def build_parts(
             keys=protection.keys, limits=limits, now_us=now_us, drops=drops, post=outbox.post,
             tell=calls.tell,
         ),
+        quotas=Quotas(limits),
     )

@@ -15,6 +15,7 @@ from antsp2p.gossip.outputs import (
     Output,
     OwnDisplaced,
 )
+from antsp2p.gossip.quotas import Use
 from antsp2p.gossip.tree import FROM_HERE, Way
 from antsp2p.gossip.wire import (
     PROOF,
@@ -97,9 +98,12 @@ class Reader:
         asked = ponged = False
         for frame in frames:
             match frame:
-                case Want():
-                    wants.append(frame)
-                    asked = True
+                case Want(_, ranges):
+                    if self._parts.quotas.of_link(link).charge(Use.WANTS, len(ranges), now_us):
+                        wants.append(frame)
+                        asked = True
+                    else:
+                        self._drops["quota-wants"] += 1
                 case WantIds(wanted_ids):
                     ids.extend(wanted_ids)
                     asked = True
@@ -132,7 +136,9 @@ class Reader:
                 self._parts.spread.name(link, frame, now_us)
             case News(stem, hops, entries):
                 self._parts.liveness.active(link, now_us)
-                self._take(link, entries, now_us, Way(stem, hops))
+                admitted = self._admitted(link, entries, now_us)
+                self._read_runs(
+                    link, self._parts.intake.insert(admitted, now_us), now_us, Way(stem, hops))
             case Prune():
                 self._parts.tree.pruned(link)
             case Graft():
@@ -186,6 +192,26 @@ class Reader:
         if insertion is not None:
             parts.intake.settle(insertion, now_us)
             self._learn(link, insertion, 0, None, now_us)
+
+    def _admitted(
+        self, link: Link, entries: Sequence[Entry], now_us: int
+    ) -> list[tuple[Record, int]]:
+        """Of pushed records those that nobody's quota keeps out; what is left out comes with the
+        reconciliation. What is here already costs nothing and is not counted."""
+        admitted: list[tuple[Record, int]] = []
+        quotas = self._parts.quotas
+        for record, age_ms in self._parts.intake.parse(entries):
+            held_seq = self._parts.visible.seq(record.author)
+            if record.seq > held_seq:
+                if not quotas.of_author(record.author).charge(Use.RECORDS, 1, now_us):
+                    self._drops["quota-records"] += 1
+                    continue
+                is_unknown = not held_seq and record.seq == 1
+                if is_unknown and not quotas.of_link(link).charge(Use.AUTHORS, 1, now_us):
+                    self._drops["quota-authors"] += 1
+                    continue
+            admitted.append((record, age_ms))
+        return admitted
 
     def _answered(self, link: Link, frame: Records, now_us: int) -> None:
         """Records that were asked for."""

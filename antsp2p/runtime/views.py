@@ -391,6 +391,7 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
         "linked": link is not None,
         "address": None if link is None else address_text(link.address),
         "rtt_ms": None if rtt_us is None else round(rtt_us / 1_000, 3),
+        "used": {} if link is None else link.used,
         "capabilities": [
             {"name": item.name, "slots": item.slots, "description": item.description}
             for item in announced

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from antsp2p.coordination.claimant import MAX_AGENTS, MAX_STANDBY
 from antsp2p.coordination.lease import MAX_WATCHED
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
+from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS, MAX_DEFERRED
 from antsp2p.own_log import MAX_HELD
 from antsp2p.records.log import MAX_AUTHORS, MAX_WAITING_PER_AUTHOR
@@ -33,7 +34,7 @@ _limits = DEFAULT_LIMITS
 _LINK_TABLES: Final = (
     "Assemblies._by_link", "Beats._links", "Blame._accounts", "Bulk._caused", "Bulk._peers",
     "Gossip._out", "Liveness._pulses", "Outbox._waiting", "Proofs._peers", "Pursuits._asked",
-    "Pursuits._caused", "Pursuits._idle", "Pursuits._links", "Pursuits._wants", "Reader._heads",
+    "Quotas._links", "Pursuits._caused", "Pursuits._idle", "Pursuits._links", "Pursuits._wants", "Reader._heads",
     "Reconcile._peers", "Server._buckets", "Sharing._allowances", "Spread._peers",
     "Table._by_address", "Table._by_author", "Table._by_session", "Tree._eager", "Tree._links",
 )
@@ -114,6 +115,13 @@ BOUNDS: Final[dict[str, int]] = {
     "Pursuits._idle[]": _limits.pursuits,
     "Pursuits._pursuits": _limits.pursuits,
     "Pursuits._sent_us": _limits.answers,
+    "Quotas._authors": _limits.shares,
+    "Quotas._hosts": _limits.hosts,
+    "Quotas._link_shares": len(Use),
+    "Quotas._author_shares": len(Use),
+    "Quotas._host_shares": len(Use),
+    "Account._buckets": len(Use),
+    "Account._shares": len(Use),
     "Reader._drops": NAMES,
     "Reconcile._cursors": _limits.cursors,
     "Reconcile._exchanges": _limits.exchanges,

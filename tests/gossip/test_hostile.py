@@ -64,6 +64,7 @@ BOUNDS = {
     "cursors": 256, "recent-roots": 64, "beats": 4_096, "early-beats": 64, "ages-waiting": 4_096,
     "blame": 40, "eager": 40, "tells": 65_536, "shares": 4_096, "pushes": 1_024,
     "awaited": 1_024, "overdue": 1_024, "shown": 40,
+    "link-accounts": 40, "author-accounts": 4_096, "host-accounts": 1_024,
 }
 
 
