@@ -130,10 +130,11 @@ class Limits:
     authors_burst: int = 10_000
     """Authors of whom nothing was held that one link may introduce by pushing; a whole network
     comes by reconciliation."""
-    author_records_per_s: int = 1_000
-    author_records_burst: int = 4_096
-    """Pushed records of one author that are checked; the rest comes with the reconciliation, run
-    by run, where one check of a signature does for many."""
+    author_records_per_s: int = 200
+    author_records_burst: int = 512
+    """Pushed records of one author that are checked: as many as a node pushes on. The rest comes
+    with the reconciliation, run by run, where one check of a signature does for many. At 1,000 a
+    second a flood makes others wait for more than a second."""
     hosts: int = 1_024
     """Addresses whose handshakes are counted."""
     ban_us: int = 60 * SECOND_US

@@ -1,0 +1,1 @@
+"""What attackers on the same machine cost two members who work together."""
