@@ -23,6 +23,8 @@ KEPT: Final = -1
 RECORD_REFS: Final = 32
 """No record names more others than this."""
 SLACK: Final = 64
+OUTPUTS: Final = 4_096
+"""What a node says in one turn; the list is replaced in the next."""
 LINKS: Final = (
     DEFAULT_LIMITS.target_links + DEFAULT_LIMITS.accepted_links + DEFAULT_LIMITS.kept_links + 2
 )
@@ -33,8 +35,9 @@ NAMES: Final = 400
 _limits = DEFAULT_LIMITS
 _LINK_TABLES: Final = (
     "Assemblies._by_link", "Beats._links", "Blame._accounts", "Bulk._caused", "Bulk._peers",
-    "Gossip._out", "Liveness._pulses", "Outbox._waiting", "Proofs._peers", "Pursuits._asked",
-    "Quotas._links", "Pursuits._caused", "Pursuits._idle", "Pursuits._links", "Pursuits._wants", "Reader._heads",
+    "Liveness._pulses", "Outbox._waiting", "Proofs._peers", "Pursuits._asked",
+    "Pursuits._caused", "Pursuits._idle", "Pursuits._links", "Pursuits._wants", "Quotas._links",
+    "Reader._heads",
     "Reconcile._peers", "Server._buckets", "Sharing._allowances", "Spread._peers",
     "Table._by_address", "Table._by_author", "Table._by_session", "Tree._eager", "Tree._links",
 )
@@ -91,6 +94,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Descent._untold": _limits.untold,
     "Descent._waiting": _limits.probes_per_exchange,
     "Digest._bands": 256,
+    "Gossip._out": OUTPUTS,
     "Gossip.received": NAMES,
     "Handles._heard": _limits.handles,
     "Handles._told": _limits.handles,
