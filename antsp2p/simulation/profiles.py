@@ -4,6 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.simulation.adversaries.amplifier import Amplifier
+from antsp2p.simulation.adversaries.handshakes import HandshakeFlood
+from antsp2p.simulation.adversaries.replayer import Replayer
 from antsp2p.simulation.faults import (
     ClockRate,
     Crash,
@@ -87,6 +90,13 @@ PROFILES: Final[Mapping[str, Profile]] = {
     "halves": Profile("two halves do not hear each other for six seconds", (
         Halves(500, 6_000),
     )),
+    "replayer": Profile("an outsider sends again what it hears, from any address", (
+        Replayer(500),
+    )),
+    "handshakes": Profile("an outsider floods all nodes with false calls", (
+        HandshakeFlood(2_000),
+    )),
+    "amplifier": Profile("an outsider calls nodes in the name of victims", (Amplifier(500),)),
     "mixed": Profile("all of that, but for restored backups", (
         Loss(0.1), Duplication(0.05), Reordering(0.1, 30), OneWayLoss(0.05, 0.7),
         Delay(20, 3_000), Partition(4_000, (500, 3_000)), Crash(2_000, (50, 2_000)),
