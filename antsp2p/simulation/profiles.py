@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.simulation.adversaries.amplifier import Amplifier
+from antsp2p.simulation.adversaries.flooder import Flooder
 from antsp2p.simulation.adversaries.handshakes import HandshakeFlood
 from antsp2p.simulation.adversaries.replayer import Replayer
 from antsp2p.simulation.faults import (
@@ -97,6 +98,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         HandshakeFlood(2_000),
     )),
     "amplifier": Profile("an outsider calls nodes in the name of victims", (Amplifier(500),)),
+    "flooder": Profile("a member signs 500 records of no use a second", (Flooder(500),)),
     "mixed": Profile("all of that, but for restored backups", (
         Loss(0.1), Duplication(0.05), Reordering(0.1, 30), OneWayLoss(0.05, 0.7),
         Delay(20, 3_000), Partition(4_000, (500, 3_000)), Crash(2_000, (50, 2_000)),

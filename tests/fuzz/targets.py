@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final
 from antsp2p.coordination.body import parse_body
 from antsp2p.gossip.admission import MAX_ADMISSION_BYTES, encode_answer, parse_answer
 from antsp2p.gossip.bulk_wire import parse_chunk, parse_request
-from antsp2p.gossip.datagram import CONFIRM, COOKIE, HELLO, WELCOME, kind_of
+from antsp2p.gossip.datagram import (
+    CONFIRM,
+    COOKIE,
+    HELLO,
+    WELCOME,
+    join_frames,
+    kind_of,
+    split_frames,
+)
 from antsp2p.gossip.handshake import (
     HelloParts,
     answer_of,
@@ -31,7 +39,7 @@ from antsp2p.gossip.protection import protect
 from antsp2p.gossip.session import Session
 from antsp2p.gossip.stream_cipher import LENGTH_BYTES, Channel, StreamAnswerer
 from antsp2p.gossip.suite import NOISE
-from antsp2p.gossip.wire import Confirm, Hello, encode_frame, parse_frame
+from antsp2p.gossip.wire import Confirm, Hello, encode_frame
 from antsp2p.records.beat import parse_beat
 from antsp2p.records.encoding import Malformed, decode, encode
 from antsp2p.records.fork import encode_proof, parse_proof, verify_proof
@@ -121,10 +129,11 @@ def _proof(data: bytes) -> bool:
 
 
 def _frame(data: bytes) -> bool:
-    frame = parse_frame(decode(data, MAX_VALUE_BYTES))
-    if frame is None:
+    frames, unknown = split_frames(data)
+    if unknown:
         return False
-    assert encode_frame(frame) == data, "a frame is written as it was read"
+    written = join_frames([encode_frame(frame) for frame in frames])
+    assert written == data, "frames are written as they were read"
     return True
 
 

@@ -10,6 +10,7 @@ DROPS = {
     "replayer": ("replayed", "unlinked"),
     "handshakes": ("mac",),
     "amplifier": ("unasked", "unlinked"),
+    "flooder": ("quota-records",),
 }
 """What of each attack must be told apart."""
 
