@@ -47,7 +47,7 @@ def fuzz(target: Target, runs: int, seed: int) -> Outcome:
             accepted += target.accepts(data)
         except Exception as error:
             where = f"{target.name} raised {error!r} at input {number} of seed {seed}"
-            raise Fault(f"{where}: {data.hex()}") from error
+            raise Fault(f"{where}: {data.hex()[:2_400]}") from error
         if target.rig is not None and number + 1 in (runs // 2, runs):
             half_bytes, all_bytes = all_bytes, weight_beside_records(
                 check_bounds(target.rig.node))

@@ -60,7 +60,8 @@ def test_anything_else_is_no_request(message: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("message", [
-    [], [1], [2, 1], [True, 1], [1, 3], [1, True], [1, 0], [1, 0, "", bytes(16), 0], [1, 0, "x" * 65, bytes(16), 0],
+    [], [1], [2, 1], [True, 1], [1, 3], [1, True], [1, 0], [1, 0, "", bytes(16), 0],
+    [1, 0, "x" * 65, bytes(16), 0],
     [1, 0, "x", bytes(15), 0], [1, 0, b"x", bytes(16), 0], [1, 0, "x", bytes(16)],
     [1, 0, "x", bytes(16), -1], [1, 0, "x", bytes(16), 0, bytes(32)],
     [1, 0, "x", bytes(16), 0, bytes(31), 0], [1, 0, "x", bytes(16), 0, bytes(32), -1],

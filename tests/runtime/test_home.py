@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
