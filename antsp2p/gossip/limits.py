@@ -222,8 +222,9 @@ class Limits:
     more rarely: nodes that heard of a few neighbours only come to form one random graph."""
     max_mix_us: int = 640 * SECOND_US
     young_us: int = 3 * SECOND_US
-    """After a start the view finds its shape; from then on an exchange waits eight times as long,
-    so that records meet a tree that stands."""
+    """After a start the view finds its shape in a hurry."""
+    calm_mix_us: int = 8 * SECOND_US
+    """Between two exchanges from then on: records are to meet a tree that stands."""
     shuffle_us: int = 5 * SECOND_US
     """Addresses are exchanged with a random peer after this, and then ever more rarely."""
     max_shuffle_us: int = 120 * SECOND_US

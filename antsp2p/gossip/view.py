@@ -169,7 +169,7 @@ class View:
         is_exchange = known.purpose is Purpose.MIX
         if is_exchange:
             is_young = now_us - self._since_us < self._limits.young_us
-            self._mix_pause_us = self._limits.mix_us * (1 if is_young else 8)
+            self._mix_pause_us = self._limits.mix_us if is_young else self._limits.calm_mix_us
             self._mix_us = now_us + self._spread(self._mix_pause_us)
         known.purpose, known.lost_us, known.strange = Purpose.NEED, -1, 0
         return is_exchange
