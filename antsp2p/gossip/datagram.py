@@ -47,6 +47,16 @@ def kind_of(data: bytes, network: bytes) -> int:
     return kind
 
 
+def in_clear(data: bytes) -> tuple[int, bytes] | None:
+    """The version and the network that a HELLO says it is of; None for whatever else it is.
+
+    Of another version's datagrams nothing but these two is known.
+    """
+    if len(data) < 1 + NETWORK_BYTES or data[0] & 0x0F != HELLO & 0x0F:
+        return None
+    return data[0] >> 4, data[1 : 1 + NETWORK_BYTES]
+
+
 def session_id(data: bytes) -> bytes:
     """Where a datagram to a session says to which; whatever it is."""
     return data[1 : 1 + SESSION_ID_BYTES]

@@ -13,6 +13,7 @@ from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bulk_serve import LogsAnswer
+from antsp2p.gossip.callers import Caller, Callers
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (
     BYE_REASONS,
@@ -29,6 +30,7 @@ from antsp2p.gossip.link import (
 from antsp2p.gossip.network_keys import KeyPurpose
 from antsp2p.gossip.outputs import (
     BeatLearned,
+    Dial,
     FetchLogs,
     HeadReported,
     Learned,
@@ -123,6 +125,7 @@ class Gossip:
         """A link beyond the usual number, for a short while, to somebody in need."""
         self._hosts_us = now_us
         """When there may be another guest."""
+        self._callers = Callers(limits)
         self._out: list[Output] = []
         self._read: list[tuple[Address, int, Reading]] = []
         """Datagrams of one call, with sizes, that were read and are acted on with the next."""
@@ -147,9 +150,8 @@ class Gossip:
         """Datagrams came; what goes out is put together when all of them were read. `more`: others
         follow at once, and until then these are only read; their signatures are foreseen."""
         self._begin(now_us)
-        links = self._parts.links
         read, self._read = self._read, [
-            (address, len(data), links.read(address, data, now_us)) for address, data in datagrams
+            self._take_in(address, data, now_us) for address, data in datagrams
         ]
         if self._foresee is not None and (more or len(self._read) > 1):
             self._foresee(self._parts.intake.foresee(
@@ -162,6 +164,14 @@ class Gossip:
         else:
             self._act_on_read(now_us)
         return self._end(now_us)
+
+    def _take_in(
+        self, address: Address, data: bytes, now_us: int
+    ) -> tuple[Address, int, Reading]:
+        reading = self._parts.links.read(address, data, now_us)
+        if reading.link is None:
+            self._callers.heard(address, data, reading, now_us)
+        return address, len(data), reading
 
     def _act_on_read(self, now_us: int) -> None:
         read, self._read = self._read, []
@@ -373,6 +383,19 @@ class Gossip:
             for link in self._parts.links.all()
         )
 
+    def callers(self) -> tuple[Caller, ...]:
+        """Who called without a link, the latest last."""
+        return self._callers.all()
+
+    def dials(self) -> tuple[Dial, ...]:
+        """The addresses without a link to which hellos went, and what came of them."""
+        return tuple(
+            Dial(known.address, known.origin.name.lower(), known.failures, known.dialled_us,
+                 known.reached_us)
+            for known in self._parts.view.known()
+            if known.dialled_us >= 0 and not self.is_linked(known.address)
+        )
+
     def is_linked(self, address: Address) -> bool:
         """Whether a link to `address` is up."""
         return self._parts.links.at(address) is not None
@@ -397,7 +420,7 @@ class Gossip:
 
     def sizes(self) -> dict[str, int]:
         """Sizes of all tables, to be checked against their bounds."""
-        return self._parts.sizes()
+        return self._parts.sizes() | self._callers.sizes()
 
     # --- a turn ------------------------------------------------------------------------------
 

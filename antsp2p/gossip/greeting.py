@@ -84,7 +84,7 @@ class Greetings:
 
     def _dropped(self, reason: str) -> Reading:
         self._drops[reason] += 1
-        return Reading()
+        return Reading(dropped=reason)
 
     # --- calling -----------------------------------------------------------------------------
 

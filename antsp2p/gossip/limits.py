@@ -140,6 +140,8 @@ class Limits:
     ban_us: int = 60 * SECOND_US
     """How long an address that was cut gets no answer."""
     banned_addresses: int = 256
+    callers: int = 64
+    """Addresses without a link of which is remembered what they sent, for people who ask."""
     reset_replies_per_s: int = 50
     """Answers of 21 bytes to datagrams of links that this node does not have."""
 

@@ -112,6 +112,8 @@ class Reading:
     """Datagrams of the link's own session that were opened."""
     replies: Sequence[Reply] = ()
     changes: list[Change] = field(default_factory=list)
+    dropped: str = ""
+    """Why the whole datagram was dropped."""
 
 
 @dataclass(frozen=True, slots=True)

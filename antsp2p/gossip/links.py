@@ -151,7 +151,7 @@ class Links:
 
     def _dropped(self, reason: str) -> Reading:
         self._drops[reason] += 1
-        return Reading()
+        return Reading(dropped=reason)
 
     def _sealed(self, address: Address, data: bytes, now_us: int) -> Reading:
         session = session_id(data)
@@ -167,11 +167,11 @@ class Links:
         return self._unlinked(session, data, now_us)
 
     def _unlinked(self, session: bytes, data: bytes, now_us: int) -> Reading:
-        self._drops["unlinked"] += 1
+        reading = self._dropped("unlinked")
         members = self._protection.keys.members()
-        if len(data) <= GONE_BYTES or not members or not self._resets.take(1, now_us):
-            return Reading()
-        return Reading(replies=[Reply("gone", make_gone(members[0], session))])
+        if len(data) > GONE_BYTES and members and self._resets.take(1, now_us):
+            reading.replies = [Reply("gone", make_gone(members[0], session))]
+        return reading
 
     def _frames(self, session: Session, data: bytes, now_us: int) -> list[Frame]:
         """What was sealed. Raises `Malformed`."""

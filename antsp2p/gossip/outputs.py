@@ -131,3 +131,17 @@ class LinkView:
     initiated: bool
     used: Mapping[str, Mapping[str, int]]
     """What the peer has used lately of what it may: by "link", "author" and "host"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """An address that was called, to be shown to people."""
+
+    address: Address
+    origin: str
+    """Why it is known: `named`, `hinted`, `proven` or `kept`."""
+    failures: int
+    """Hellos since an answer last came."""
+    dialled_us: int
+    reached_us: int
+    """When it last answered; below zero: never."""

@@ -141,6 +141,10 @@ class View:
         """The own loop stood still for `gap_us`: nothing was missed in that time."""
         self._heal_us += gap_us
 
+    def known(self) -> Iterable[Known]:
+        """Every known address: those that a person named first, then the proven ones."""
+        return iter(self._book)
+
     # --- answers to hellos -------------------------------------------------------------------
 
     def wants(self, address: Address, linked: Linked, *, is_strange: bool) -> bool:

@@ -63,7 +63,7 @@ BOUNDS = {
     "suspected": 256, "reconciled": 40, "exchanges": 2, "exchanged": 8_192 + 4_096 + 2 * 512,
     "cursors": 256, "recent-roots": 64, "beats": 4_096, "early-beats": 64, "ages-waiting": 4_096,
     "blame": 40, "eager": 40, "tells": 65_536, "shares": 4_096, "pushes": 1_024,
-    "awaited": 1_024, "overdue": 1_024, "shown": 40,
+    "awaited": 1_024, "overdue": 1_024, "shown": 40, "callers": 64,
     "link-accounts": 40, "author-accounts": 4_096, "host-accounts": 1_024,
 }
 
