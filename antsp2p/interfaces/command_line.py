@@ -386,6 +386,7 @@ class _Commands:
         why = self._add("why", "list the records behind a node's score")
         why.add_argument("id", metavar="NODE", type=_text, help="the node, or how its id begins")
         self._add("watch", "follow what happens")
+        self._add_doctor()
         log = self._add("log", "print signed records readably")
         log.add_argument("--author", metavar="NODE", type=_text, help="only records of this node")
         log.add_argument(
@@ -476,6 +477,24 @@ class _Commands:
         overlap.add_argument(
             "--without-telling", action="store_true",
             help="tell nobody: all other machines are out until they are invited again",
+        )
+
+    def _add_doctor(self) -> None:
+        doctor = self._add("doctor", "find out why two nodes do not see each other")
+        doctor.add_argument(
+            "peer", metavar="HOST:PORT", type=_address, nargs="?",
+            help="a node that is not seen; without it, whoever should be seen here",
+        )
+        doctor.add_argument(
+            "--listen", metavar="ADDR:PORT", type=_address, action="append", default=[],
+            help="where a node that does not run yet would listen; may be repeated",
+        )
+        doctor.add_argument(
+            "--network", metavar="NAME", default="local",
+            help="the network of a node that does not run yet (default: %(default)s)",
+        )
+        doctor.add_argument(
+            "--open", action="store_true", help="that network is the open one of its name"
         )
 
     def _add_simulate(self) -> None:

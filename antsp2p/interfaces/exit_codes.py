@@ -17,6 +17,8 @@ class Exit(IntEnum):
     REFUSED = 5
     """The node said no, or could not start."""
     TIMED_OUT = 6
+    DIAGNOSED = 7
+    """`doctor` found what keeps nodes apart."""
     INTERRUPTED = 130
 
 
@@ -28,6 +30,7 @@ MEANING = {
     Exit.NOT_FOUND: "no such id, or it is ambiguous",
     Exit.REFUSED: "the node refused, or could not start",
     Exit.TIMED_OUT: "timed out waiting",
+    Exit.DIAGNOSED: "doctor found what keeps nodes apart",
     Exit.INTERRUPTED: "interrupted",
 }
 

@@ -38,6 +38,7 @@ from antsp2p.gossip.limits import MAX_OVERLAP_MS
 from antsp2p.runtime import limits, views
 from antsp2p.runtime.api_requests import ApiError, Query, error_response, find_id, read_body
 from antsp2p.runtime.event_stream import EventStream, Feed
+from antsp2p.runtime.examine.own_node import node_view
 from antsp2p.runtime.host import CommandRefused
 from antsp2p.runtime.invitations import INVITATION_DIGITS
 
@@ -70,6 +71,7 @@ class LocalApi:
     def routes(self) -> list[Route]:
         table: list[tuple[str, str, Callable[[Request], Awaitable[Any]]]] = [
             ("GET", "/v1/status", self.status),
+            ("GET", "/v1/doctor", self.doctor),
             ("POST", "/v1/stop", self.stop),
             ("POST", "/v1/tasks", self.post_task),
             ("GET", "/v1/tasks", self.tasks),
@@ -119,6 +121,12 @@ class LocalApi:
             "warnings": list(host.warnings),
             "drops": dict(sorted((node.drops + node.gossip.drops + host.drops).items())),
         })
+
+    async def doctor(self, request: Request) -> Response:
+        Query(request).end()
+        host, node = self._host, self._node
+        drops = node.drops + node.gossip.drops + host.drops
+        return JSONResponse(node_view(node, drops, host.now_us()))
 
     async def stop(self, request: Request) -> Response:
         Query(request).end()

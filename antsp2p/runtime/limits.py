@@ -188,3 +188,26 @@ SHUTDOWN_MS: Final = 3_000
 """Claims are released and peers are told within this time; then the process ends anyway."""
 SHUTDOWN_LINGER_MS: Final = 250
 """Peers on a local network have asked for the last records by then; others learn them later."""
+
+# --- examining why nodes do not see each other ---------------------------------------------------
+
+EXAMINE_CALL_MS: Final = 2_000
+"""One address is called for so long: seven hellos, of which a lossy way loses some."""
+EXAMINE_REPEAT_MS: Final = 300
+"""Between two hellos of one call."""
+EXAMINE_ANSWER_MS: Final = 1_000
+"""A node that took a connection has answered by then."""
+EXAMINE_MDNS_MS: Final = 1_500
+"""Whoever answers an mDNS question has done so by then."""
+EXAMINE_MDNS_BYTES: Final = 9_000
+"""The largest mDNS message (RFC 6762, section 17)."""
+EXAMINE_SELF_MS: Final = 300
+"""A datagram within the machine has arrived by then."""
+EXAMINE_CALLS: Final = 8
+"""Addresses called that nobody asked for, all at once."""
+EXAMINE_TOOL_MS: Final = 3_000
+"""A firewall's own tool lists its chains within this, or is not asked."""
+EXAMINE_CHAINS: Final = 16
+"""Chains of nftables that are named; a machine has a few."""
+EXAMINE_PROCESSES: Final = 65_536
+"""Processes looked through for whoever holds a port."""

@@ -116,7 +116,7 @@ async def connect(source: Address, protection: Protection) -> SecureStream:
 
 async def connect_by(source: Address, protection: Protection, key: LinkKey) -> SecureStream:
     """`connect` under one secret, raising the same."""
-    stream = await _connect(source)
+    stream = await connect_plainly(source)
     try:
         return await secure_call(stream, protection, key)
     except BaseException:
@@ -124,8 +124,9 @@ async def connect_by(source: Address, protection: Protection, key: LinkKey) -> S
         raise
 
 
-async def _connect(source: Address) -> trio.SocketStream:
-    """A stream to a literal address. Raises `OSError` or `trio.TooSlowError`."""
+async def connect_plainly(source: Address) -> trio.SocketStream:
+    """A stream to a literal address that is not sealed yet. Raises `OSError` or
+    `trio.TooSlowError`."""
     literal = parse_literal(source[0])
     if literal is None:
         raise OSError(f"{source[0]} is no address")
