@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.addresses import pack_host
-from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bulk_serve import LogsAnswer
 from antsp2p.gossip.callers import Caller, Callers
@@ -45,6 +44,7 @@ from antsp2p.gossip.outputs import (
     StopLogs,
 )
 from antsp2p.gossip.parts import Calls, build_parts
+from antsp2p.gossip.places import Places
 from antsp2p.gossip.quotas import Use
 from antsp2p.gossip.reader import Reader
 from antsp2p.gossip.tree import FROM_HERE
@@ -121,10 +121,10 @@ class Gossip:
             parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
             bad_signature=self._bad_signature,
         )
-        self._guest: Link | None = None
-        """A link beyond the usual number, for a short while, to somebody in need."""
-        self._hosts_us = now_us
-        """When there may be another guest."""
+        self._places = Places(
+            me=self._me, links=self._parts.links, view=self._parts.view, limits=limits,
+            now_us=now_us,
+        )
         self._callers = Callers(limits)
         self._out: list[Output] = []
         self._read: list[tuple[Address, int, Reading]] = []
@@ -532,78 +532,25 @@ class Gossip:
         self._close(link, reason, now_us)
 
     def _settle(self, newcomer: Link, now_us: int) -> None:
-        """Keep links within their number: the nearest stay, and one guest besides."""
-        if self._free_places() >= 0:
-            return
-        farthest = max(self._rivals(newcomer), key=self._distance)
-        if farthest is not newcomer:
-            self._dismiss(farthest, "full", now_us)
-            return
-        if now_us < self._hosts_us:
-            self._dismiss(newcomer, "full", now_us)
-            return
-        self._end_visit(now_us)
-        self._guest = newcomer
-        self._hosts_us = now_us + self._limits.guest_pause_us
-        self._parts.view.wake_by(now_us + self._limits.guest_us)
-
-    def _end_visit(self, now_us: int) -> None:
-        guest, self._guest = self._guest, None
-        if guest is not None and self._parts.links.holds(guest):
-            self._dismiss(guest, "full", now_us)
-
-    def _rivals(self, newcomer: Link | None = None) -> list[Link]:
-        """Links of which the farthest gives way: all, or those that others chose, while there are
-        no more of this node's choice than there must be."""
-        links = self._bounded_links()
-        initiated = sum(link.initiated for link in links if link is not newcomer)
-        if initiated * self._limits.dialled_share > len(links):
-            return links
-        return [link for link in links if not link.initiated] or links
-
-    def _distance(self, link: Link) -> int:
-        return distance(self._me, link.author)
-
-    def _bounded_links(self) -> list[Link]:
-        """All but the guest and those to addresses that a person named."""
-        return [
-            link for link in self._parts.links.all()
-            if link is not self._guest and not self._parts.view.is_kept(link.address)
-        ]
-
-    def _free_places(self) -> int:
-        bounded = len(self._bounded_links())
-        guests = self._guest is not None and self._parts.links.holds(self._guest)
-        kept = len(self._parts.links) - bounded - guests - self._limits.kept_links
-        return self._limits.target_links + self._limits.accepted_links - bounded - max(kept, 0)
-
-    def _is_near(self, author: bytes) -> bool:
-        """Whether the author is nearer than a link that may give way."""
-        return distance(self._me, author) < self._reach()
-
-    def _reach(self) -> int:
-        """The distance of the farthest link that may give way."""
-        return max(map(self._distance, self._rivals()), default=FARTHEST)
+        """Keep links within their number."""
+        settled = self._places.settle(newcomer, now_us)
+        for link in settled.leaving:
+            self._dismiss(link, "full", now_us)
+        if settled.is_guest:
+            self._parts.view.wake_by(now_us + self._limits.guest_us)
 
     def _busy_peers(
         self, caller_links: int, caller: bytes, host: str
     ) -> tuple[PeerAddress, ...] | None:
         """Addresses to name where there is no room for the caller; None where there is."""
         is_needy = caller_links < self._limits.needy_links
-        if (
-            self._free_places() > 0 or self._parts.view.is_returning(caller)
-            or self._is_near(caller)
-            or (is_needy and self._last_us >= self._hosts_us)
-        ):
+        if self._places.admits(caller, is_needy=is_needy, now_us=self._last_us):
             return None
         return self._sample(host, caller, _BUSY_PEERS)
 
     def _late_busy_peers(self, caller: bytes, host: str) -> tuple[PeerAddress, ...] | None:
         """The same when the caller confirms: many may have been welcomed to one place."""
-        if (
-            self._free_places() > 0 or self._parts.view.is_returning(caller)
-            or self._is_near(caller) or self._last_us >= self._hosts_us
-        ):
+        if self._places.admits(caller, is_needy=True, now_us=self._last_us):
             return None
         return self._sample(host, caller, _BUSY_PEERS)
 
@@ -651,7 +598,7 @@ class Gossip:
         return Linked(
             addresses={link.address for link in links}, authors={link.author for link in links},
             initiated=sum(link.initiated for link in links),
-            reach=self._reach(),
+            reach=self._places.reach(),
         )
 
     def _takes(self, address: Address, root: bytes) -> bool:
@@ -661,9 +608,8 @@ class Gossip:
         return self._parts.view.wants(address, self._linked(), is_strange=is_strange)
 
     def _dial(self, now_us: int) -> None:
-        guest = self._guest
-        if guest is not None and now_us - guest.since_us >= self._limits.guest_us:
-            self._end_visit(now_us)
+        for link in self._places.overstaying(now_us):
+            self._dismiss(link, "full", now_us)
         for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
                 asks_little = purpose in (Purpose.LOST, Purpose.LOOK)
