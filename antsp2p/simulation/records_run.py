@@ -89,7 +89,7 @@ REPAIRING: Final = (
 """Messages that find out what differs."""
 UPKEEP: Final = (
     "hello", "welcome", "confirm", "busy", "gone", "cookie", "bye", "ping", "pong", "peers",
-    "beatframe",
+    "beatframe", "secret",
 )
 """Messages that flow without news as well."""
 

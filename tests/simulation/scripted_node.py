@@ -22,6 +22,8 @@ class ScriptedNode:
         self.script = script
         self.seen: list[tuple[int, Event]] = []
         self.wake_at: int | None = None
+        self.may_sign = False
+        """It has no log of its own."""
 
     def handle(self, event: Event, now_us: int) -> list[Effect]:
         """Note the event, then ask the script."""
