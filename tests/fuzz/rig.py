@@ -6,6 +6,7 @@ table beyond its bound.
 """
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -59,7 +60,7 @@ RECORDED: Final = 64
 OWN_TASKS: Final = 20
 
 
-class Rig:
+class Rig(ABC):
     """One node with a little work of its own, and a clock."""
 
     def __init__(self) -> None:
@@ -92,9 +93,9 @@ class Rig:
             effects += self.give(Woke())
         return bool(effects)
 
+    @abstractmethod
     def act(self, what: int, whom: int, data: bytes) -> list[Effect]:
         """What an attacker does with these bytes."""
-        raise NotImplementedError
 
     def datagram(self, address: Address, data: bytes) -> list[Effect]:
         """A datagram reaches the node."""

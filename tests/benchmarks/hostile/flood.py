@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import time
+from abc import ABC, abstractmethod
 from itertools import count
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ SIGNED: Final = 20_000
 """Records signed beforehand: signing must not be what bounds the flood."""
 
 
-class Flood:
+class Flood(ABC):
     """Sends at a rate and counts."""
 
     def __init__(self, port: int, network: bytes, secret: bytes) -> None:
@@ -80,11 +81,13 @@ class Flood:
             self.counts["bytes_back"] += len(data)
             self.heard(data)
 
+    @abstractmethod
     def datagrams(self) -> list[bytes]:
-        raise NotImplementedError
+        """What is thrown next."""
 
     def heard(self, data: bytes) -> None:
-        """Nothing follows from what came back."""
+        """Something came back; it is counted, and nothing follows from it."""
+        self.counts["datagrams_back"] += 1
 
 
 class Outsider(Flood):
