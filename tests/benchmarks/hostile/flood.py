@@ -40,7 +40,8 @@ class Flood(ABC):
         self.node = ("127.0.0.1", port)
         self.network = network
         self.secret = secret
-        self.counts = dict.fromkeys(("sent", "bytes_sent", "bytes_back", "datagrams_back", "links"), 0)
+        names = ("sent", "bytes_sent", "bytes_back", "datagrams_back", "links")
+        self.counts = dict.fromkeys(names, 0)
         self.socket = self._open()
 
     def _open(self) -> socket.socket:
