@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.system.calendar import set_calendar
 from tests.system.holding import LEASE_MS, let_time_pass
 from tests.system.namespaces import lan, why_not
 from tests.system.town import open_town
@@ -58,18 +59,18 @@ async def test_a_killed_node_comes_back_at_another_port_on_another_day(machine: 
     stored records are at the next start: no other clock runs on while a machine is off.
     """
     calendar = machine.folder / "calendar"
-    calendar.write_text("0")
+    set_calendar(calendar, 0)
     prefix = [sys.executable, "-m", "tests.system.calendar", str(calendar)]
     async with open_town(machine, *await open_three(machine, prefix)) as town:
         victim = town.troubled
-        calendar.write_text(str(DAY_S))
+        set_calendar(calendar, DAY_S)
         await let_time_pass(town.poster, JUMP_S)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
 
             def leave(_: Path) -> None:
                 # Its old port is somebody else's by now, and it is the day before.
                 taken.bind(("127.0.0.1", victim.port))
-                calendar.write_text(str(-DAY_S))
+                set_calendar(calendar, -DAY_S)
 
             # Nobody tells it where the others are: it remembers.
             await town.restart_troubled(prefix=prefix, then=leave)
