@@ -80,6 +80,8 @@ class Book:
         self._passive: dict[Address, Known] = {}
         self._remembered: dict[Address, Known] = {}
         self._kept: dict[Address, Known] = {}
+        self._named: Counter[bytes] = Counter()
+        """Source -> how many passive addresses only its payloads name."""
 
     def get(self, address: Address) -> Known | None:
         return (
@@ -100,21 +102,27 @@ class Book:
         yield from (known for known in self._kept.values() if known.proven)
         yield from self._remembered.values()
 
+    def unproven(self) -> Iterator[Known]:
+        """Where nobody has answered yet."""
+        for shelf in (self._kept, self._passive):
+            yield from (known for known in shelf.values() if not known.proven)
+
     def remove(self, address: Address) -> None:
-        for shelf in (self._passive, self._remembered, self._kept):
+        self._take(address)
+        for shelf in (self._remembered, self._kept):
             shelf.pop(address, None)
 
     # --- adding ------------------------------------------------------------------------------
 
     def name(self, address: Address, author: bytes, source: bytes, now_us: int) -> Known | None:
         """Remember what a peer's payload names, if there is a place for it."""
-        named = [known for known in self._passive.values() if known.origin is Origin.NAMED]
-        counts = Counter(known.source for known in named)
         limits = self._limits
-        host = address[0]
-        if counts[source] >= limits.named_per_source:
+        own = self._named[source]
+        if own >= limits.named_per_source:
             self._drops["named-full"] += 1
             return None
+        named = [known for known in self._passive.values() if known.origin is Origin.NAMED]
+        host = address[0]
         rivals: list[Known] | None = None
         if not is_loopback(host):
             here = [known for known in named if known.address[0] == host]
@@ -125,19 +133,21 @@ class Book:
                 rivals = near
         if rivals is None and len(self._passive) >= limits.passive_addresses:
             rivals = named
-        if rivals is not None and not self._yield(rivals, counts, counts[source]):
+        if rivals is not None and not self._yield(rivals, own):
             self._drops["named-full"] += 1
             return None
         known = Known(address, Origin.NAMED, author, source, now_us, next_us=now_us)
         self._passive[address] = known
+        self._named[source] += 1
         return known
 
     def _near(self, host: str, named: Iterable[Known]) -> list[Known]:
         subnet = subnet_of(host)
         return [known for known in named if subnet_of(known.address[0]) == subnet]
 
-    def _yield(self, rivals: list[Known], counts: Counter[bytes], own: int) -> bool:
+    def _yield(self, rivals: list[Known], own: int) -> bool:
         """Let one of `rivals` give way to a source that has `own` addresses so far."""
+        counts = self._named
         worst = min(
             rivals, default=None,
             key=lambda known: (-counts[known.source], -known.failures, known.added_us,
@@ -145,8 +155,17 @@ class Book:
         )
         if worst is None or counts[worst.source] <= own + 1:
             return False
-        del self._passive[worst.address]
+        self._take(worst.address)
         return True
+
+    def _take(self, address: Address) -> Known | None:
+        """Out of the passive shelf."""
+        known = self._passive.pop(address, None)
+        if known is not None and known.origin is Origin.NAMED:
+            self._named[known.source] -= 1
+            if not self._named[known.source]:
+                del self._named[known.source]
+        return known
 
     def hint(self, address: Address, keep: bool, now_us: int) -> Known:
         """Remember what this machine or its user knows."""
@@ -161,14 +180,17 @@ class Book:
             self.remove(address)
             known.origin = Origin.KEPT
             self._kept[address] = known
-        known.origin = max(known.origin, Origin.HINTED)
+        if known.origin is Origin.NAMED:
+            self._take(address)
+            known.origin = Origin.HINTED
+            self._passive[address] = known
         return known
 
     def prove(self, address: Address, author: bytes, now_us: int) -> Known:
         """`author` answered at `address`."""
         known = self.get(address) or Known(address, Origin.PROVEN, author, b"", now_us)
         if known.origin is not Origin.KEPT and address not in self._remembered:
-            self._passive.pop(address, None)
+            self._take(address)
             known.origin = Origin.PROVEN
             if len(self._remembered) >= self._limits.remembered_addresses:
                 self._forget_one()
@@ -185,7 +207,7 @@ class Book:
             return
         named = [known for known in self._passive.values() if known.origin is Origin.NAMED]
         victim = self._rng.choice(named or list(self._passive.values()))
-        del self._passive[victim.address]
+        self._take(victim.address)
 
     def _forget_one(self) -> None:
         worst = min(
@@ -198,5 +220,5 @@ class Book:
         """Table sizes, to be checked against their bounds."""
         return {
             "passive": len(self._passive), "remembered": len(self._remembered),
-            "kept": len(self._kept),
+            "kept": len(self._kept), "named-sources": len(self._named),
         }

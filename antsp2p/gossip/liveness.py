@@ -66,7 +66,7 @@ class Liveness:
         """The first ping goes out at once: it carries the root."""
         sample = self._limits.loss_sample
         pulse = self._pulses[link.id] = _Pulse(
-            link, now_us, now_us + self._limits.active_for_us, Loss(sample), Loss(sample)
+            link, now_us, now_us, Loss(sample), Loss(sample)
         )
         self._send(pulse, now_us)
 

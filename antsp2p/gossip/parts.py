@@ -94,6 +94,8 @@ class Parts:
     def opened(self, link: Link, now_us: int) -> None:
         """A link is up."""
         self.quotas.opened(link)
+        # Before the first ping, which would else tell the peer the secret that it has shown.
+        self.rotation.opened(link, now_us)
         self.pursuits.opened(link)
         self.bulk.opened(link)
         self.server.opened(link, now_us)
@@ -106,7 +108,6 @@ class Parts:
         self.liveness.opened(link, now_us)
         self.beats.opened(link, now_us)
         self.sharing.opened(link, now_us)
-        self.rotation.opened(link, now_us)
 
     def closed(self, link: Link, now_us: int) -> None:
         """A link is out of the table: forget all that was kept for it."""

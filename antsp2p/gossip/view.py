@@ -187,16 +187,17 @@ class View:
     def plan(self, linked: Linked, now_us: int) -> list[tuple[Address, Purpose]]:
         """The addresses to send a hello to now, and `wake_us` anew."""
         limits = self._limits
-        for known in [known for known in self._book if self._is_spent(known, now_us)]:
+        for known in [known for known in self._book.unproven() if self._is_spent(known, now_us)]:
             self._book.remove(known.address)
+        addresses, authors = linked.addresses, linked.authors
         free = [
             known for known in self._book
-            if known.address not in linked.addresses
-            and not (known.author and known.author in linked.authors)
+            if known.address not in addresses and known.author not in authors
         ]
         self._target = self._target_of(linked, free)
         missing = self._missing(linked)
-        pending = sum(self._is_pending(known, now_us) for known in free)
+        after_us = now_us - limits.dial_us
+        pending = sum([known.failures > 0 and known.dialled_us > after_us for known in free])
         wanted = min(missing, limits.pending_dials) - pending
         chosen = self._replacements(free, linked, wanted, now_us)
         purposes = dict.fromkeys((known.address for known in chosen), Purpose.NEED)
@@ -353,10 +354,13 @@ class View:
             times += [self._heal_us, self._mix_us]
         if self._lost_us is not None:
             times.append(self._lost_us)
-        for known in free:
+        watched: Iterable[Known] = free
+        if not wants_more and not self._is_hungry:
+            watched = [known for known in free if known.origin is Origin.KEPT]
+        for known in watched:
             if known.origin is Origin.KEPT or wants_more:
                 times.append(max(known.next_us, now_us + self._limits.first_backoff_us // 2))
-            elif self._is_hungry and self._is_pending(known, now_us):
+            elif self._is_pending(known, now_us):
                 times.append(known.dialled_us + self._limits.dial_us)
         self.wake_us = min(times, default=now_us + self._limits.heal_us)
 
@@ -394,18 +398,19 @@ class View:
         for known in self._book.proven():
             if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
                 pool[known.address, known.author] = None
+        tells_loopback = is_loopback(asker_host)
         shareable = [
-            PeerAddress(author, pack_host(host), port)
+            (author, packed, port)
             for (host, port), author in pool
-            if author != asker and pack_host(host)
-            and (not is_loopback(host) or is_loopback(asker_host))
+            if author != asker and (packed := pack_host(host))
+            and (tells_loopback or not is_loopback(host))
         ]
         if len(shareable) > count:
             # The nearest help the asker to its place, and the others to know more.
-            shareable.sort(key=lambda peer: distance(asker, peer.author))
+            shareable.sort(key=lambda peer: distance(asker, peer[0]))
             near, rest = shareable[: count // 2], shareable[count // 2 :]
             shareable = near + self._rng.sample(rest, count - len(near))
-        return tuple(sorted(shareable))
+        return tuple([PeerAddress(*peer) for peer in sorted(shareable)])
 
     def knows(self, address: Address) -> bool:
         return self._book.get(address) is not None

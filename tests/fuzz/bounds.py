@@ -83,6 +83,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Beats._latest": _limits.beats,
     "Book._kept": _limits.kept_addresses,
     "Book._passive": _limits.passive_addresses,
+    "Book._named": _limits.passive_addresses,
     "Book._remembered": _limits.remembered_addresses,
     "Bulk._authors": _limits.bulk_authors,
     "Bulk._fetches": _limits.bulk_fetches,

@@ -138,7 +138,7 @@ def test_own_records_that_may_not_be_shown_are_no_difference() -> None:
     counts = frames_said(swarm)
     swarm.peers[0].sign(3)
     swarm.run(10 * SECOND)
-    assert counts["ping"] > 2
+    assert counts["ping"] > 0
     assert exchanged(counts) == 0
     swarm.peers[0].perform(swarm.peers[0].gossip.publish(3, swarm.now_us))
     assert swarm.run(SECOND, swarm.agree)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,11 @@ from antsp2p.gossip.book import Book, Origin
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.strangers import StrangerDials, is_local, subnet_of
 from tests.gossip.swarm import SECOND, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from antsp2p.gossip.wire import Address
 
 AUTHOR = identity(1).author
 
@@ -121,9 +127,32 @@ def test_every_shelf_has_its_bound() -> None:
         book.hint((host, 1), keep=number % 3 == 0, now_us=number)
         book.prove((host, 2), AUTHOR, number)
         book.name((host, 3), AUTHOR, bytes((number % 200,)), number)
-    assert book.sizes() == {
+    sizes = book.sizes()
+    assert sizes.pop("named-sources") <= DEFAULT_LIMITS.passive_addresses
+    assert sizes == {
         "passive": DEFAULT_LIMITS.passive_addresses,
         "remembered": DEFAULT_LIMITS.remembered_addresses,
         "kept": DEFAULT_LIMITS.kept_addresses,
     }
-    assert len(book) == sum(book.sizes().values())
+    assert len(book) == sum(sizes.values())
+
+
+def test_how_many_addresses_a_source_named_is_known_whatever_becomes_of_them() -> None:
+    """A source may name as many as before once its addresses have gone from the passive shelf."""
+    book = make_book()
+    places = DEFAULT_LIMITS.named_per_source
+    ways: list[Callable[[Address], object]] = [
+        lambda address: book.prove(address, AUTHOR, 2),
+        lambda address: book.hint(address, keep=True, now_us=2),
+        lambda address: book.hint(address, keep=False, now_us=2),
+        lambda address: book.remove(address),
+    ]
+    for round_, leave in enumerate(ways):
+        named = [(f"198.51.{round_}.{number}", 1) for number in range(places + 1)]
+        known = [book.name(address, AUTHOR, b"source", 1) for address in named]
+        assert [each is not None for each in known] == [True] * places + [False]
+        for address in named[:places]:
+            leave(address)
+        assert book.sizes()["named-sources"] == 0
+        for address in named:
+            book.remove(address)
