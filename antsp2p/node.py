@@ -66,7 +66,7 @@ from antsp2p.records.log import ForkProof, Insertion, LogSet
 from antsp2p.records.record import NO_PREV, Record, parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
     from antsp2p.gossip.protection import Protection
@@ -120,10 +120,12 @@ class Node:
         foresee: keys.Foresee | None = None,
         parse: Parse = parse_record,
         limits: Limits = DEFAULT_LIMITS,
+        send: Callable[[Address, bytes], None] | None = None,
     ) -> None:
         """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
         network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
-        copy, nothing is signed before a peer has confirmed the head."""
+        copy, nothing is signed before a peer has confirmed the head. Datagrams go to `send`, where
+        it is given, before `handle` returns, and are no effects then."""
         self.author: bytes = identity.author
         self.network = network
         self.nickname = nickname
@@ -151,6 +153,7 @@ class Node:
         self._commands = Commands(self)
         self._decisions = Decisions(self)
         self._effects: list[Effect] = []
+        self._send = send
         self._waiting: list[tuple[int, Answer]] = []
         self._deferred: list[Command] = []
         self._was_confirming = False
@@ -416,11 +419,16 @@ class Node:
 
     # --- what gossip learned -------------------------------------------------------------------
 
-    def _take(self, outputs: Iterable[Output]) -> None:
+    def _take(self, outputs: Sequence[Output]) -> None:
+        """Datagrams leave first: who waits for them need not wait for what they mean here."""
+        for output in outputs:
+            if type(output) is Send:
+                if self._send is not None:
+                    self._send(output.address, output.data)
+                else:
+                    self._effects.append(SendDatagram(output.address, output.data))
         for output in outputs:
             match output:
-                case Send(address=address, data=data):
-                    self._effects.append(SendDatagram(address, data))
                 case Learned(insertion=insertion, age_ms=age_ms):
                     self._apply(insertion, age_ms)
                 case BeatLearned(beat=beat):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +36,7 @@ from antsp2p.events import (
     Woke,
 )
 from antsp2p.gossip.limits import DEFAULT_LIMITS
+from antsp2p.gossip.outputs import Learned, Output, Send
 from antsp2p.gossip.wire import Entry, News
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
@@ -44,6 +45,9 @@ from tests.gossip.protections import protection_of
 from tests.wire_peer import plain_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from antsp2p.events import Address
     from antsp2p.records.record import Record
 
 NETWORK = b"n" * 16
@@ -52,14 +56,14 @@ SECOND = 1_000_000
 
 def make_node(
     name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None,
-    *, is_lost: bool = False,
+    *, is_lost: bool = False, send: Callable[[Address, bytes], None] | None = None,
 ) -> Node:
     me = Identity.from_seed(name.encode().ljust(32))
     return Node(
         me, NETWORK, protection=protection_of(me, NETWORK, boot), boot=boot,
         instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
         history=[StoredRecord(record, 0) for record in history or []],
-        fresh=not (history or is_lost), published=published,
+        fresh=not (history or is_lost), published=published, send=send,
     )
 
 
@@ -186,6 +190,34 @@ def test_nothing_own_leaves_before_it_is_committed() -> None:
     wire.give("poster", Committed(appended.seq))
     assert any(isinstance(e, Answer) and e.request == 1 for e in wire.effects["poster"])
     assert wire.nodes["worker"].logs.get(appended.id) is not None
+
+
+def test_datagrams_leave_before_what_came_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = serving("worker")
+    node = wire.nodes["worker"]
+    receive_all = node.gossip.receive_all
+
+    def and_pass_on(*args: Any, **options: Any) -> list[Output]:
+        outputs = receive_all(*args, **options)
+        passed_on = Send(("127.0.0.1", 9), b"as in a tree")
+        return [*outputs, passed_on] if any(isinstance(o, Learned) for o in outputs) else outputs
+
+    monkeypatch.setattr(node.gossip, "receive_all", and_pass_on)
+    wire.effects["worker"].clear()
+    task = post(wire)
+    kinds = [
+        effect if isinstance(effect, SendDatagram) else effect.record.id
+        for effect in wire.effects["worker"] if isinstance(effect, SendDatagram | AppendRecord)
+    ]
+    assert kinds.index(SendDatagram(("127.0.0.1", 9), b"as in a tree")) < kinds.index(task)
+
+
+def test_datagrams_go_where_they_are_wanted_before_the_turn_is_over() -> None:
+    sent: list[Address] = []
+    node = make_node("alone", send=lambda address, data: sent.append(address))
+    effects = node.handle(PeerHint(("127.0.0.1", 9), keep=True), 0)
+    assert sent == [("127.0.0.1", 9)]
+    assert not [effect for effect in effects if isinstance(effect, SendDatagram)]
 
 
 def test_a_failed_result_moves_the_task_to_another_worker() -> None:

@@ -272,6 +272,9 @@ class Limits:
     first_wait_us: int = 100 * MILLISECOND_US
     min_wait_us: int = 3 * MILLISECOND_US
     max_wait_us: int = 1 * SECOND_US
+    quicker: int = 4
+    """An answer that comes in less than such a part of the usual time is the usual time from then
+    on: what came before had waited for something else."""
     ages_waiting: int = 4_096
     """Ages of records that wait above a gap."""
 
@@ -315,6 +318,10 @@ class Limits:
     repeat_us: int = 10 * MILLISECOND_US
     """An advert is repeated on a lossy link after twice this, doubled each time."""
     repeats: int = 4
+    """Of an advert on one link, at most: for those that have few links."""
+    adverts_each: int = 16
+    """Adverts of a record, the repeats among them, with which a node has told it often enough: its
+    peers hear of it from others as well."""
     first_patience_us: int = 5 * MILLISECOND_US
     """For an advertised record to be pushed, before it is known how long that takes here."""
     min_patience_us: int = 2 * MILLISECOND_US

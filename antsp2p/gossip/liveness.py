@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.limits import SECOND_US
-from antsp2p.gossip.loss import Loss
+from antsp2p.gossip.loss import CommonLoss, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,7 @@ class Liveness:
         self._rng = rng
         self._ping = ping
         self._pulses: dict[int, _Pulse] = {}
+        self._common = CommonLoss(limits.loss_sample)
         self._attended_until_us = -1
         self._lag_us = 0
         self._late_us = 0
@@ -66,7 +67,7 @@ class Liveness:
         """The first ping goes out at once: it carries the root."""
         sample = self._limits.loss_sample
         pulse = self._pulses[link.id] = _Pulse(
-            link, now_us, now_us, Loss(sample), Loss(sample)
+            link, now_us, now_us, Loss(sample, self._common), Loss(sample, self._common)
         )
         self._send(pulse, now_us)
 
@@ -102,7 +103,9 @@ class Liveness:
         pulse = self._pulses.get(link.id)
         if pulse is None or rtt_us < 0:
             return
-        if pulse.srtt_us is None:
+        # A ping that waited for a lost CONFIRM, or behind a burst, took far longer than the way
+        # does: what came much sooner shows how long that is.
+        if pulse.srtt_us is None or rtt_us < pulse.srtt_us // self._limits.quicker:
             pulse.srtt_us, pulse.rttvar_us = rtt_us, rtt_us // 2
             return
         pulse.rttvar_us += (abs(pulse.srtt_us - rtt_us) - pulse.rttvar_us) // 4
@@ -250,25 +253,28 @@ class Liveness:
         return self._bounded_us(pulse.srtt_us, pulse.rttvar_us // 4)
 
     def _first_wait_us(self) -> int:
-        """A link of which nothing is known yet is taken for as slow as the slowest other."""
-        known = (
+        """A link of which nothing is known yet is taken for as slow as most others."""
+        known = sorted([
             self._bounded_us(pulse.srtt_us, pulse.rttvar_us)
             for pulse in self._pulses.values() if pulse.srtt_us is not None
-        )
-        return max(known, default=self._limits.first_wait_us)
+        ])
+        return known[len(known) // 2] if known else self._limits.first_wait_us
 
     def _bounded_us(self, srtt_us: int, rttvar_us: int) -> int:
         wait_us = srtt_us + 4 * rttvar_us
         return min(max(wait_us, self._limits.min_wait_us), self._limits.max_wait_us)
 
     def loss_permille(self, link: Link) -> int:
-        """Of a thousand datagrams to the peer, how many are lost; 0 while unknown. Who never pings
-        does not hear what arrived, and takes the way back for both."""
+        """Of a thousand datagrams to the peer, how many are lost. Who never pings does not hear
+        what arrived, and takes the way back for both; a new link is taken to be like the others.
+        """
         pulse = self._pulses.get(link.id)
         if pulse is None:
             return 0
         permille = pulse.outbound.permille
-        return (pulse.inbound.permille if permille is None else permille) or 0
+        if permille is None:
+            permille = pulse.inbound.permille
+        return (self._common.permille if permille is None else permille) or 0
 
     # --- small parts -------------------------------------------------------------------------
 

@@ -303,9 +303,10 @@ class Spread:
 
     def _again(self, peer: _Peer, told: _Tell, now_us: int) -> None:
         """On a lossy link an advert is repeated, ever more rarely, unless the peer shows it has
-        what was told."""
+        what was told; the more links there are, the fewer times."""
         told.times += 1
-        if told.times <= self._limits.repeats:
+        enough = -(-self._limits.adverts_each // len(self._peers)) - 1
+        if told.times <= min(max(enough, 1), self._limits.repeats):
             told.due_us = now_us + (self._limits.repeat_us << told.times)
         else:
             del peer.tells[told.record.author]

@@ -143,6 +143,8 @@ class Host:
         """The secrets by which others are known; they may change while the node runs."""
         self.protection = protect(boot.identity, network, self.keys, secrets.token_bytes)
         self._ahead = Ahead(self.warn)
+        self._bound = bound
+        self._udp = UdpEndpoint(bound)
         self.node = Node(
             boot.identity, network, protection=self.protection, boot=boot.number,
             instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
@@ -152,15 +154,13 @@ class Host:
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
             recovery=boot.recovery, suspicion=boot.suspicion,
-            work_bits=options.work_bits, work=boot.work,
+            work_bits=options.work_bits, work=boot.work, send=self._udp.send,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
         if boot.suspicion:
             self.warnings.append(boot.suspicion)
         self._boot = boot
-        self._bound = bound
-        self._udp = UdpEndpoint(bound)
         self._loop = Loop(
             self.node, boot.store, now_us=clock, perform=self._perform, shed=self._shed,
             warn=self.warn, is_awaited=self._is_awaited, tap=tap,
