@@ -37,6 +37,8 @@ STREAM_BREAK_US: Final = 10_000_000
 """A stream that has gone silent counts as broken after this long, as in the runtime."""
 STREAM_PAUSE_US: Final = 100_000
 """How often it is looked at whether a stalled server runs again."""
+STRANGER_DELAY_US: Final = 2_000
+"""Until a host without a machine has taken a connection and a request."""
 OBSERVE_US: Final = 50_000
 """How often the run asks whether everything has ended."""
 FULL_COMPARISONS_UP_TO: Final = 1_000

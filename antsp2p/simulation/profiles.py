@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.simulation.adversaries.amplifier import Amplifier
+from antsp2p.simulation.adversaries.expander import Expander
 from antsp2p.simulation.adversaries.flooder import Flooder
+from antsp2p.simulation.adversaries.forger import Forger
 from antsp2p.simulation.adversaries.handshakes import HandshakeFlood
+from antsp2p.simulation.adversaries.oversize import Oversize
+from antsp2p.simulation.adversaries.poisoner import Poisoner
 from antsp2p.simulation.adversaries.replayer import Replayer
+from antsp2p.simulation.adversaries.slow_loris import SlowLoris
 from antsp2p.simulation.faults import (
     ClockRate,
     Crash,
@@ -99,6 +104,17 @@ PROFILES: Final[Mapping[str, Profile]] = {
     )),
     "amplifier": Profile("an outsider calls nodes in the name of victims", (Amplifier(500),)),
     "flooder": Profile("a member signs 500 records of no use a second", (Flooder(500),)),
+    "forger": Profile("a member signs in the name of others and for other networks", (
+        Forger(500),
+    )),
+    "poisoner": Profile("a member names victims' addresses wherever one can stand", (
+        Poisoner(200),
+    )),
+    "oversize": Profile("a member announces and serves more than anybody may take", (
+        Oversize(100),
+    )),
+    "slow-loris": Profile("a member has much, and gives it drop by drop", (SlowLoris(50),)),
+    "expander": Profile("a member sends few bytes that ask for much memory", (Expander(500),)),
     "mixed": Profile("all of that, but for restored backups", (
         Loss(0.1), Duplication(0.05), Reordering(0.1, 30), OneWayLoss(0.05, 0.7),
         Delay(20, 3_000), Partition(4_000, (500, 3_000)), Crash(2_000, (50, 2_000)),

@@ -17,6 +17,7 @@ from antsp2p.simulation.limits import (
     STREAM_CONNECT_US,
     STREAM_PAUSE_US,
 )
+from antsp2p.simulation.strangers import Strangers
 
 if TYPE_CHECKING:
     from antsp2p.gossip.bulk_serve import LogsAnswer
@@ -47,6 +48,7 @@ class Streams:
     def __init__(self, world: World) -> None:
         self._world = world
         self._open: dict[tuple[int, int, int], _Stream] = {}
+        self.strangers = Strangers(world)
         self.blocked = False
         self.opened = 0
         self.bytes = 0
@@ -55,9 +57,12 @@ class Streams:
         """Carry out what a node wants done about logs."""
         key = (machine.index, machine.generation, effect.fetch)
         match effect:
+            case FetchLogs() if self.strangers.answers(effect):
+                self.strangers.begin(machine, effect)
             case FetchLogs():
                 self._connect(machine, effect)
             case MoreLogs():
+                self.strangers.more(key)
                 stream = self._open.get(key)
                 if stream is not None:
                     stream.room += 1
@@ -65,6 +70,7 @@ class Streams:
                         stream.is_waiting = False
                         self._send(stream)
             case StopLogs():
+                self.strangers.stop(key)
                 self._open.pop(key, None)
 
     def _connect(self, machine: Machine, asked: FetchLogs) -> None:

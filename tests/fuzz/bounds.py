@@ -14,6 +14,7 @@ from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS, MAX_DEFERRED
 from antsp2p.own_log import MAX_HELD
 from antsp2p.records.log import MAX_AUTHORS, MAX_WAITING_PER_AUTHOR
+from antsp2p.simulation.limits import MAX_PARSED_RECORDS, MAX_VERIFIED_SIGNATURES
 from tests.fuzz.tables import Tables
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ _KEPT_TABLES: Final = (
     "TaskFold._offers_at", "TaskFold._offers_by_key", "TaskFold._offers_by_key[]",
     "TaskFold._resolved", "TaskFold._waiting", "TaskFold._waiting[]", "TaskFold._waiting_claims",
     "TaskFold._waiting_claims[]", "_Graph._bits", "_Graph._lines", "_Graph._places",
-    "_Line._heights", "_Line._seqs", "Agenda._due_us", "Agenda._heap",
+    "_Line.own", "_Line.pasts",
+    "_Line.seqs", "_Line.targets", "_Line.targets[]", "Agenda._due_us", "Agenda._heap",
     "_Own.fetches", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
 )
 _KEPT_OWNERS: Final = ("Meaning", "Standings", "Tally")
@@ -142,7 +144,11 @@ BOUNDS: Final[dict[str, int]] = {
     "Reconcile._cursors": _limits.cursors,
     "Reconcile._exchanges": _limits.exchanges,
     "Reconcile._recent": _limits.recent_roots,
+    "Record._read": 9,
+    "RememberedRecords._records": MAX_PARSED_RECORDS,
+    "RememberedSignatures._answers": MAX_VERIFIED_SIGNATURES,
     "Spread._held": _limits.pursuits,
+    "Spread._held[]": 2,
     "Spread._shares": _limits.shares,
     "StrangerDials._silent": _limits.named_dials_per_s * 60 + _limits.named_dials_burst,
     "StrangerDials._silent[]": _limits.silent_per_subnet,

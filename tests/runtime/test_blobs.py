@@ -268,6 +268,27 @@ async def test_a_silent_source_costs_its_time_limit(monkeypatch: pytest.MonkeyPa
             await fetch_blob(member(NETWORK), BLOB, [silent])
 
 
+async def test_of_a_source_without_end_no_more_is_read_than_the_blob_has() -> None:
+    given = 0
+
+    async def never_end(stream: SecureStream, request: list[object]) -> None:
+        nonlocal given
+        await stream.send_all(framed([1, 0, BLOB.size]) + CONTENT)
+        while True:
+            given += 1
+            await stream.send_all(bytes(limits.BLOB_CHUNK_BYTES))
+
+    async def more_than_it_may_be(stream: SecureStream, request: list[object]) -> None:
+        await stream.send_all(framed([1, 0, MAX_BLOB_BYTES + 1]))
+
+    async with playing(never_end) as endless:
+        assert await fetch_blob(member(NETWORK), BLOB, [endless]) == CONTENT
+    assert given < MAX_BLOB_BYTES // limits.BLOB_CHUNK_BYTES, "it was left, and not drained"
+    async with playing(more_than_it_may_be) as larger:
+        with pytest.raises(BlobUnavailable, match="another size"):
+            await fetch_blob(member(NETWORK), BLOB, [larger])
+
+
 async def test_a_silent_client_costs_its_time_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
