@@ -42,10 +42,18 @@ class Blame:
         account = self._accounts.get(link.id)
         if account is None:
             return False
+        account.count = self.count(link, now_us) + 1
+        return account.count > self._limits.bad_signatures
+
+    def count(self, link: Link, now_us: int) -> int:
+        """Wrong signatures that are not forgiven yet."""
+        account = self._accounts.get(link.id)
+        if account is None:
+            return 0
         forgiven = (now_us - account.since_us) // self._limits.bad_signature_forgiven_us
         account.since_us += forgiven * self._limits.bad_signature_forgiven_us
-        account.count = max(0, account.count - forgiven) + 1
-        return account.count > self._limits.bad_signatures
+        account.count = max(0, account.count - forgiven)
+        return account.count
 
     def vain(self, link: Link, now_us: int) -> bool:
         """One more datagram that brought nothing new. Returns whether the link is to be cut."""

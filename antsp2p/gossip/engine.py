@@ -378,10 +378,15 @@ class Gossip:
         return tuple(
             LinkView(
                 link.author, link.address, self._parts.liveness.rtt_us(link), link.since_us,
-                link.initiated, self._parts.quotas.used(link, self._last_us),
+                link.initiated, self._used(link),
             )
             for link in self._parts.links.all()
         )
+
+    def _used(self, link: Link) -> dict[str, dict[str, int]]:
+        used = self._parts.quotas.used(link, self._last_us)
+        bad = self._parts.blame.count(link, self._last_us)
+        return {**used, "link": {**used["link"], "bad_signatures": bad}} if bad else used
 
     def callers(self) -> tuple[Caller, ...]:
         """Who called without a link, the latest last."""
@@ -562,7 +567,7 @@ class Gossip:
         """Close the link of an offender, and do not answer there for a while."""
         if self._parts.links.holds(link):
             self._dismiss(link, reason, now_us)
-            self._parts.links.ban(link.address, now_us)
+            self._parts.links.ban(link, now_us)
 
     # --- pings, addresses, dialling ----------------------------------------------------------
 

@@ -59,6 +59,7 @@ class Greetings:
         may_open: Callable[[bytes, str], tuple[PeerAddress, ...] | None],
         takes: Callable[[Address, bytes], bool],
         read_early: Callable[[Link, Session, bytes, int], Reading],
+        is_banned: Callable[[bytes, int], bool],
     ) -> None:
         self._protection = protection
         self._me = protection.author
@@ -72,6 +73,7 @@ class Greetings:
         self._may_open = may_open
         self._takes = takes
         self._read_early = read_early
+        self._is_banned = is_banned
         self._calls = Calls(protection, limits, self._is_free)
         self._answers = Answers(protection, limits, now_us)
 
@@ -119,6 +121,8 @@ class Greetings:
         hello = payload_of(agreement.read(asked.parts.noise), Hello)
         if hello.author == self._me:
             return self._own_hello(hello, asked.parts.caller)
+        if self._is_banned(hello.author, now_us):
+            return self._dropped("banned")
         name, answer_id = "busy", bytes(SESSION_ID_BYTES)
         peers = None
         if not self._table.of(hello.author):
@@ -176,6 +180,8 @@ class Greetings:
         if welcome.author == self._me:
             self._drops["self"] += 1
             return Reading(changes=[Own(address)])
+        if self._is_banned(welcome.author, now_us):
+            return self._dropped("banned")
         twin = self._table.twin(welcome.author, welcome.instance)
         here = self._table.at(address)
         if (
@@ -250,6 +256,8 @@ class Greetings:
 
     def _confirmed(self, answer: Answer, confirm: Confirm, now_us: int) -> Reading:
         address, author = answer.address, confirm.author
+        if self._is_banned(author, now_us):
+            return self._dropped("banned")
         session = self._session(answer.agreement, answer.id, answer.caller, now_us)
         twin = self._table.twin(author, confirm.instance)
         if twin is not None and self._keeps(twin, now_us):

@@ -138,8 +138,13 @@ class Limits:
     hosts: int = 1_024
     """Addresses whose handshakes are counted."""
     ban_us: int = 60 * SECOND_US
-    """How long an address that was cut gets no answer."""
-    banned_addresses: int = 256
+    max_ban_us: int = 3_600 * SECOND_US
+    """How long a peer that was cut gets no answer, at its address and by its key: twice as long
+    each time, and an hour at most, for a key may be shut out by a damaged machine of its owner."""
+    ban_forgiven_us: int = 600 * SECOND_US
+    """After so long without another offence one of them is forgotten."""
+    bans: int = 512
+    """Addresses and keys that were cut lately: two for each of 256 peers."""
     callers: int = 64
     """Addresses without a link of which is remembered what they sent, for people who ask."""
     reset_replies_per_s: int = 50

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.gossip.bans import Bans
 from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.datagram import (
     CONFIRM,
@@ -82,16 +83,17 @@ class Links:
         self._limits = limits
         self._drops = drops
         self._table = Table(limits)
+        self._bans = Bans(limits)
         self._greetings = Greetings(
             protection=protection, table=self._table, instance=instance, now_us=now_us,
             limits=limits, drops=drops, verify=verify, holding=holding, room=room,
             may_open=may_open, takes=takes, read_early=self._read_early,
+            is_banned=self._is_author_banned,
         )
         self._readers = {
             SEALED: self._sealed, HELLO: self._greetings.hello, WELCOME: self._greetings.welcome,
             CONFIRM: self._greetings.confirm, GONE: self._gone, COOKIE: self._greetings.cookie,
         }
-        self._banned: dict[Address, int] = {}
         self._resets = Bucket(limits.reset_replies_per_s, limits.reset_replies_per_s, now_us)
         self.all = self._table.all
         self.at = self._table.at
@@ -111,7 +113,7 @@ class Links:
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
         return {
-            "banned": len(self._banned), **self._table.sizes(), **self._greetings.sizes(),
+            **self._bans.sizes(), **self._table.sizes(), **self._greetings.sizes(),
         }
 
     # --- writing -----------------------------------------------------------------------------
@@ -138,11 +140,8 @@ class Links:
 
     def read(self, address: Address, data: bytes, now_us: int) -> Reading:
         """What `data` from `address` is. Never raises; what is wrong is a counted drop."""
-        banned_until_us = self._banned.get(address)
-        if banned_until_us is not None:
-            if now_us < banned_until_us:
-                return self._dropped("banned")
-            del self._banned[address]
+        if self._bans.holds(address, now_us):
+            return self._dropped("banned")
         try:
             kind = kind_of(data, self._protection.network)
             return self._readers[kind](address, data, now_us)
@@ -230,11 +229,12 @@ class Links:
         """Forget a link that is in the table."""
         return self._table.close(link, reason)
 
-    def ban(self, address: Address, now_us: int) -> None:
-        """Neither read nor answer `address` for a while."""
-        if len(self._banned) >= self._limits.banned_addresses:
-            del self._banned[next(iter(self._banned))]
-        self._banned[address] = now_us + self._limits.ban_us
+    def ban(self, link: Link, now_us: int) -> None:
+        """Neither read nor answer the peer of a link for a while, wherever it comes from."""
+        self._bans.add(link.address, link.author, now_us)
 
     def is_banned(self, address: Address, now_us: int) -> bool:
-        return self._banned.get(address, now_us) > now_us
+        return self._bans.holds(address, now_us)
+
+    def _is_author_banned(self, author: bytes, now_us: int) -> bool:
+        return self._bans.holds(author, now_us)

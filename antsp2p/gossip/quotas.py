@@ -30,6 +30,8 @@ class Use(Enum):
     AUTHORS = "authors"
     """Pushed for the first time: of whom nothing was held before."""
     HANDSHAKES = "handshakes"
+    BLOB_BYTES = "blob_bytes"
+    """Served of blobs; counted where they are served, and shown with an author's account."""
 
 
 Shares = dict[Use, tuple[int, int]]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import trio
 
 from antsp2p.coordination.body import MAX_BLOB_BYTES, BlobRef, content_hash
+from antsp2p.gossip.quotas import Account, Use
 from antsp2p.records.encoding import Malformed, encode
 from antsp2p.runtime import limits
 from antsp2p.runtime.home import sync_folder
@@ -220,7 +221,8 @@ def _parse_request(message: list[Any], network: bytes) -> tuple[bytes, int]:
 class BlobService:
     """Gives blobs to members of the network, through a `StreamServer`.
 
-    `allows(author, hash)`: whether this member may have this blob.
+    `allows(author, hash)`: whether this member may have this blob. What each has been given lately
+    is counted, and beyond its share a member waits.
     """
 
     word = "get"
@@ -235,6 +237,23 @@ class BlobService:
         self._store = store
         self._network = network
         self._allows = allows
+        self._accounts: dict[bytes, Account] = {}
+        """By author, the one that asked longest ago first."""
+
+    def used(self, author: bytes) -> dict[str, int]:
+        """What still counts of what this member was given, by name."""
+        account = self._accounts.get(author)
+        return {} if account is None else account.used(_now_us())
+
+    def _account(self, author: bytes) -> Account:
+        account = self._accounts.pop(author, None)
+        if account is None:
+            if len(self._accounts) >= limits.BLOB_ACCOUNTS:
+                del self._accounts[next(iter(self._accounts))]
+            share = limits.BLOB_BYTES_PER_S, limits.BLOB_BURST_BYTES
+            account = Account({Use.BLOB_BYTES: share})
+        self._accounts[author] = account
+        return account
 
     async def answer(self, stream: SecureStream, message: list[Any]) -> None:
         """Answer one request. Raises `Malformed` where it is none."""
@@ -252,8 +271,21 @@ class BlobService:
             await send(stream, framed([VERSION, int(BlobStatus.HERE), size]))
             file.seek(offset)
             # The bytes were hashed a moment ago, so they come from memory and not from the disk.
+            account = self._account(stream.author)
             while chunk := file.read(limits.BLOB_CHUNK_BYTES):
+                await _turn(account, len(chunk))
                 await send(stream, chunk)
+
+
+async def _turn(account: Account, size: int) -> None:
+    """Wait until a member's share has room for `size` bytes more."""
+    while not account.charge(Use.BLOB_BYTES, size, _now_us()):  # noqa: ASYNC110
+        # Time is what is waited for; other streams of the member take of the same share.
+        await trio.sleep(size / limits.BLOB_BYTES_PER_S)
+
+
+def _now_us() -> int:
+    return int(trio.current_time() * 1_000_000)
 
 
 # --- fetching ------------------------------------------------------------------------------------

@@ -318,7 +318,8 @@ class LocalApi:
         query = Query(request)
         limit = query.number("limit", MAX_LISTED, MAX_LISTED)
         query.end()
-        return JSONResponse({"peers": views.peer_views(self._node, limit)})
+        served = self._host.blob_service.used
+        return JSONResponse({"peers": views.peer_views(self._node, limit, served)})
 
     def _author(self, prefix: str) -> bytes:
         known = sorted({*views.peer_authors(self._node), *self._node.ledger.authors(),

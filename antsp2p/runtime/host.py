@@ -170,8 +170,9 @@ class Host:
         self._fetcher = BlobFetcher(self._blobs, self.protection, self._pinned)
         self.membership = Membership(
             boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
+        self.blob_service = BlobService(self._blobs, network)
         self._server = StreamServer(self.protection, (
-            BlobService(self._blobs, network),
+            self.blob_service,
             LogsService(network, self.node.gossip.answer_logs, clock),
         ), self.membership.invitations)
         self._logs = LogsFetcher(self.protection, self._loop.put)

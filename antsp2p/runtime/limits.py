@@ -179,6 +179,12 @@ BLOB_SOURCES: Final = 8
 """Sources tried for one blob."""
 BLOB_FETCHES: Final = 4
 """Fetched at once; each holds at most 16 MiB of memory."""
+BLOB_BYTES_PER_S: Final = 32 << 20
+BLOB_BURST_BYTES: Final = 128 << 20
+"""Served to one author, lasting and at once: eight of the largest, and a core has time for others.
+Who asks for more waits for its turn, which no honest one notices."""
+BLOB_ACCOUNTS: Final = 1_024
+"""Authors whose share is kept; whoever asked longest ago begins anew."""
 BLOB_FETCHES_WAITING: Final = 256
 """Fetches that wait for their turn; more are answered as missing."""
 

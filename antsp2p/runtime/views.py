@@ -30,6 +30,8 @@ from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.record import NO_PREV
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antsp2p.coordination.tasks import Resolution
     from antsp2p.events import Notice, StartWork
     from antsp2p.node import Node
@@ -371,15 +373,21 @@ def peer_authors(node: Node) -> list[bytes]:
     return sorted(known - {node.author})
 
 
-def peer_views(node: Node, limit: int) -> list[View]:
-    """The other nodes: linked ones first, then by score."""
+def peer_views(
+    node: Node, limit: int, served: Callable[[bytes], Mapping[str, int]] = lambda author: {}
+) -> list[View]:
+    """The other nodes: linked ones first, then by score. `served`: what streams gave each."""
     links = {link.author: link for link in node.gossip.links()}
-    views = [_peer_view(node, author, links.get(author)) for author in peer_authors(node)]
+    views = [
+        _peer_view(node, author, links.get(author), served(author))
+        for author in peer_authors(node)
+    ]
     views.sort(key=lambda v: (not v["linked"], v["convicted"], -v["score_ppm"], v["author"]))
     return views[:limit]
 
 
-def _peer_view(node: Node, author: bytes, link: Any) -> View:
+def _peer_view(node: Node, author: bytes, link: Any, served: Mapping[str, int]) -> View:
+    used = {} if link is None else link.used
     announced = node.capabilities.of(author)
     beat, leaf = node.beats.get(author), node.logs.leaf(author)
     standing = node.meaning.standing(author)
@@ -391,7 +399,7 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
         "linked": link is not None,
         "address": None if link is None else address_text(link.address),
         "rtt_ms": None if rtt_us is None else round(rtt_us / 1_000, 3),
-        "used": {} if link is None else link.used,
+        "used": {**used, "author": {**used.get("author", {}), **served}} if served else used,
         "capabilities": [
             {"name": item.name, "slots": item.slots, "description": item.description}
             for item in announced

@@ -118,7 +118,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Leases._by_claim": MAX_WATCHED,
     "Leases._noticed_us": MAX_WATCHED,
     "Leases._watches": MAX_WATCHED,
-    "Links._banned": _limits.banned_addresses,
+    "Bans._bans": _limits.bans,
     "Links._readers": 6,
     "LogSet._crowds": MAX_WAITING_PER_AUTHOR + 1,
     "LogSet._logs": MAX_AUTHORS,

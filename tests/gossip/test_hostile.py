@@ -55,7 +55,7 @@ NODE = ("192.0.2.200", 7)
 
 BOUNDS = {
     "answers": 512, "hellos": 1_024, "fading": 64,
-    "links": 40, "handles": 4_096, "held": 1_024, "dials": 384, "banned": 256, "known": 384,
+    "links": 40, "handles": 4_096, "held": 1_024, "dials": 384, "banned": 512, "known": 384,
     "passive": 64, "named-sources": 64, "remembered": 256, "kept": 64, "silent-dials": 256,
     "own": 16, "pursuits": 1_024,
     "bulk-authors": 16_384, "bulk-fetches": 3, "bulk-light": 256, "bulk-refused": 1_024,
@@ -98,10 +98,12 @@ def some_hello(index: int, seed: object = 0, size: int = HELLO_BYTES) -> bytes:
 class Attacker:
     """A member that speaks the protocol by hand, from any address."""
 
-    def __init__(self, gossip: Gossip, index: int, address: Address, now_us: int = 0) -> None:
+    def __init__(
+        self, gossip: Gossip, index: int, address: Address, now_us: int = 0, seed: object = 0
+    ) -> None:
         self.gossip = gossip
         self.address = address
-        self.peer = a_peer(index)
+        self.peer = a_peer(index, seed)
         self.author = self.peer.author
         for data in self._sends(self.peer.call(NODE, now_us), now_us):
             self.peer.read(NODE, data, now_us)
@@ -322,6 +324,23 @@ def test_wrong_signatures_cut_the_link_and_are_forgiven_slowly() -> None:
     assert gossip.receive(attacker.address, hello, SECOND) == []
     assert gossip.drops["banned"] == 1
     assert gossip.receive(attacker.address, hello, 70 * SECOND)
+
+
+def test_who_is_cut_again_stays_out_longer_from_wherever_it_comes() -> None:
+    gossip, limits = alone(), DEFAULT_LIMITS
+    now_us, pauses = 0, []
+    for port in range(1, 4):
+        attacker = Attacker(gossip, 1, ("192.0.2.1", port), now_us, port)
+        for seq in range(limits.bad_signatures + 1):
+            forged = bytearray(record(2, 1, salt=seq, branch_at=1).wire)
+            forged[-1] ^= 1
+            attacker.say(now_us, Records(0, 0, (Entry(0, bytes(forged)),)))
+        cut_us = now_us
+        while not gossip.receive(("192.0.2.9", port), some_hello(1, f"{port} at {now_us}"), now_us):
+            now_us += 10 * SECOND
+        pauses.append(now_us - cut_us)
+    assert pauses == [limits.ban_us, 2 * limits.ban_us, 4 * limits.ban_us]
+    assert gossip.drops["banned"] == 6 + 12 + 24
 
 
 @pytest.mark.parametrize("junk", [WantNames((1,)), Adverts((), ()), Prune()])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.quotas import Account, Quotas, Use
-from antsp2p.gossip.wire import Entry, News, Range, Want
+from antsp2p.gossip.wire import Entry, News, Range, Records, Want
 from tests.gossip.protections import some_link
 from tests.gossip.swarm import SECOND, Swarm, identity, record
 from tests.gossip.test_hostile import Attacker, alone
@@ -38,6 +38,18 @@ def test_tables_of_accounts_are_bounded_and_the_first_gives_way() -> None:
     quotas.of_link(link).charge(Use.BYTES, 700, 0)
     quotas.of_author(link.author).charge(Use.RECORDS, 3, 0)
     assert quotas.used(link, 0) == {"link": {"bytes": 700}, "author": {"records": 3}, "host": {}}
+
+
+def test_wrong_signatures_are_shown_while_they_count() -> None:
+    gossip = alone()
+    attacker = Attacker(gossip, 1, ("192.0.2.1", 5))
+    for seq in range(5):
+        forged = bytearray(record(2, 1, salt=seq, branch_at=1).wire)
+        forged[-1] ^= 1
+        attacker.say(0, Records(0, 0, (Entry(0, bytes(forged)),)))
+    assert gossip.links()[0].used["link"]["bad_signatures"] == 5
+    attacker.say(2 * DEFAULT_LIMITS.bad_signature_forgiven_us)
+    assert gossip.links()[0].used["link"]["bad_signatures"] == 3
 
 
 def test_pushed_records_of_an_author_beyond_its_quota_are_not_checked(

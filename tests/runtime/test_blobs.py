@@ -44,9 +44,11 @@ def framed(value: object) -> bytes:
 
 
 @asynccontextmanager
-async def serving(store: BlobStore) -> AsyncIterator[tuple[StreamServer, Address]]:
+async def serving(
+    store: BlobStore, service: BlobService | None = None
+) -> AsyncIterator[tuple[StreamServer, Address]]:
     bound = bind_all([("127.0.0.1", 0)])
-    server = StreamServer(member(NETWORK), [BlobService(store, NETWORK)])
+    server = StreamServer(member(NETWORK), [service or BlobService(store, NETWORK)])
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.serve, [item.tcp for item in bound])
@@ -316,6 +318,30 @@ async def test_what_is_no_request_gets_no_answer(tmp_path: Path) -> None:
         assert await ask(address, NETWORK, good) == framed([1, 0, BLOB.size]) + CONTENT
         past_the_end = encode_request(NETWORK, BLOB.hash, BLOB.size + 1)
         assert await ask(address, NETWORK, past_the_end) == framed([1, 0, BLOB.size])
+
+
+async def test_what_a_member_is_given_is_counted_and_beyond_its_share_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = BlobStore(tmp_path)
+    store.put(CONTENT)
+    service = BlobService(store, NETWORK)
+    asker = member(NETWORK)
+    async with serving(store, service) as (_, address):
+        assert service.used(asker.author) == {}
+        monkeypatch.setattr(limits, "BLOB_BYTES_PER_S", 1)
+        assert await fetch_blob(asker, BLOB, [address]) == CONTENT
+        assert service.used(asker.author) == {"blob_bytes": BLOB.size}
+        assert service.used(member(NETWORK, 1).author) == {}
+        monkeypatch.setattr(limits, "BLOB_BURST_BYTES", BLOB.size)
+        monkeypatch.setattr(limits, "BLOB_ACCOUNTS", 1)
+        other = member(NETWORK, 1)
+        assert await fetch_blob(other, BLOB, [address]) == CONTENT
+        assert service.used(asker.author) == {}, "its account has given way"
+        with trio.move_on_after(0.05):
+            await fetch_blob(other, BLOB, [address])
+            raise AssertionError("a share that is used up takes days at this pace")
+        assert service.used(other.author) == {"blob_bytes": BLOB.size}
 
 
 async def test_connections_are_bounded_for_each_host(tmp_path: Path) -> None:
