@@ -138,6 +138,8 @@ class Commands:
         if key and key in self._keys:
             return self._posted(self._keys[key], command)
         is_blob = isinstance(command.input, BlobRef)
+        if command.holder_only and not is_blob:
+            raise Refused("an input for the holder alone must be a blob: in the record all see it")
         record = self._append(Offer(
             capability=command.capability, lease_ms=command.lease_ms,
             settle_ms=command.settle_ms, attempts=command.attempts,
@@ -145,6 +147,7 @@ class Commands:
             blob=command.input if isinstance(command.input, BlobRef) else None,
             media_type=command.media_type, timeout_ms=command.timeout_ms, review=command.review,
             cost=command.cost, idempotency_key=key, after=self._after(command.after),
+            holder_only=command.holder_only,
         ))
         if key:
             self._keys[key] = record.id

@@ -128,6 +128,8 @@ class PostTask:
     after: tuple[bytes, ...] = ()
     """Own tasks that must be accepted before this one may be claimed."""
     idempotency_key: bytes = b""
+    holder_only: bool = False
+    """The input, which must be a blob, is for whoever holds the task, and nobody else."""
 
 
 @dataclass(frozen=True, slots=True)

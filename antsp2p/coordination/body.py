@@ -239,6 +239,8 @@ class Offer:
     cost: int = 1
     idempotency_key: bytes = b""
     after: tuple[int, ...] = ()
+    holder_only: bool = False
+    """The input is for whoever holds the task, and nobody else."""
 
     type: ClassVar[RecordType] = RecordType.OFFER
     shape: ClassVar[Shape] = {
@@ -254,6 +256,7 @@ class Offer:
         10: ("cost", _uint(MAX_COST, 1), False),
         11: ("idempotency_key", _bytes_up_to(MAX_KEY_BYTES, 1), False),
         OFFER_AFTER_KEY: ("after", _ascending(_uint(MAX_UINT53, 1), MAX_AFTER), False),
+        13: ("holder_only", _bool, False),
     }
 
 

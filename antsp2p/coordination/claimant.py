@@ -264,12 +264,15 @@ class Claimant:
         offered = self._tasks.offer(holding.task)
         settle_us = 0 if offered is None else offered[1].settle_ms * 1_000
         start_us = holding.won_us + settle_us + SOLO_START_US
-        if resolution.settled or now_us >= start_us:
+        needs_award = offered is not None and offered[1].holder_only
+        if resolution.settled or (now_us >= start_us and not needs_award):
             holding.started = True
             holding.reported_us = now_us
             self._agenda.set_earliest(holding.task, _silent_us(holding))
             return Start(holding)
-        self._agenda.set_earliest(holding.task, start_us)
+        if needs_award and now_us >= _silent_us(holding):
+            return self._stop(holding, "no award came, and without one there is no input")
+        self._agenda.set_earliest(holding.task, _silent_us(holding) if needs_award else start_us)
         return None
 
     def _stop(self, holding: Holding, reason: str) -> Stop:

@@ -62,6 +62,8 @@ class TaskFold:
         self._resolved: dict[bytes, Resolution] = {}
         self._offers_at: dict[tuple[bytes, int], bytes] = {}
         self._offers_by_key: dict[tuple[bytes, bytes], list[tuple[int, bytes]]] = {}
+        self._for_holders: dict[bytes, dict[bytes, None]] = {}
+        """Hash of an input that is for the holder alone -> the tasks that have it."""
         self._waiting: dict[tuple[bytes, int], dict[bytes, None]] = {}
         self._waiting_claims: dict[tuple[bytes, bytes], dict[bytes, None]] = {}
         self._tally = Tally(self.resolve)
@@ -139,6 +141,8 @@ class TaskFold:
                 insort(self._offers_by_key.setdefault(key, []), (record.seq, task))
             for seq in body.after:
                 self._waiting.setdefault((record.author, seq), {})[task] = None
+            if body.holder_only and body.blob is not None:
+                self._for_holders.setdefault(body.blob.hash, {})[task] = None
         self._note_waiting_claims(contest, record, body)
         if isinstance(body, _ENDING):
             self._touch_group(contest, tasks)
@@ -159,6 +163,8 @@ class TaskFold:
                     del self._offers_by_key[record.author, body.idempotency_key]
             for seq in body.after:
                 _discard(self._waiting, (record.author, seq), task)
+            if body.holder_only and body.blob is not None:
+                _discard(self._for_holders, body.blob.hash, task)
         if contest.is_empty():
             del self._contests[task]
 
@@ -212,6 +218,10 @@ class TaskFold:
         """The offer that the task is, if it is here."""
         contest = self._contests.get(task)
         return None if contest is None else contest.offer
+
+    def for_the_holder(self, blob: bytes) -> tuple[bytes, ...]:
+        """The tasks whose input is the blob of that hash and for their holder alone."""
+        return tuple(self._for_holders.get(blob, ()))
 
     def task_ids(self) -> tuple[bytes, ...]:
         """Every task whose offer is here, aliases too; sorted."""

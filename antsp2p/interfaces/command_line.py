@@ -325,6 +325,9 @@ class _Commands:
             "--review", action="store_true", help="accept or reject the result yourself"
         )
         post.add_argument(
+            "--holder-only", action="store_true", help="give the input to whoever has the task only"
+        )
+        post.add_argument(
             "--lease", metavar="TIME", type=_duration, dest="lease_ms",
             help="how long a silent worker keeps the task (node's default: 10s)",
         )

@@ -174,8 +174,13 @@ class LocalApi:
         for name in ("lease_ms", "settle_ms", "attempts", "timeout_ms", "cost"):
             if query.has(name):
                 given[name] = query.number(name)
+        given["holder_only"] = query.flag("holder_only")
         query.end()
-        given["input"] = await self._content(await read_body(request))
+        content = await read_body(request)
+        given["input"] = (
+            await self._host.put_blob(content) if given["holder_only"]
+            else await self._content(content)
+        )
         answer = await self._host.command(PostTask, **given)
         return JSONResponse({"task": answer["task"].hex()}, 201)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 import trio
 
 from antsp2p.coordination.body import BlobRef
+from antsp2p.coordination.confidence import may_have
 from antsp2p.events import (
     Address,
     Answer,
@@ -170,7 +171,7 @@ class Host:
         self._fetcher = BlobFetcher(self._blobs, self.protection, self._pinned)
         self.membership = Membership(
             boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
-        self.blob_service = BlobService(self._blobs, network)
+        self.blob_service = BlobService(self._blobs, network, self._may_have)
         self._server = StreamServer(self.protection, (
             self.blob_service,
             LogsService(network, self.node.gossip.answer_logs, clock),
@@ -318,6 +319,9 @@ class Host:
         Raises `BlobUnavailable` (antsp2p.runtime.blobs).
         """
         return await self._fetcher.fetch(blob, sources)
+
+    def _may_have(self, author: bytes, hash_: bytes) -> bool:
+        return may_have(self.node.tasks, self.node.author, author, hash_)
 
     def _pinned(self) -> Collection[bytes]:
         """The blobs that open tasks of this node, or held by it, still need."""

@@ -181,13 +181,16 @@ class LocalNode:
         cost: int = 1,
         after: Sequence[bytes] = (),
         idempotency_key: bytes = b"",
+        holder_only: bool = False,
     ) -> PostedTask:
-        """Offer a task; it is durable when this returns. Input has at most 16 MiB.
+        """Offer a task; it is durable when this returns. Input has at most 16 MiB. `holder_only`:
+        of all members only whoever holds the task gets it.
 
         Raises `CommandRefused`.
         """
         answer = await self.host.command(
-            PostTask, capability=capability, input=await self._content(input),
+            PostTask, capability=capability, holder_only=holder_only,
+            input=await (self.host.put_blob(input) if holder_only else self._content(input)),
             media_type=media_type, lease_ms=lease_ms, settle_ms=settle_ms, attempts=attempts,
             timeout_ms=timeout_ms, review=review, cost=cost, after=tuple(after),
             idempotency_key=idempotency_key,

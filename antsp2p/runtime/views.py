@@ -152,6 +152,7 @@ def task_view(node: Node, task: bytes, now_us: int) -> View | None:
         "requester": record.author.hex(),
         "mine": record.author == node.author,
         "review": offer.review,
+        "holder_only": offer.holder_only,
         "alias_of": _hex(resolution.alias_of),
         "posted_ms_ago": node.age_ms(record, now_us),
     }

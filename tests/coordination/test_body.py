@@ -48,7 +48,8 @@ PLAIN: list[Body] = [
 FULL: list[Body] = [
     Announce("text.count", 0, True, "counts words", "ann", bytes(32)),
     Offer("text.count", 1_000, 150, 3, blob=BlobRef(OTHER, 9), media_type="text/plain; charset=x",
-          timeout_ms=60_000, review=True, cost=7, idempotency_key=b"k", after=(1, 2, 9)),
+          timeout_ms=60_000, review=True, cost=7, idempotency_key=b"k", after=(1, 2, 9),
+          holder_only=True),
     Reopen(TASK, 3, CLAIM, ReopenReason.LAPSED, (CLAIM, RESULT), "no sign of life"),
     Result(TASK, CLAIM, Outcome.FAILED, blob=BlobRef(OTHER, 0), media_type="image/png",
            error="é" * 150),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antsp2p.coordination.body import Cancel, Claim, Reopen, ReopenReason
+from antsp2p.coordination.body import BlobRef, Cancel, Claim, Offer, Reopen, ReopenReason
 from antsp2p.coordination.claimant import (
     MIN_SILENCE_US,
     RANK_SLOT_US,
@@ -113,6 +113,23 @@ def test_without_an_award_work_starts_after_the_settle_window() -> None:
         assert bench.claimant.wake_at is not None
         assert bench.look(task, wait_us - 1) is None
         assert bench.look(task, wait_us) == Start(holding)
+
+
+def test_with_an_input_for_the_holder_alone_work_waits_for_the_award_and_not_for_ever() -> None:
+    bench = Bench()
+    offer = Offer("work", 1_000, 0, 3, blob=BlobRef(bytes(32), 9), holder_only=True)
+    task = bench.scribe.write("requester", offer).id
+    holding = bench.take(task)
+    assert bench.look(task, 2 * SOLO_START_US) is None
+    bench.scribe.award(task, holding.claim)
+    assert bench.look(task, 3 * SOLO_START_US) == Start(holding)
+    other = bench.scribe.write("requester", offer).id
+    bench.claimant.drop(holding.claim.id)
+    waiting = bench.take(other)
+    assert bench.look(other, MIN_SILENCE_US - 1) is None
+    stop = bench.look(other, MIN_SILENCE_US)
+    assert isinstance(stop, Stop)
+    assert bench.claimant.abandoned(other) == waiting.claim
 
 
 def test_an_award_to_another_stops_the_work() -> None:

@@ -59,6 +59,7 @@ _KEPT_TABLES: Final = (
     "Ledger._by_task[]", "Ledger._convicted", "Ledger._failed", "LogSet._by_id",
     "LogSet._crowds[]", "Node._recovered", "Node._waiting", "Requester._own", "TaskFold._active",
     "TaskFold._changed", "TaskFold._contests", "TaskFold._convicted", "TaskFold._digests",
+    "TaskFold._for_holders", "TaskFold._for_holders[]",
     "TaskFold._offers_at", "TaskFold._offers_by_key", "TaskFold._offers_by_key[]",
     "TaskFold._resolved", "TaskFold._waiting", "TaskFold._waiting[]", "TaskFold._waiting_claims",
     "TaskFold._waiting_claims[]", "_Graph._bits", "_Graph._lines", "_Graph._places",

@@ -14,8 +14,14 @@ import trio
 import antsp2p
 from antsp2p.coordination.body import MAX_BLOB_BYTES
 from antsp2p.coordination.state import State
+from antsp2p.gossip.network_keys import KeyRing, NetworkKey
+from antsp2p.gossip.protection import protect
+from antsp2p.gossip.suite import NOISE
+from antsp2p.records.keys import Identity
+from antsp2p.runtime.blobs import BlobUnavailable, fetch_blob
 from antsp2p.runtime.host import CommandRefused
 from antsp2p.runtime.local_node import Assignment, Decline, LocalNode, TaskFailed
+from tests.gossip.protections import protection_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,6 +64,45 @@ async def test_one_serves_and_one_posts() -> None:
         assert peer.score.known
         assert peer.address is not None
         assert [evidence.task for evidence in poster.why(worker.author)] == [task.id]
+
+
+async def test_an_input_for_the_holder_alone_is_given_to_nobody_else(tmp_path: Path) -> None:
+    async with pair() as (worker, poster):
+        asked, may_end = trio.Event(), trio.Event()
+
+        async def ponder(work: Assignment) -> bytes:
+            asked.set()
+            await may_end.wait()
+            return work.input[::-1]
+
+        task = await poster.post("text.reverse", b"not for everybody", holder_only=True)
+        offered = poster.host.node.tasks.offer(task.id)
+        assert offered is not None
+        blob = offered[1].blob
+        assert blob is not None, "small as it is, it does not stand in the record"
+        await worker.serve("text.reverse", ponder)
+        await asked.wait()
+        source = poster.host.address
+        async with antsp2p.open_node(
+            discovery=False, listen=["127.0.0.1:0"], peers=[poster.address], home=tmp_path / "third"
+        ) as third:
+            for host in (poster.host, worker.host):
+                with pytest.raises(BlobUnavailable, match="does not have it"):
+                    await fetch_blob(third.host.protection, blob, [host.address])
+            assert await fetch_blob(worker.host.protection, blob, [source])
+            nobody = Identity.from_seed(bytes(32))
+            stranger = protection_of(nobody, b"another network!", suite=NOISE)
+            with pytest.raises(BlobUnavailable, match="cut-off"):
+                await fetch_blob(stranger, blob, [source])
+            outsider = protect(
+                nobody, poster.host.node.network,
+                KeyRing(poster.host.node.network, [NetworkKey(bytes(32))]), os.urandom)
+            with pytest.raises(BlobUnavailable, match="cut-off"):
+                await fetch_blob(outsider, blob, [source])
+            may_end.set()
+            assert await task.result() == b"ydobyreve rof ton"
+        assert poster.host.drops["stream-network"] == 1
+        assert poster.host.drops["stream-key"] == 1
 
 
 async def test_a_node_may_work_for_itself() -> None:

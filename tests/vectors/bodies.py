@@ -37,6 +37,8 @@ _VALID: tuple[_Entry, ...] = (
         **_OFFER, 2: 86_400_000, 3: 60_000, 4: 1_000}),
     ("offer, media type without a space", "the space after a semicolon may be missing", 2, {
         **_OFFER, 7: "text/plain;charset=utf-8"}),
+    ("offer, the input for its holder alone", "a blob, or all could read it", 2, {
+        **{key: value for key, value in _OFFER.items() if key != 5}, 6: [_A, 9], 13: True}),
     ("claim", "a task and an epoch", 3, {0: _A, 1: 0}),
     ("claim, largest epoch", "2^53 - 1", 3, {0: _A, 1: MAX_UINT53}),
     ("claim with remarks", "unknown keys from 16 on are ignored", 3, {
@@ -121,6 +123,7 @@ _VOID: tuple[tuple[str, str, int, dict[int, Any], str], ...] = (
     ("timeout above 30 days", "2,592,000,000 at most", 2, _changed(_OFFER, 8, 2_592_000_001),
      "timeout_ms"),
     ("review 0", "0 is not false", 2, _changed(_OFFER, 9, 0), "review"),
+    ("holder-only 1", "1 is not true", 2, _changed(_OFFER, 13, 1), "holder_only"),
     ("cost 0", "1 at least", 2, _changed(_OFFER, 10, 0), "cost"),
     ("cost 1001", "1,000 at most", 2, _changed(_OFFER, 10, 1_001), "cost"),
     ("empty key", "an idempotency key has 1 to 32 bytes", 2, _changed(_OFFER, 11, b""),

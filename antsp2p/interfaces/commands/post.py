@@ -28,6 +28,8 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.review:
         params["review"] = "true"
+    if options.holder_only:
+        params["holder_only"] = "true"
     if options.after:
         params["after"] = options.after
     with Client(options) as client:
