@@ -334,6 +334,11 @@ def test_network_names(case: dict[str, Any]) -> None:
     assert network_id(case["network_name"]).hex() == case["network"]
 
 
+@each("hashes", "priced_network_names")
+def test_priced_network_names(case: dict[str, Any]) -> None:
+    assert network_id(case["network_name"], case["bits"]).hex() == case["network"]
+
+
 @each("hashes", "bad_network_names")
 def test_bad_network_names(case: dict[str, Any]) -> None:
     with pytest.raises(HomeError, match="1 to 64 bytes"):
@@ -485,6 +490,31 @@ def test_a_handshake_of_noise_alone() -> None:
         assert data[5:13] == counter.to_bytes(8, "little")
         opened = NOISE.cipher(key).decrypt(bytes(4) + data[5:13], data[13:], data[:13])
         assert opened == unhex(sealed, "plain")
+
+
+def test_in_a_handshake_both_sides_show_what_they_paid() -> None:
+    story = load("links")["handshakes"][2]
+    psk = unhex(load("links")["keys"][0], "psk")
+    reading = {
+        who: Handshake(
+            "XXpsk0", initiator=who == "caller", prologue=b"antsp2p/1/datagrams\0" + NETWORK,
+            static=KeyPair(unhex(story[who], "static_private")),
+            ephemeral=unhex(story[who], "ephemeral_private"), psks=[psk],
+        )
+        for who in ("caller", "callee")
+    }
+    hello, welcome, confirm = (unhex(story, name) for name in ("hello", "welcome", "confirm"))
+    frames = []
+    for writer, reader, message in (
+        ("caller", "callee", hello[25:-32]), ("callee", "caller", welcome[9:-16]),
+        ("caller", "callee", confirm[5:-16]),
+    ):
+        payload = reading[reader].read(message)
+        assert reading[writer].write(payload) == message
+        frames.append(decode(payload, 1_200))
+    for who, frame in (("callee", frames[1]), ("caller", frames[2])):
+        assert frame[-1] == story[who]["work"]
+        assert work.check(NETWORK, frame[1], frame[-1], story["bits"])
 
 
 def _keys_of(story: dict[str, Any]) -> list[tuple[bytes, int]]:

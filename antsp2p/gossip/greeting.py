@@ -145,7 +145,8 @@ class Greetings:
     def _welcoming(self, hello: Hello) -> bytes:
         held = self._holding(hello.author)
         return encode_frame(Welcome(
-            self._me, self._protection.signature, self._instance, held.seq, held.head, held.root
+            self._me, self._protection.signature, self._instance, held.seq, held.head, held.root,
+            self._protection.work,
         ))
 
     def _own_hello(self, hello: Hello, caller: bytes) -> Reading:
@@ -200,7 +201,8 @@ class Greetings:
         """The link that our call has become."""
         held = self._holding(welcome.author)
         confirm = encode_frame(Confirm(
-            self._me, self._protection.signature, self._instance, held.seq, held.head
+            self._me, self._protection.signature, self._instance, held.seq, held.head,
+            self._protection.work,
         ))
         datagram = make_confirm(call.key, callee, call.agreement.write(confirm))
         return Link(
@@ -219,7 +221,11 @@ class Greetings:
         )
 
     def _check_author(self, frame: Welcome | Confirm, agreement: Agreement) -> None:
-        """Raises `Malformed` where the key that was agreed with is not the author's."""
+        """Raises `Malformed` where the key that was agreed with is not the author's, or the author
+        has not paid for its name. One hash decides about that, before the signature is looked at.
+        """
+        if not self._protection.is_paid(frame.author, frame.work):
+            raise Malformed("unpaid")
         static = agreement.remote_static
         assert static is not None, "a message with an author in it has the static key as well"
         signed = self._protection.signed(static)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from antsp2p.gossip.suite import NOISE, PATTERN, Agreement, Keys, Suite
+from antsp2p.records.work import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,14 @@ class Protection:
     """So many bytes that nobody can guess."""
     static: Keys = field(repr=False)
     suite: Suite = field(repr=False)
+    work_bits: int = 0
+    """What the network asks of each author for its name."""
+    work: int = 0
+    """The nonce that pays for this author."""
+
+    def is_paid(self, author: bytes, nonce: int) -> bool:
+        """Whether that author may be linked, as far as the price of its name goes: one hash."""
+        return check(self.network, author, nonce, self.work_bits)
 
     def agreement(
         self, key: LinkKey, *, initiator: bool, carrier: bytes = DATAGRAMS_DOMAIN
@@ -60,9 +69,11 @@ class Protection:
 
 def protect(
     identity: Signer, network: bytes, keys: KeyRing, entropy: Callable[[int], bytes],
-    suite: Suite = NOISE,
+    suite: Suite = NOISE, *, work_bits: int = 0, work: int = 0,
 ) -> Protection:
-    """What one run of a node brings to its links."""
+    """What one run of a node brings to its links. In a network that asks for `work_bits` of each
+    author, `work` is the nonce that pays."""
     static = suite.key_pair(entropy(SEED_BYTES))
     signature = identity.sign(LINK_DOMAIN + network + static.public)
-    return Protection(network, identity.author, signature, keys, entropy, static, suite)
+    return Protection(
+        network, identity.author, signature, keys, entropy, static, suite, work_bits, work)

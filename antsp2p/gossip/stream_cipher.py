@@ -18,7 +18,7 @@ from antsp2p.gossip.network_keys import KEY_ID_BYTES, MAC_BYTES
 from antsp2p.gossip.noise import TAG_BYTES, nonce
 from antsp2p.gossip.protection import STREAM_DOMAIN
 from antsp2p.gossip.wire import WIRE_VERSION
-from antsp2p.records.encoding import Malformed, decode, encode
+from antsp2p.records.encoding import MAX_UINT53, Malformed, decode, encode
 from antsp2p.records.keys import PUBLIC_KEY_BYTES
 from antsp2p.records.record import NETWORK_BYTES
 
@@ -35,7 +35,7 @@ CHUNK_BYTES: Final = 16_384
 """What one chunk carries at most: it is opened when it is whole."""
 MAX_SEALED_BYTES: Final = CHUNK_BYTES + TAG_BYTES
 HANDSHAKE_BYTES: Final = 256
-"""A message of the handshake at most: the second has 197."""
+"""A message of the handshake at most: the second has 198 to 206."""
 _FIRST: Final = WIRE_VERSION << 4 | 7
 _NOISE: Final = 1 + NETWORK_BYTES + KEY_ID_BYTES
 
@@ -145,8 +145,8 @@ class StreamAnswerer:
 
 
 def _claim(protection: Protection) -> bytes:
-    """What both sides say of themselves: `[author, signature]`."""
-    return encode([protection.author, protection.signature])
+    """What both sides say of themselves: `[author, signature, work]`."""
+    return encode([protection.author, protection.signature, protection.work])
 
 
 def _author(
@@ -154,9 +154,13 @@ def _author(
 ) -> bytes:
     """Who wrote the message. Raises `Malformed`."""
     claim: Any = decode(agreement.read(message), HANDSHAKE_BYTES)
-    if type(claim) is not list or [type(part) for part in claim] != [bytes, bytes]:
+    if type(claim) is not list or [type(part) for part in claim] != [bytes, bytes, int]:
         raise Malformed("payload")
-    author, signature = claim
+    author, signature, nonce = claim
+    if not 0 <= nonce <= MAX_UINT53:
+        raise Malformed("payload")
+    if not protection.is_paid(author, nonce):
+        raise Malformed("unpaid")
     static = agreement.remote_static
     assert static is not None, "a message with an author in it has the static key as well"
     if len(author) != PUBLIC_KEY_BYTES or not verify(

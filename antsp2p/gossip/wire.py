@@ -148,6 +148,8 @@ class Welcome:
     seq: int
     head: bytes
     root: bytes
+    work: int = 0
+    """What pays for the author, where the network asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class Confirm:
     instance: bytes
     seq: int
     head: bytes
+    work: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +384,8 @@ _SCHEMAS: Final[dict[int, tuple[type, tuple[schema.Read, ...]]]] = {
     0: (Hello, (
         schema.author, _INSTANCE, schema.uint(255), schema.octets(0, MAX_DATAGRAM_BYTES),
     )),
-    1: (Welcome, (schema.author, _SIGNATURE, _INSTANCE, _SEQ, _ID, _ROOT)),
-    2: (Confirm, (schema.author, _SIGNATURE, _INSTANCE, _SEQ, _ID)),
+    1: (Welcome, (schema.author, _SIGNATURE, _INSTANCE, _SEQ, _ID, _ROOT, _SEQ)),
+    2: (Confirm, (schema.author, _SIGNATURE, _INSTANCE, _SEQ, _ID, _SEQ)),
     3: (Busy, (_PEERS,)),
     5: (Bye, (schema.uint(255),)),
     6: (Ping, (_SEQ, _ROOT, _SEQ, _SEQ)),

@@ -274,6 +274,11 @@ class _Commands:
             help="let everybody in who knows the network's name (default: this user's nodes only)",
         )
         start.add_argument(
+            "--price", metavar="BITS", type=int,
+            help="with --open: each node pays for its name with about 2^BITS hashes, once; 20 takes"
+                 " seconds (default: as this user knows the network, else nothing)",
+        )
+        start.add_argument(
             "--nickname", metavar="TEXT", type=_text, default="",
             help="what others see beside the node's id",
         )

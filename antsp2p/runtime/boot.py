@@ -8,7 +8,7 @@ person says by name that there is no other.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.standing import recovery_digest
@@ -105,7 +105,10 @@ def boot_home(
     network asks for `work_bits` the first start searches a nonce; it calls `pause` now and then,
     which may raise to end it. Raises `HomeError` or `StoreError`, each one line.
     """
-    network = open_network(network_name) if is_open else closed_network(network_name)
+    network = (
+        open_network(network_name, work_bits) if is_open
+        else replace(closed_network(network_name), work_bits=work_bits)
+    )
     asked = _Asked(accept_lost_store, passphrase, only_copy, remember, work_bits, pause)
     home = Home(path)
     home.open()

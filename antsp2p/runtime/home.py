@@ -21,6 +21,7 @@ import platformdirs
 
 from antsp2p.records.keys import SEED_BYTES, Identity
 from antsp2p.records.record import NETWORK_BYTES
+from antsp2p.records.work import MAX_WORK_BITS
 from antsp2p.runtime.key_file import (
     MAX_KEY_FILE_BYTES,
     KeyFile,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 APP_NAME: Final = "antsp2p"
 DEFAULT_NETWORK: Final = "local"
 NETWORK_NAME_DOMAIN: Final = b"antsp2p/1/network-name\0"
+PRICED_NAME_DOMAIN: Final = b"antsp2p/1/priced-network\0"
 MAX_NETWORK_NAME_BYTES: Final = 64
 MAX_SOCKET_PATH_BYTES: Final = 103
 """`sun_path` has 104 bytes on macOS and 108 on Linux, the closing zero among them."""
@@ -48,15 +50,19 @@ class HomeError(Exception):
     """The home cannot be used; the text is one line that says why and what to do."""
 
 
-def network_id(name: str) -> bytes:
-    """The 16-byte id of a network known by name: the head of a SHA-256 under its own domain.
+def network_id(name: str, work_bits: int = 0) -> bytes:
+    """The 16-byte id of a network known by name, and by what it asks of each author, if it does:
+    the head of a SHA-256 under a domain of its own.
 
-    Raises `HomeError` if the name is empty or longer than 64 bytes.
+    Raises `HomeError` if the name is empty or longer than 64 bytes, or so much cannot be asked.
     """
+    if not 0 <= work_bits <= MAX_WORK_BITS:
+        raise HomeError(f"a network may ask for at most {MAX_WORK_BITS} bits of work")
     encoded = name.encode("utf-8", "surrogateescape")
     if not 0 < len(encoded) <= MAX_NETWORK_NAME_BYTES:
         raise HomeError(f"a network's name has 1 to {MAX_NETWORK_NAME_BYTES} bytes")
-    return hashlib.sha256(NETWORK_NAME_DOMAIN + encoded).digest()[:NETWORK_BYTES]
+    start = PRICED_NAME_DOMAIN + bytes((work_bits,)) if work_bits else NETWORK_NAME_DOMAIN
+    return hashlib.sha256(start + encoded).digest()[:NETWORK_BYTES]
 
 
 def default_home(name: str | None = None) -> Path:

@@ -95,7 +95,7 @@ class HostOptions:
     remember: bool = True
     """Whether the starts of the key are counted outside the home too."""
     work_bits: int = 0
-    """What the network asks each author to pay for its name."""
+    """What the network asks each author to pay for its name; of an open one a part of its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,10 @@ class Host:
         network = boot.network.id
         self.keys = KeyRing(network, boot.network.keys(wall_ms()))
         """The secrets by which others are known; they may change while the node runs."""
-        self.protection = protect(boot.identity, network, self.keys, secrets.token_bytes)
+        self.protection = protect(
+            boot.identity, network, self.keys, secrets.token_bytes,
+            work_bits=boot.network.work_bits, work=boot.work or 0,
+        )
         self._ahead = Ahead(self.warn)
         self._bound = bound
         self._udp = UdpEndpoint(bound)
@@ -155,7 +158,7 @@ class Host:
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
             recovery=boot.recovery, suspicion=boot.suspicion,
-            work_bits=options.work_bits, work=boot.work, send=self._udp.send,
+            work_bits=boot.network.work_bits, work=boot.work, send=self._udp.send,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""

@@ -370,6 +370,7 @@ async def open_node(
     *,
     network: str = DEFAULT_NETWORK,
     is_open: bool = False,
+    work_bits: int = 0,
     listen: Sequence[Address | str] = (),
     peers: Sequence[Address | str] = (),
     discovery: bool = True,
@@ -381,17 +382,18 @@ async def open_node(
     """A node in this process, which runs for as long as the block lasts.
 
     The network's secret is shared by all nodes of this user; with `is_open` anybody may take part
-    who knows its name. Without a `home` it has a new key and store, both forgotten at the end.
-    `listen` and `peers` are "HOST:PORT"; port 0 is any free one; `passphrase` opens a sealed key,
-    and `only_copy` is for a home that seems to be an old copy (`boot_home`). Raises `HomeError`,
-    `StoreError` or `ListenError`, each one line.
+    who knows its name, and has paid for a key of his own where the network asks for `work_bits`:
+    about two to that power of hashes, once. Without a `home` it has a new key and store, both
+    forgotten at the end. `listen` and `peers` are "HOST:PORT"; port 0 is any free one;
+    `passphrase` opens a sealed key, and `only_copy` is for a home that seems to be an old copy
+    (`boot_home`). Raises `HomeError`, `StoreError` or `ListenError`, each one line.
     """
     remember = home is not None
     with ExitStack() as opened:
         if home is None:
             home = opened.enter_context(tempfile.TemporaryDirectory(prefix="antsp2p-"))
         options = HostOptions(
-            home=Path(home), network=network, is_open=is_open,
+            home=Path(home), network=network, is_open=is_open, work_bits=work_bits,
             listen=tuple(parse_address(a) if isinstance(a, str) else a for a in listen),
             peers=tuple(a if isinstance(a, str) else format_address(a) for a in peers),
             discovery=discovery, nickname=nickname, accept_lost_store=accept_lost_store,

@@ -83,6 +83,7 @@ class Membership:
             raise InvitationRefused(
                 "this network is open: whoever knows its name enters with "
                 "antsp2p start --open --network NAME"
+                + (f" --price {self._network.work_bits}" if self._network.work_bits else "")
             )
         hosts = await trio.to_thread.run_sync(reachable_hosts, listen)
         invitation = await self.invitations.invite(lasting_ms, uses)

@@ -60,6 +60,9 @@ class Network:
     """When it was made or joined here."""
     invited_by: bytes = b""
     """The key of the node whose invitation was used; empty where the network was made here."""
+    work_bits: int = 0
+    """What it asks each author to pay for its name; of an open network a part of its id, so that
+    nobody can be in doubt about it."""
     homes: tuple[str, ...] = field(default=(), compare=False)
     """Homes of nodes that were started in it here."""
 
@@ -101,10 +104,16 @@ def configuration_folder() -> Path:
     return platformdirs.user_config_path(APP_NAME, appauthor=False)
 
 
-def network_path(name: str, *, is_open: bool = False) -> Path:
+def network_path(name: str, *, is_open: bool = False, work_bits: int = 0) -> Path:
     """The file of the network that this user calls `name`."""
     folder = configuration_folder() / ("open-networks" if is_open else "networks")
-    return folder / f"{quote(name, safe='', errors='replace')}.json"
+    # A colon is quoted in every name: no other network has this file.
+    price = f":{work_bits}" if is_open and work_bits else ""
+    return folder / f"{quote(name, safe='', errors='replace')}{price}.json"
+
+
+def _path_of(network: Network) -> Path:
+    return network_path(network.name, is_open=network.is_open, work_bits=network.work_bits)
 
 
 @contextmanager
@@ -126,10 +135,23 @@ def _locked(path: Path) -> Iterator[None]:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def open_network(name: str) -> Network:
-    """The network that anybody may enter who knows its name. Raises `HomeError`."""
+def open_network(name: str, work_bits: int = 0) -> Network:
+    """The network that anybody may enter who knows its name, and pays its price if it has one.
+
+    Raises `HomeError`.
+    """
     secret = hashlib.sha256(OPEN_DOMAIN + name.encode("utf-8", "surrogateescape")).digest()
-    return Network(name, network_id(name), NetworkKey(secret), is_open=True)
+    return Network(
+        name, network_id(name, work_bits), NetworkKey(secret), is_open=True, work_bits=work_bits)
+
+
+def known_price(name: str) -> int:
+    """What the open network of that name asks, as far as this user's nodes were started in one:
+    0 where they were not, or in one without a price too. Raises `HomeError`."""
+    if stored_network(name, is_open=True) is not None:
+        return 0
+    prices = [each.work_bits for each in known_networks() if each.is_open and each.name == name]
+    return prices[0] if len(prices) == 1 else 0
 
 
 def closed_network(name: str) -> Network:
@@ -178,7 +200,8 @@ def _read(path: Path) -> Network:
         homes = tuple(map(str, facts.get("homes", [])))
         since_ms = int(facts["since_ms"])
         if facts.get("open"):
-            return replace(open_network(facts["name"]), since_ms=since_ms, homes=homes)
+            known = open_network(facts["name"], int(facts.get("work_bits", 0)))
+            return replace(known, since_ms=since_ms, homes=homes)
         network = Network(
             str(facts["name"]), bytes.fromhex(facts["id"]), _key(facts, KeyPurpose.MEMBER),
             previous=tuple(
@@ -204,10 +227,12 @@ def _key(facts: dict[str, Any], purpose: KeyPurpose) -> NetworkKey:
 
 
 def _write(network: Network) -> None:
-    path = network_path(network.name, is_open=network.is_open)
+    path = _path_of(network)
     facts: dict[str, Any] = {"name": network.name, "since_ms": network.since_ms}
     if network.is_open:
         facts["open"] = True
+        if network.work_bits:
+            facts["work_bits"] = network.work_bits
     else:
         facts |= {
             "id": network.id.hex(), **_key_facts(network.key),
@@ -226,7 +251,7 @@ def _key_facts(key: NetworkKey) -> dict[str, Any]:
 
 def note_home(network: Network, home: Path) -> None:
     """Remember that a node of this home was started in the network. Blocks. Raises `HomeError`."""
-    path = network_path(network.name, is_open=network.is_open)
+    path = _path_of(network)
     with _locked(path):
         known = _read_if_there(path) or replace(network, since_ms=wall_ms())
         if str(home) not in known.homes:

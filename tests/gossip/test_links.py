@@ -40,6 +40,7 @@ from antsp2p.gossip.wire import (
     Welcome,
     encode_frame,
 )
+from antsp2p.records.work import mine
 from tests.gossip.protections import SECRET
 from tests.gossip.swarm import NETWORK, SECOND, cached_verify, identity, record
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 A = ("192.0.2.1", 1)
 B = ("192.0.2.2", 2)
 C = ("2001:db8::3", 3)
+D = ("192.0.2.4", 4)
 LOW, HIGH = sorted((identity(1), identity(2)), key=lambda each: each.author)
 PING = Ping(1, bytes(16), 0, 1)
 NEW = News(0, 1, (Entry(0, record(1, 1).wire),))
@@ -61,13 +63,14 @@ class Side:
 
     def __init__(
         self, me: Identity, boot: int = 0, keys: tuple[NetworkKey, ...] = (MEMBER,),
-        network: bytes = NETWORK, suite: Suite = NOISE,
+        network: bytes = NETWORK, suite: Suite = NOISE, work: tuple[int, int] = (0, 0),
     ) -> None:
         self.drops: Counter[str] = Counter()
         self.full: tuple[PeerAddress, ...] | None = None
         self.keys = KeyRing(network, keys)
         rng = random.Random(f"{me.author!r} {boot}")
-        self.protection = protect(me, network, self.keys, rng.randbytes, suite)
+        self.protection = protect(
+            me, network, self.keys, rng.randbytes, suite, work_bits=work[0], work=work[1])
         self.links = Links(
             protection=self.protection, instance=bytes(7) + bytes((boot,)), now_us=0,
             limits=DEFAULT_LIMITS, drops=self.drops, verify=cached_verify,
@@ -440,6 +443,38 @@ def test_whatever_a_member_says_in_a_handshake_is_counted_and_never_raised() -> 
             node.links.close(link, "test")
     assert len(node.drops) > 6
     assert len(opened(node)) > 20
+
+
+def test_where_a_name_has_a_price_nobody_is_linked_who_has_not_paid() -> None:
+    def paid(me: Identity, bits: int = 8) -> tuple[int, int]:
+        nonce = mine(NETWORK, me.author, bits, start=0, tries=1 << 16)
+        assert nonce is not None
+        return bits, nonce
+
+    one, other = Side(LOW, work=paid(LOW)), Side(HIGH, work=paid(HIGH))
+    handshake(one, other)
+    assert one.link.author == HIGH.author
+    assert other.link.author == LOW.author
+    poor = Side(identity(3), work=(0, 0))
+    (welcome,) = other.read(C, poor.links.dial(B, 0))
+    poor.read(B, welcome)
+    for data in poor.write():
+        other.read(C, data)
+    assert [link.author for link in other.links.all()] == [LOW.author]
+    assert other.drops["unpaid"] == 1
+    # Nor does one who has paid link with one who has not, whoever called.
+    (welcome,) = poor.read(B, other.links.dial(C, 1))
+    other.read(C, welcome)
+    assert [link.author for link in other.links.all()] == [LOW.author]
+    assert other.drops["unpaid"] == 2
+    # Another's payment is not one's own.
+    thief = Side(identity(4), work=paid(LOW))
+    (welcome,) = other.read(D, thief.links.dial(B, 0))
+    thief.read(B, welcome)
+    for data in thief.write():
+        other.read(D, data)
+    assert [link.author for link in other.links.all()] == [LOW.author]
+    assert other.drops["unpaid"] == 3
 
 
 def test_a_key_of_small_order_is_no_key() -> None:

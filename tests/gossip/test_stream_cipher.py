@@ -1,6 +1,7 @@
 """Sealed streams: members understand each other, others get nothing, and every touch is seen."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from antsp2p.gossip.stream_cipher import (
 )
 from antsp2p.gossip.suite import NOISE
 from antsp2p.records.encoding import Malformed
+from antsp2p.records.work import mine
 from tests.gossip.protections import SECRET, protection_of
 from tests.gossip.swarm import NETWORK, cached_verify, identity
 
@@ -45,6 +47,25 @@ def test_both_learn_who_the_other_is_and_understand_each_other() -> None:
     assert there.open(sealed[4 + first :]) == b"x"
     assert there.open(here.end()[2:]) == b""
     assert here.open(there.seal(b"back")[2:]) == b"back"
+
+
+def test_where_a_name_has_a_price_a_stream_shows_that_it_was_paid() -> None:
+    def paying(index: int, bits: int, payer: int) -> Protection:
+        nonce = mine(NETWORK, identity(payer).author, bits, start=0, tries=1 << 16)
+        return replace(member(index), work_bits=bits, work=nonce or 0)
+
+    def talk(one: Protection, other: Protection) -> None:
+        calling, answering = caller(one), StreamAnswerer(other, cached_verify)
+        third, _ = calling.answered(answering.first(calling.first[2:])[2:])
+        answering.last(third[2:])
+
+    talk(paying(1, 8, 1), paying(2, 8, 2))
+    for one, other in (
+        (paying(1, 0, 1), paying(2, 8, 2)), (paying(1, 8, 1), paying(2, 0, 2)),
+        (paying(1, 8, 2), paying(2, 8, 2)),
+    ):
+        with pytest.raises(Malformed, match="unpaid"):
+            talk(one, other)
 
 
 def test_chunks_cannot_be_touched_left_out_or_told_in_another_order() -> None:

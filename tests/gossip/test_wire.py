@@ -77,7 +77,7 @@ UINTS = st.integers(0, TOP) | st.sampled_from([23, 24, 255, 256, 65_535, 65_536,
 LINES = [Line(author, TOP, b"h" * 8, TOP) for author in AUTHORS[:MAX_LINES]]
 
 LARGEST: list[Frame] = [
-    Welcome(AUTHORS[0], b"s" * 64, TOKEN, TOP, ID, b"r" * 16),
+    Welcome(AUTHORS[0], b"s" * 64, TOKEN, TOP, ID, b"r" * 16, TOP),
     Confirm(AUTHORS[0], b"s" * 64, TOKEN, TOP, ID),
     Busy(tuple(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[:8])),
     Bye(255),

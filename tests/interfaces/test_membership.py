@@ -146,6 +146,23 @@ def test_nobody_is_invited_to_an_open_network(ada: User) -> None:
         assert host.node.errors.count("whoever knows its name can take part") == 1
 
 
+def test_an_open_network_may_ask_a_price_and_it_is_kept(ada: User, bob: User) -> None:
+    with ada.desk() as host, bob.desk() as guest:
+        assert "--price goes with --open" in host.refusal("start", "--price", "8", code=2)
+        host.start_node("--open", "--price", "8")
+        (known,) = ada.networks()
+        assert (known["price"], known["id"]) == (8, host.ready["network"])
+        assert "--price 8" in host.refusal("invite", code=5)
+        watch = host.watch()
+        guest.start_node("--open", "--price", "8", "--peer", host.ready["address"])
+        watch.json(kind="peer-up", subject=guest.author)
+        assert [peer["unpaid"] for peer in host.json("peers")["peers"]] == [False]
+        guest.say("stop")
+        guest.node.wait()
+        # Once said, it need not be said again.
+        assert guest.start_node("--open").ready["price"] == 8
+
+
 def test_a_secret_is_changed_while_tasks_flow(ada: User, bob: User) -> None:
     with linked(ada, bob) as (host, guest):
         watch = guest.watch()

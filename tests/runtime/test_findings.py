@@ -204,6 +204,17 @@ def test_an_open_network_and_a_closed_one_of_one_name_are_told_apart() -> None:
         assert """start --open --network 'it'"'"'s'""" in found.mend
 
 
+def test_two_open_networks_of_one_name_are_told_apart_by_their_price() -> None:
+    free, priced = network_id("it's").hex(), network_id("it's", 20).hex()
+    silent = replace(called(small=Reply.SILENT, stream=Stream.OPEN), network_name="it's")
+    for ours, theirs in ((free, priced), (priced, free)):
+        service = Service((THERE,), "dd", theirs, "1")
+        (found,) = findings(replace(silent, network=ours, services=(service,)))
+        assert found.kind == "other-network"
+        assert "20 bits" in found.text or "costs 20" in found.text
+        assert found.mend.endswith("--price 20, on both machines")
+
+
 def test_a_linked_peer_is_reached_whatever_its_firewall_says() -> None:
     assert kinds(called(small=Reply.SILENT, is_linked=True)) == []
 

@@ -17,6 +17,7 @@ from antsp2p.runtime.networks import (
     closed_network,
     keep_network,
     known_networks,
+    known_price,
     learn_secret,
     network_path,
     note_home,
@@ -150,3 +151,20 @@ def test_an_open_network_follows_from_its_name() -> None:
     assert network == open_network("bazaar")
     assert network.id == network_id("bazaar")
     assert network.key != open_network("bazar").key
+
+
+def test_a_price_makes_another_network_and_is_remembered(tmp_path: Path) -> None:
+    free, priced = open_network("bazaar"), open_network("bazaar", 12)
+    assert free.id != priced.id != open_network("bazaar", 13).id
+    assert priced.id == network_id("bazaar", 12)
+    assert known_price("bazaar") == 0
+    note_home(priced, tmp_path / "one")
+    note_home(open_network("bazaar:12"), tmp_path / "two")
+    assert known_price("bazaar") == 12
+    assert {(each.name, each.work_bits): each.id for each in known_networks()} == {
+        ("bazaar", 12): priced.id, ("bazaar:12", 0): network_id("bazaar:12")}
+    note_home(open_network("bazaar", 13), tmp_path / "three")
+    assert known_price("bazaar") == 0, "of several a person must say which"
+    for bits in (-1, 41):
+        with pytest.raises(HomeError, match="at most 40 bits"):
+            open_network("bazaar", bits)

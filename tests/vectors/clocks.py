@@ -10,6 +10,7 @@ from antsp2p.coordination.body import content_hash
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.clock import compare, join
+from antsp2p.records.work import MAX_WORK_BITS
 from antsp2p.runtime.home import MAX_NETWORK_NAME_BYTES, network_id
 from tests.vectors.common import NETWORK, Case, case, identity
 from tests.vectors.pen import Pen
@@ -197,6 +198,11 @@ def hashes() -> dict[str, list[Case]]:
             case(name[:16], "the bytes of the name in UTF-8 count", network_name=name,
                  network=network_id(name))
             for name in names
+        ],
+        "priced_network_names": [
+            case(f"{name[:16]}, {bits} bits", "the price is a part of the id", network_name=name,
+                 bits=bits, network=network_id(name, bits))
+            for name, bits in (("local", 1), ("local", 20), ("café", MAX_WORK_BITS))
         ],
         "bad_network_names": [
             case("empty", "a name has 1 to 64 bytes", network_name=""),

@@ -94,6 +94,8 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
         PEER, PEER_INSTANCE, 3, b"")
     yield "welcome", "nothing held of the caller's log", Welcome(
         PEER, SIGNATURE, PEER_INSTANCE, 0, NO_HEAD, _ROOT)
+    yield "welcome, paid", "what a name costs in this network", Welcome(
+        PEER, SIGNATURE, PEER_INSTANCE, 0, NO_HEAD, _ROOT, MAX_UINT53)
     yield "confirm", "three records held of the other's log", Confirm(
         PEER, SIGNATURE, PEER_INSTANCE, 3, _ID)
     yield "busy", "an IPv4 and an IPv6 address to try", Busy((four, six))
@@ -160,9 +162,13 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
         "frame-field")
     yield "ping, counter true", "true is not 1", [6, True, _ROOT, 0, 0], "frame-field"
     yield "welcome, author of small order", "not acceptable", [
-        1, small, SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT], "frame-author"
+        1, small, SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT, 0], "frame-author"
     yield "welcome, signature of 63 bytes", "it has 64", [
-        1, PEER, bytes(63), INSTANCE, 0, NO_HEAD, _ROOT], "frame-field"
+        1, PEER, bytes(63), INSTANCE, 0, NO_HEAD, _ROOT, 0], "frame-field"
+    yield "welcome without work", "0 where nothing is asked for", [
+        1, PEER, SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT], "frame-length"
+    yield "welcome, work 2^53", "a nonce is no larger", [
+        1, PEER, SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT, 2**53], "frame-field"
     yield "hello, links 256", "255 stands for all above", [
         0, PEER, INSTANCE, 256, b""], "frame-field"
     yield "peers, host of 5 bytes", "4 or 16", [8, 0, [[PEER, bytes(5), 1]]], "frame-field"

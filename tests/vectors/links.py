@@ -14,6 +14,7 @@ from antsp2p.gossip.network_keys import KeyPurpose, KeyRing, NetworkKey, link_ke
 from antsp2p.gossip.protection import LINK_DOMAIN, protect
 from antsp2p.gossip.stream_cipher import StreamAnswerer, StreamCaller
 from antsp2p.gossip.wire import NO_HEAD, Frame, PeerAddress, Ping, Prune, encode_frame
+from antsp2p.records.work import mine
 from tests.vectors.common import NETWORK, Case, case, identity, verify
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ INVITATION = bytes(range(0x60, 0x70))
 CALLER_AT, CALLEE_AT = ("192.0.2.1", 1_001), ("192.0.2.2", 1_002)
 INSTANCES = {"ada": b"a" * 8, "bob": b"b" * 8}
 PING = Ping(1, bytes(16), 0, 1)
+PRICE_BITS = 8
 REKEY_US = DEFAULT_LIMITS.rekey_us
 
 
@@ -44,12 +46,17 @@ class Side:
     """One node's links, and what it has drawn."""
 
     def __init__(
-        self, name: str, key: NetworkKey, room: tuple[PeerAddress, ...] | None = None
+        self, name: str, key: NetworkKey, room: tuple[PeerAddress, ...] | None = None,
+        work_bits: int = 0,
     ) -> None:
         self.name = name
         self.draws = Draws(name)
+        author = identity(name)
+        work = mine(NETWORK, author.author, work_bits, start=0, tries=1 << 16)
         self.protection = protect(
-            identity(name), NETWORK, KeyRing(NETWORK, [key]), self.draws)
+            author, NETWORK, KeyRing(NETWORK, [key]), self.draws, work_bits=work_bits,
+            work=work or 0,
+        )
         self.links = Links(
             protection=self.protection, instance=INSTANCES[name], now_us=0,
             limits=DEFAULT_LIMITS, drops=Counter(), verify=verify,
@@ -62,7 +69,7 @@ class Side:
         (link,) = self.links.all()
         return link
 
-    def known(self) -> dict[str, bytes]:
+    def known(self) -> dict[str, bytes | int]:
         """What went into its messages; a stranger puts in its own."""
         static, _, ephemeral, session = self.draws.drawn[:4]
         return {
@@ -70,7 +77,7 @@ class Side:
             "static_private": static, "static_public": self.protection.static.public,
             "static_signed": LINK_DOMAIN + NETWORK + self.protection.static.public,
             "signature": self.protection.signature, "ephemeral_private": ephemeral,
-            "session": session,
+            "session": session, "work": self.protection.work,
         }
 
 
@@ -90,9 +97,10 @@ def _sealed(name: str, why: str, link: Link, frames: tuple[Frame, ...], now_us: 
     return case(name, why, plain=plain, datagram=link.session.seal(plain, now_us))
 
 
-def handshake() -> tuple[dict[str, Any], Side, Side]:
+def handshake(work_bits: int = 0) -> tuple[dict[str, Any], Side, Side]:
     """A handshake from its first byte, and datagrams both ways with a change of keys."""
-    caller, callee = Side("ada", NetworkKey(SECRET)), Side("bob", NetworkKey(SECRET))
+    caller, callee = (
+        Side(name, NetworkKey(SECRET), work_bits=work_bits) for name in ("ada", "bob"))
     hello = caller.links.dial(CALLEE_AT, 0)
     (welcome,) = callee.links.read(CALLER_AT, hello, 0).replies
     caller.links.read(CALLEE_AT, welcome.data, 0)
@@ -120,6 +128,7 @@ def _handshakes() -> list[Case]:
     ]
     room = (PeerAddress(identity("eve").author, bytes((192, 0, 2, 3)), 1_003),)
     full, asking = Side("bob", NetworkKey(SECRET), room), Side("ada", NetworkKey(SECRET))
+    paid, _, _ = handshake(PRICE_BITS)
     hello = asking.links.dial(CALLEE_AT, 0)
     (busy,) = full.links.read(CALLER_AT, hello, 0).replies
     return [
@@ -127,6 +136,7 @@ def _handshakes() -> list[Case]:
              sealed=sealed),
         case("no room", "a second message that names another node", caller=asking.known(),
              hello=hello, welcome=busy.data),
+        case("where a name costs 8 bits", "both show what they have paid", bits=PRICE_BITS, **paid),
     ]
 
 

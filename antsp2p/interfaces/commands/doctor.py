@@ -19,7 +19,7 @@ from antsp2p.runtime.examine.finding import Severity
 from antsp2p.runtime.examine.findings import findings
 from antsp2p.runtime.examine.own_node import read_node
 from antsp2p.runtime.home import HomeError, network_id
-from antsp2p.runtime.networks import open_network, stored_network
+from antsp2p.runtime.networks import known_networks, known_price, open_network, stored_network
 from antsp2p.runtime.peers import format_address, parse_address
 from antsp2p.runtime.udp import ANY_ADDRESS, parse_literal, peer_address
 
@@ -59,20 +59,26 @@ def _question(options: argparse.Namespace) -> Question:
     else:
         listen = tuple(map(parse_address, status["listen"]))
         name, node = str(status["network_name"]), read_node(view)
-        network = _network(name, is_open=node.network == network_id(name).hex())
-        if network is not None and network.id.hex() != node.network:
-            network = None
+        network = _of_node(node.network)
         return Question(name, network, listen, peers, node)
     network = _network(options.network, is_open=options.open)
     listen = tuple(options.listen) or tuple((host, 0) for host in ANY_ADDRESS)
     return Question(options.network, network, listen, peers)
 
 
+def _of_node(network: str) -> Network | None:
+    """What this user knows of the network that a running node is in. Raises `CommandError`."""
+    try:
+        return next((each for each in known_networks() if each.id.hex() == network), None)
+    except HomeError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+
+
 def _network(name: str, *, is_open: bool) -> Network | None:
     """What this user knows of a network; nothing is made. Raises `CommandError`."""
     try:
         network_id(name)
-        return open_network(name) if is_open else stored_network(name)
+        return open_network(name, known_price(name)) if is_open else stored_network(name)
     except HomeError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
 

@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
 def _view(network: Network) -> dict[str, Any]:
     return {
         "name": network.name, "id": network.id.hex(), "open": network.is_open,
+        "price": network.work_bits,
         "since_ms": network.since_ms, "invited_by": network.invited_by.hex(),
         "generation": network.key.generation, "overlap_ms": network.overlap_ms(wall_ms()),
         "homes": [{"home": home, "running": _runs(home)} for home in network.homes],
@@ -59,6 +60,8 @@ def _runs(home: str) -> bool:
 def _row(network: dict[str, Any]) -> tuple[str, ...]:
     day = time.strftime("%Y-%m-%d", time.localtime(network["since_ms"] / 1_000))
     entry = "anybody who knows its name" if network["open"] else "who is invited"
+    if network["price"]:
+        entry += f" and pays {network['price']} bits"
     if network["overlap_ms"] > 0:
         entry += f" (old secret good for {format_duration(network['overlap_ms'])})"
     return (

@@ -14,8 +14,9 @@ from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.passphrase import Passphrases
 from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
-from antsp2p.runtime.home import Home, HomeError
+from antsp2p.runtime.home import Home, HomeError, network_id
 from antsp2p.runtime.host import Host, HostOptions, open_host, stop_on_signals
+from antsp2p.runtime.networks import known_price
 from antsp2p.runtime.store import StoreError
 from antsp2p.runtime.udp import ListenError
 from antsp2p.runtime.views import address_text
@@ -42,9 +43,10 @@ def run(options: argparse.Namespace) -> int:
         is_sealed = home.has_key() and home.key_file().sealed is not None
     except HomeError as error:
         raise CommandError(Exit.REFUSED, str(error)) from error
+    work_bits = _price(options)
     passphrase = Passphrases(options).current(home.key_path) if is_sealed else None
     host_options = HostOptions(
-        home=home.path, network=options.network, is_open=options.open,
+        home=home.path, network=options.network, is_open=options.open, work_bits=work_bits,
         listen=tuple(options.listen), peers=tuple(address_text(peer) for peer in options.peer),
         discovery=options.discovery, nickname=options.nickname,
         accept_lost_store=options.accept_lost_store, passphrase=passphrase,
@@ -62,6 +64,23 @@ def run(options: argparse.Namespace) -> int:
     finally:
         gc.enable()
     return Exit.OK
+
+
+def _price(options: argparse.Namespace) -> int:
+    """What the network asks for a name: what is said here, or what was said before."""
+    if options.price is not None and not options.open:
+        raise CommandError(
+            Exit.USAGE, "--price goes with --open: into a closed network one is invited")
+    try:
+        price = options.price
+        if price is None:
+            price = known_price(options.network) if options.open else 0
+        network_id(options.network, price)
+    except HomeError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+    if price and options.price is None:
+        complain(f"the open network {options.network!r} asks for {price} bits of work, as before")
+    return int(price)
 
 
 class _Rest:
@@ -122,14 +141,17 @@ def _announce(host: Host, options: argparse.Namespace) -> None:
         say_json({
             "ready": True, "author": host.node.author.hex(), "pid": os.getpid(),
             "home": str(host.home.path), "network": host.node.network.hex(),
-            "network_name": host.options.network, "open": host.options.is_open, "listen": listen,
+            "network_name": host.options.network, "open": host.options.is_open,
+            "price": host.protection.work_bits, "listen": listen,
             "address": address_text(host.address), "socket": str(host.home.socket_path()),
         })
         return
     say(f"node       {host.node.author.hex()}")
     say(f"home       {escape(str(host.home.path))}")
     name = host.options.network
-    say(f"network    {escape(name)}{', open' if host.options.is_open else ''}")
+    price = host.protection.work_bits
+    entry = ", open" if host.options.is_open else ""
+    say(f"network    {escape(name)}{entry}{f', a name costs {price} bits' if price else ''}")
     say(f"listening  {', '.join(listen)}")
     recovery = host.home.recovery_file()
     if recovery is not None and recovery.has_secret:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.limits import MAX_DATAGRAM_BYTES
+from antsp2p.records.work import MAX_WORK_BITS
 from antsp2p.runtime.examine import mends
 from antsp2p.runtime.examine.facts import Reply, Stream, is_loopback
 from antsp2p.runtime.examine.finding import Finding, error, note, warning
@@ -109,17 +110,23 @@ def is_other(examination: Examination, network: str) -> bool:
 def of_other_network(examination: Examination, shown: str, network: str) -> tuple[str, str]:
     """What is so, and what mends it, where two nodes are of different networks."""
     name = examination.network_name
-    opened = network_id(name).hex()
-    if network == opened:
+    opened = [network_id(name, price).hex() for price in range(MAX_WORK_BITS + 1)]
+    if network in opened and examination.network in opened:
+        theirs, price = opened.index(network), opened.index(examination.network)
+        return (
+            f"{shown} is of the open network {name!r} in which a name costs {theirs} bits, and "
+            f"this node of the one in which it costs {price}",
+            mends.same_price(name, max(theirs, price)),
+        )
+    if network in opened:
         return (
             f"{shown} is of the open network {name!r}, and this node of a closed one of that name",
             mends.same_openness(name),
         )
-    ours = f"the open network {name!r}" if examination.network == opened else (
-        examination.network[:12]
-    )
+    is_ours_open = examination.network in opened
+    ours = f"the open network {name!r}" if is_ours_open else examination.network[:12]
     text = f"{shown} is of network {network[:12]} and this node of {ours}"
-    return text, mends.same_openness(name) if examination.network == opened else mends.INVITE
+    return text, mends.same_openness(name) if is_ours_open else mends.INVITE
 
 
 def has_other_secret(reasons: Iterable[str]) -> bool:

@@ -82,6 +82,13 @@ def same_openness(network: str) -> str:
     )
 
 
+def same_price(network: str, price: int) -> str:
+    """Let both nodes take part in the same one of several open networks of one name."""
+    return (
+        f"antsp2p start --open --network {shlex.quote(network)} --price {price}, on both machines"
+    )
+
+
 def own_network(network: str) -> str:
     """Take part in a network of which this user knows nothing."""
     return (
