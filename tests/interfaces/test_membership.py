@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from antsp2p.interfaces.commands import invite
+from antsp2p.interfaces.exit_codes import Exit
 from tests.interfaces.terminal import LIMIT_S, Desk, antsp2p
 
 if TYPE_CHECKING:
@@ -198,6 +199,12 @@ def test_who_was_away_comes_back_within_the_overlap_and_not_after(
         guest.start_node("--peer", address)
         again = guest.watch()
         wait_until(lambda: "key-replaced" in host.json("status")["drops"])
+        # The one that was away hears nothing; the doctor tells either side.
+        for desk, kind in ((host, "secret-replaced"), (guest, "other-secret")):
+            told = json.loads(desk.run("doctor", "--json", code=Exit.DIAGNOSED).stdout)
+            found = next(each for each in told["findings"] if each["kind"] == kind)
+            assert "away" in found["text"]
+            assert "antsp2p join CODE" in found["mend"]
         bob.join(host.json("invite")["code"])
         again.json(kind="peer-up", subject=host.author)
         assert bob.networks()[0]["generation"] == 2

@@ -70,7 +70,7 @@ async def test_a_caller_that_does_not_know_the_secret_is_remembered_for_it(
     async with open_host(options(tmp_path / "a", "kept")) as host:
         network = replace(closed_network("kept"), key=BAZAAR.key)
         found = await call(probe(network), host.address)
-        assert (found.small, found.stream) == (Reply.SILENT, Stream.OPEN)
+        assert (found.small, found.stream) == (Reply.SILENT, Stream.HUNG_UP)
         told = read_node(node_view(host.node, host.drops, host.now_us()))
     (caller,) = told.callers
     assert set(caller.reasons) == {"key"}
@@ -82,7 +82,7 @@ async def test_a_node_of_another_network_is_silent_and_remembers_the_caller(
 ) -> None:
     async with open_host(options(tmp_path / "a", "elsewhere")) as host:
         found = await call(probe(BAZAAR), host.address)
-        assert (found.small, found.stream) == (Reply.SILENT, Stream.OPEN)
+        assert (found.small, found.stream) == (Reply.SILENT, Stream.HUNG_UP)
         told = read_node(node_view(host.node, host.drops, host.now_us()))
     (caller,) = told.callers
     assert set(caller.reasons) == {"network"}

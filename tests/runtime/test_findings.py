@@ -78,6 +78,7 @@ def test_every_outcome_of_a_call_has_one_cause_at_most() -> None:
     ({"small": Reply.SILENT}, "udp-blocked"),
     ({"small": Reply.REJECTED}, "udp-blocked"),
     ({"small": Reply.SILENT, "stream": Stream.OPEN}, "tcp-only"),
+    ({"small": Reply.SILENT, "stream": Stream.HUNG_UP}, "other-secret"),
     ({"small": Reply.CLOSED, "stream": Stream.CLOSED}, "no-node"),
     ({"small": Reply.SILENT, "stream": Stream.SILENT}, "all-blocked"),
     ({"small": Reply.SILENT, "stream": Stream.SILENT, "is_neighbour": False}, "no-host"),
@@ -154,6 +155,7 @@ def test_what_the_node_heard_of_callers() -> None:
 
     assert "other-secret" in kinds(heard({"mac": 3}))
     assert "other-secret" in kinds(heard({"key": 3}))
+    assert "secret-replaced" in kinds(heard({"key-replaced": 3}))
     assert "other-network" in kinds(heard({"network": 3}, network=OTHER))
     assert "other-version" in kinds(heard({"version": 3}, version=2))
     assert "answers-lost" in kinds(heard({"answered": 9}))
@@ -177,6 +179,19 @@ def test_whoever_announces_our_network_and_refuses_our_secret_has_another() -> N
     refused = called(small=Reply.SILENT, stream=Stream.OPEN)
     assert kinds(replace(refused, services=(service,))) == ["other-secret"]
     assert kinds(refused) == ["tcp-only"]
+
+
+def test_who_hangs_up_on_our_secret_has_another_also_where_nothing_is_announced() -> None:
+    for stream, remembered, kind in (
+        (Stream.HUNG_UP, False, "other-secret"), (Stream.HUNG_UP, True, "secret-replaced"),
+        (Stream.OPEN, False, "tcp-only"),
+    ):
+        tried = called(small=Reply.SILENT, stream=stream, is_remembered=remembered)
+        (found,) = findings(tried)
+        assert found.kind == kind
+        assert ("antsp2p join" in found.mend) is (stream is Stream.HUNG_UP)
+    # Where no node listens by UDP there is another program, whatever it does by TCP.
+    assert kinds(called(small=Reply.CLOSED, stream=Stream.HUNG_UP)) == ["tcp-only"]
 
 
 def test_a_user_without_the_network_is_told_so_and_nobody_else_is_blamed() -> None:

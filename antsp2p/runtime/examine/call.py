@@ -246,7 +246,7 @@ async def _connect(protection: Protection, address: Address) -> Stream:
     came = Stream.SILENT
     for key in protection.keys.members():
         came = await _connect_under(protection, key, address)
-        if came is not Stream.OPEN:
+        if came not in (Stream.OPEN, Stream.HUNG_UP):
             break
     return came
 
@@ -270,7 +270,11 @@ async def _connect_under(protection: Protection, key: LinkKey, address: Address)
                 await send(
                     stream, encode_request(protection.network, secrets.token_bytes(32), 0))
                 await read_message(stream, limits.BLOB_REQUEST_BYTES)
-            except (Malformed, trio.BrokenResourceError, trio.TooSlowError):
+            except trio.BrokenResourceError:
+                return Stream.HUNG_UP
+            except Malformed as error:
+                return Stream.HUNG_UP if error.reason == "cut-off" else Stream.OPEN
+            except trio.TooSlowError:
                 return Stream.OPEN
             return Stream.ANSWERED
         return Stream.OPEN

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from antsp2p.runtime.examine.facts import Examination, PeerTry
 
+_TAKEN: Final = (Stream.OPEN, Stream.HUNG_UP)
 HEADERS_BYTES: Final = 48
 """IPv6 and UDP around a datagram, the larger of the two families."""
 
@@ -33,16 +34,36 @@ def judge_call(examination: Examination, peer: PeerTry) -> list[Finding]:
     stranger = None if peer.stream is Stream.CLOSED else _stranger(examination, peer)
     if stranger is not None:
         return [stranger]
+    if examination.is_member and peer.stream is Stream.HUNG_UP and peer.small is Reply.SILENT:
+        return [_hung_up(peer)]
     if peer.is_remembered and not peer.is_given and examination.service_at(peer.address) is None:
         shown = format_address(peer.address)
         return [note(
             "remembered-silent", f"{shown} was called before, and does not answer now",
             f"antsp2p doctor {shown}",
         )]
-    if not examination.is_member and peer.stream is Stream.OPEN:
+    if not examination.is_member and peer.stream in _TAKEN:
         # Nobody answers a caller who does not know the network's secret.
         return []
     return [_of_silent(examination, peer)]
+
+
+def _hung_up(peer: PeerTry) -> Finding:
+    """Somebody takes a connection, and closes it on the first word under the network's secret."""
+    shown = format_address(peer.address)
+    if peer.is_remembered:
+        return error(
+            "secret-replaced",
+            f"{shown}, which this node knows from before, hangs up on its secret and is silent by "
+            "UDP: the secret was changed while this node was away, or another node is there now",
+            mends.INVITE,
+        )
+    return error(
+        "other-secret",
+        f"{shown} hangs up on this network's secret and is silent by UDP, as a node of another "
+        "network or with another secret does",
+        mends.INVITE,
+    )
 
 
 def _of_answered(examination: Examination, peer: PeerTry) -> list[Finding]:
@@ -98,8 +119,8 @@ def _stranger(examination: Examination, peer: PeerTry) -> Finding | None:
     if is_other(examination, network):
         return error("other-network", *of_other_network(examination, shown, network))
     # Whoever announces our network and refuses what we say under its secret has another one.
-    is_refused = network == examination.network and peer.stream is Stream.OPEN
-    return other_secret(shown) if is_refused or has_other_secret(why) else None
+    is_refused = network == examination.network and peer.stream in _TAKEN
+    return other_secret(shown, why) if is_refused or has_other_secret(why) else None
 
 
 def is_other(examination: Examination, network: str) -> bool:
@@ -134,11 +155,19 @@ def has_other_secret(reasons: Iterable[str]) -> bool:
     return any(reason in ("key", "key-replaced", "mac") for reason in reasons)
 
 
-def other_secret(shown: str) -> Finding:
-    """A node that says to be of this network, and does not know its secret."""
+def other_secret(shown: str, reasons: Iterable[str]) -> Finding:
+    """A node that says to be of this network, and does not know its secret; `reasons`: why this
+    node dropped what came from there."""
+    if "key-replaced" in reasons:
+        return error(
+            "secret-replaced",
+            f"{shown} uses a secret that was this network's once: it was away while it was changed",
+            mends.INVITE,
+        )
     return error(
         "other-secret",
-        f"{shown} does not know this network's secret, or knows another one",
+        f"{shown} does not know this network's secret, or knows another one; if it was a member "
+        "with this node before, the secret was changed while one of the two was away",
         mends.INVITE,
     )
 
@@ -156,7 +185,7 @@ def _of_silent(examination: Examination, peer: PeerTry) -> Finding:
                 "udp-blocked", f"a firewall on the way to {shown} rejects UDP",
                 mends.there(port, "udp"),
             )
-        case Reply.CLOSED | Reply.SILENT, Stream.OPEN:
+        case Reply.CLOSED | Reply.SILENT, Stream.OPEN | Stream.HUNG_UP:
             return error(
                 "tcp-only",
                 f"{shown} takes TCP connections and does not answer by UDP: UDP is blocked, or it "

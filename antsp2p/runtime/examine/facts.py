@@ -38,6 +38,8 @@ class Stream(StrEnum):
     """A node of this network answered there, by the network's secret."""
     OPEN = "open"
     """It was accepted, and what we asked was not answered."""
+    HUNG_UP = "hung-up"
+    """It was accepted, and closed on what we said under the network's secret."""
     CLOSED = "closed"
     SILENT = "silent"
     NO_ROUTE = "no-route"

@@ -226,7 +226,7 @@ def _others(examination: Examination) -> Iterable[Finding]:
             version = str(caller.version or "")
             yield from _other(examination, shown, version, caller.network)
             if has_other_secret(caller.reasons):
-                yield other_secret(shown)
+                yield other_secret(shown, caller.reasons)
             elif _misses_answers(examination, caller):
                 yield error(
                     "answers-lost",
