@@ -64,6 +64,18 @@ async def test_a_node_whose_network_has_a_new_secret_is_called_by_the_old_one_to
         assert found.stream is Stream.ANSWERED
 
 
+async def test_a_node_whose_name_has_a_price_answers_who_has_not_paid_and_no_more(
+    tmp_path: Path
+) -> None:
+    priced = replace(options(tmp_path / "a", "dear"), is_open=True, work_bits=16)
+    async with open_host(priced) as host:
+        found = await call(probe(open_network("dear", 16)), host.address)
+        assert (found.small, found.full) == (Reply.ANSWERED, Reply.ANSWERED)
+        assert found.stream is Stream.ANSWERED
+        assert not host.node.gossip.links()
+        assert host.drops["stream-unpaid"] == 1
+
+
 async def test_a_caller_that_does_not_know_the_secret_is_remembered_for_it(
     tmp_path: Path
 ) -> None:

@@ -267,14 +267,16 @@ async def _connect_under(protection: Protection, key: LinkKey, address: Address)
         with trio.move_on_after(limits.EXAMINE_ANSWER_MS / 1_000):
             try:
                 stream = await secure_call(plain, protection, key)
-                await send(
-                    stream, encode_request(protection.network, secrets.token_bytes(32), 0))
-                await read_message(stream, limits.BLOB_REQUEST_BYTES)
             except trio.BrokenResourceError:
                 return Stream.HUNG_UP
             except Malformed as error:
                 return Stream.HUNG_UP if error.reason == "cut-off" else Stream.OPEN
             except trio.TooSlowError:
                 return Stream.OPEN
+            # It has shown that it knows the secret. Where a name has a price it hangs up now.
+            with contextlib.suppress(Malformed, trio.BrokenResourceError, trio.TooSlowError):
+                await send(
+                    stream, encode_request(protection.network, secrets.token_bytes(32), 0))
+                await read_message(stream, limits.BLOB_REQUEST_BYTES)
             return Stream.ANSWERED
         return Stream.OPEN
