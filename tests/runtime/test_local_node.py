@@ -21,6 +21,7 @@ from antsp2p.records.keys import Identity
 from antsp2p.runtime.blobs import BlobUnavailable, fetch_blob
 from antsp2p.runtime.host import CommandRefused
 from antsp2p.runtime.local_node import Assignment, Decline, LocalNode, TaskFailed
+from antsp2p.runtime.views import peer_views
 from tests.gossip.protections import protection_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ async def test_an_input_for_the_holder_alone_is_given_to_nobody_else(tmp_path: P
                 await fetch_blob(outsider, blob, [source])
             may_end.set()
             assert await task.result() == b"ydobyreve rof ton"
+        served = poster.host.blob_service.used
+        peers = peer_views(poster.host.node, 10, served)
+        (used,) = [peer["used"] for peer in peers if peer["author"] == worker.author.hex()]
+        assert "blob_bytes" in used["author"], "it is forgotten as soon as it counts no more"
+        assert served(third.author) == {}
         assert poster.host.drops["stream-network"] == 1
         assert poster.host.drops["stream-key"] == 1
 
