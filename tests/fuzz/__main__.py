@@ -6,7 +6,8 @@
 Without `--atheris` inputs are mutations of the published vectors, one seed one sequence. With it
 (`pip install 'antsp2p[fuzz]'`) libFuzzer looks for new paths through this project's own Python: the
 walkers and the node; it sees none inside compiled libraries. FOLDER keeps what it finds.
-Inputs a second are of processor time; "tables" is what a node holds beside records, in bytes.
+Inputs a second are of processor time; "tables" is the most that a node held beside records,
+in bytes, while each half of the inputs came.
 """
 from __future__ import annotations
 
@@ -60,17 +61,18 @@ def show(outcomes: dict[str, Outcome], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"rows": [
             {"target": name, "inputs": outcome.inputs, "accepted": outcome.accepted,
-             "cpu_s": round(outcome.cpu_s, 2), "faults": 0, "half_bytes": outcome.half_bytes,
-             "all_bytes": outcome.all_bytes}
+             "cpu_s": round(outcome.cpu_s, 2), "faults": 0, "first_bytes": outcome.first_bytes,
+             "second_bytes": outcome.second_bytes}
             for name, outcome in outcomes.items()
         ]}))
         return
-    table = Table("target", "inputs", "accepted", "a second", "faults", "tables at half", "at end")
+    table = Table(
+        "target", "inputs", "accepted", "a second", "faults", "tables, first half", "second")
     for name, outcome in outcomes.items():
         table.add_row(
             name, f"{outcome.inputs:,}", f"{outcome.accepted:,}",
-            f"{outcome.inputs / max(outcome.cpu_s, 1e-6):,.0f}", "0", f"{outcome.half_bytes:,}",
-            f"{outcome.all_bytes:,}",
+            f"{outcome.inputs / max(outcome.cpu_s, 1e-6):,.0f}", "0", f"{outcome.first_bytes:,}",
+            f"{outcome.second_bytes:,}",
         )
     Console().print(table)
 

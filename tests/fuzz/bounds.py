@@ -69,6 +69,8 @@ _KEPT_TABLES: Final = (
 )
 _KEPT_OWNERS: Final = ("Meaning", "Standings", "Tally")
 """Classes of which every collection is made of accepted records."""
+_OF_RECORDS: Final = ("antsp2p.records.", "antsp2p.coordination.")
+"""Where classes stand of which there are as many as there are records, or authors of them."""
 
 BOUNDS: Final[dict[str, int]] = {
     **dict.fromkeys(_LINK_TABLES, LINKS),
@@ -189,5 +191,5 @@ def weight_beside_records(tables: Tables) -> int:
     return sum(
         weight for name, weight in tables.weight.items()
         if BOUNDS.get(name.rstrip("[]"), 0) != KEPT and BOUNDS.get(name, 0) != KEPT
-        and name.partition(".")[0] not in ("Record", "AuthorLog", "LogSet", *_KEPT_OWNERS)
+        and not tables.modules[name.partition(".")[0]].startswith(_OF_RECORDS)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ from antsp2p.events import (
 )
 from antsp2p.gossip.bulk_wire import encode_entry, join_chunk
 from antsp2p.gossip.datagram import CONFIRM, COOKIE, GONE, HELLO, SEALED, WELCOME
-from antsp2p.gossip.limits import HELLO_BYTES, MIN_HELLO_BYTES
+from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.network_keys import KeyRing, NetworkKey, link_key
 from antsp2p.gossip.protection import protect
 from antsp2p.node import Node
@@ -60,17 +61,28 @@ RECORDED: Final = 64
 OWN_TASKS: Final = 20
 
 
+SMALL: Final = replace(
+    DEFAULT_LIMITS, dials=16, answers_waiting=32, hellos_remembered=32, hosts=16, callers=16,
+    bans=16, passive_addresses=16, remembered_addresses=16, peer_heads=64, handles=64,
+    pursuits=32, pursuits_per_link=16, overdue=32, holes=8, answers=32, ages_waiting=32,
+    pushes_remembered=32, shares=32, bulk_authors=32, bulk_authors_per_link=16, bulk_refused=16,
+    beats=32, early_beats=16, assemblies=2, proof_marks=16, recent_roots=16, cursors=16,
+    probes_per_exchange=128, untold=32,
+)
+"""Tables so small that all are full long before a run is over: what grows then is no table."""
+
+
 class Rig(ABC):
     """One node with a little work of its own, and a clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         rng = Random("rig")
         me = Identity.from_seed(b"the node under attack".ljust(32))
         keys = KeyRing(NETWORK, [NetworkKey(SECRET)])
         self.now_us = 1_000_000
         self.node = Node(
             me, NETWORK, protection=protect(me, NETWORK, keys, rng.randbytes), boot=1,
-            instance=b"instance", rng=rng, now_us=self.now_us, wall_ms=0,
+            instance=b"instance", rng=rng, now_us=self.now_us, wall_ms=0, limits=limits,
         )
         self.fetches: dict[int, FetchLogs] = {}
         self.sent: deque[tuple[Address, bytes]] = deque(maxlen=RECORDED)
@@ -137,8 +149,8 @@ class Rig(ABC):
 class Members(Rig):
     """Attackers who know the secret: linked peers with keys of their own."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
         self._peers: list[WirePeer | None] = [None] * PEERS
         self._places: list[Address] = [NODE] * PEERS
         self._calls = 0
@@ -183,7 +195,8 @@ class Members(Rig):
         return self._peers[index], address
 
     def _call(self, index: int, address: Address) -> WirePeer:
-        identity = Identity.from_seed(f"member {index}".encode().ljust(32))
+        # A key of its own each time: the one before may be shut out for long.
+        identity = Identity.from_seed(f"member {index} {self._calls}".encode().ljust(32))
         keys = KeyRing(NETWORK, [NetworkKey(SECRET)])
         peer = WirePeer(identity, NETWORK, keys, seed=self._calls)
         waiting = [peer.call(NODE, self.now_us)]
@@ -226,8 +239,8 @@ class Outsiders(Rig):
     """Attackers without the secret, who may have recorded what members said; and some calls that
     are authentic, as a member's would be who never confirms."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
         self._key = link_key(NETWORK, NetworkKey(SECRET))
         self._member = WirePeer(
             Identity.from_seed(b"a member who is overheard".ljust(32)), NETWORK,

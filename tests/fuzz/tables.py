@@ -22,6 +22,8 @@ class Tables:
         self.largest: dict[str, int] = {}
         self.weight: dict[str, int] = {}
         """"Class.attribute" -> bytes of all instances, with what only they hold."""
+        self.modules: dict[str, str] = {}
+        """Class -> the module that it stands in."""
         self._seen: set[int] = set()
         self._walk(root)
 
@@ -41,6 +43,7 @@ class Tables:
                 waiting.extend((item, name) for item in value)
             elif type(value).__module__.startswith(_OURS):
                 owner = type(value).__qualname__
+                self.modules[owner] = type(value).__module__
                 waiting.extend((item, f"{owner}.{key}") for key, item in _fields(value))
 
 

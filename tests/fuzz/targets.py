@@ -33,7 +33,7 @@ from antsp2p.gossip.handshake import (
     split_welcome,
 )
 from antsp2p.gossip.join_code import NotACode, read_code
-from antsp2p.gossip.limits import DEFAULT_LIMITS
+from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.gossip.network_keys import KeyRing, NetworkKey
 from antsp2p.gossip.protection import protect
 from antsp2p.gossip.session import Session
@@ -232,9 +232,11 @@ _PROTECTION: Final = protect(
 )
 
 
-def _node(name: str, make: Callable[[], Rig], vectors: tuple[str, ...]) -> Target:
+def _node(
+    name: str, make: Callable[[Limits], Rig], vectors: tuple[str, ...], limits: Limits
+) -> Target:
     """A node that handles one input after the other, with all its tables looked at now and then."""
-    rig = make()
+    rig = make(limits)
     inputs = 0
 
     def read(data: bytes) -> bool:
@@ -248,14 +250,14 @@ def _node(name: str, make: Callable[[], Rig], vectors: tuple[str, ...]) -> Targe
     return Target(name, read, vectors, choice=2, rig=rig)
 
 
-def node_member() -> Target:
+def node_member(limits: Limits = DEFAULT_LIMITS) -> Target:
     """A new node and the members that attack it."""
-    return _node("node-member", Members, ("frames", "records", "beats", "bulk"))
+    return _node("node-member", Members, ("frames", "records", "beats", "bulk"), limits)
 
 
-def node_outsider() -> Target:
+def node_outsider(limits: Limits = DEFAULT_LIMITS) -> Target:
     """A new node and the strangers that attack it."""
-    return _node("node-outsider", Outsiders, ("datagrams", "links", "frames"))
+    return _node("node-outsider", Outsiders, ("datagrams", "links", "frames"), limits)
 
 
 NODES: Final = {"node-member": node_member, "node-outsider": node_outsider}

@@ -5,11 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzz.rig import SMALL
 from tests.fuzz.run import fuzz
 from tests.fuzz.targets import NODES, TARGETS
 
 RUNS = 3_000
 """A second or so for each target; `python -m tests.fuzz --runs N` takes longer."""
+GROWTH_RUNS = 200_000
+"""All small tables are full after an eighth of them, and nearly all valid records have come; what
+is left is that the tables weigh now more, now less, as links come and go."""
 NODE_RUNS = {"node-member": 10_000, "node-outsider": 20_000}
 """Some seconds each."""
 
@@ -41,8 +45,8 @@ def test_nothing_raises_out_of_a_node_under_attack_and_no_table_outgrows_its_bou
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NODES)
 def test_a_node_does_not_grow_once_its_queues_are_full(name: str) -> None:
-    outcome = fuzz(NODES[name](), 400_000, seed=2)
-    assert outcome.all_bytes <= outcome.half_bytes * 1.05
+    outcome = fuzz(NODES[name](SMALL), GROWTH_RUNS, seed=2)
+    assert 0 < outcome.second_bytes <= outcome.first_bytes * 1.01
 
 
 @pytest.mark.slow
