@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.simulation.adversaries.amplifier import Amplifier
+from antsp2p.simulation.adversaries.eclipse import Eclipse
 from antsp2p.simulation.adversaries.expander import Expander
 from antsp2p.simulation.adversaries.flooder import Flooder
 from antsp2p.simulation.adversaries.forger import Forger
@@ -104,6 +105,9 @@ PROFILES: Final[Mapping[str, Profile]] = {
     )),
     "amplifier": Profile("an outsider calls nodes in the name of victims", (Amplifier(500),)),
     "flooder": Profile("a member signs 500 records of no use a second", (Flooder(500),)),
+    "eclipse": Profile("three nodes of ten call everybody and name only each other", (
+        Eclipse(0.3),
+    )),
     "forger": Profile("a member signs in the name of others and for other networks", (
         Forger(500),
     )),

@@ -7,7 +7,8 @@ claim to be in need, take every caller, and name only each other.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from antsp2p.events import SendDatagram
 from antsp2p.gossip.addresses import pack_host
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from antsp2p.events import Address, Effect, Event
     from antsp2p.simulation.machine import Machine
+    from antsp2p.simulation.world import World
 
 ADVERTISE_US: Final = 1_000_000
 """Between two lists of addresses to every link: 16 a second, twice what is read."""
@@ -40,6 +42,8 @@ class Ring:
     members: dict[Address, bytes] = field(default_factory=dict)
     """Address -> author of each hostile node."""
     victims: list[Address] = field(default_factory=list)
+    end_us: int | None = None
+    """By the world's clock; from then on its nodes do nothing beyond what others do."""
 
     def named(self, draws: Random, count: int) -> tuple[PeerAddress, ...]:
         """Some members, others each time."""
@@ -61,16 +65,27 @@ class Hostile(Node):
         self._advertise_us = self._dial_us = machine.local_us
         # Whoever asks hears of members only, and nobody is ever sent away.
         gossip: Any = self.gossip
-        gossip._sample = lambda host, asker, count: ring.named(self._draws, count)
+        honest = gossip._sample
+        gossip._sample = lambda host, asker, count: (
+            honest(host, asker, count) if self._is_over else ring.named(self._draws, count))
+
+    @property
+    def _is_over(self) -> bool:
+        end_us = self._ring.end_us
+        return end_us is not None and self._machine.world.now_us >= end_us
 
     @property
     def wake_at(self) -> int | None:
         honest_us = super().wake_at
+        if self._is_over:
+            return honest_us
         hostile_us = min(self._advertise_us, self._dial_us)
         return hostile_us if honest_us is None else min(honest_us, hostile_us)
 
     def handle(self, event: Event, now_us: int) -> list[Effect]:
         effects = super().handle(event, now_us)
+        if self._is_over:
+            return effects
         if now_us >= self._advertise_us:
             self._advertise_us = now_us + ADVERTISE_US
             effects += self._advertise()
@@ -112,3 +127,20 @@ def eclipse_node(machine: Machine, ring: Ring) -> Node:
     assert isinstance(node, Hostile)
     node.conspire(machine, ring)
     return node
+
+
+@dataclass(frozen=True, slots=True)
+class Eclipse:
+    """A share of all nodes are the ring's, from their first start on."""
+
+    share: float
+    name: ClassVar[str] = "eclipse"
+
+    def arm(self, world: World, rng: Random, end_us: int) -> None:
+        ring = Ring(end_us=end_us)
+        hostile = rng.sample(range(len(world.machines)), round(len(world.machines) * self.share))
+        for machine in world.machines:
+            if machine.index in hostile:
+                machine.make_node = partial(eclipse_node, ring=ring)
+            else:
+                ring.victims.append(machine.address)
