@@ -1,127 +1,99 @@
-"""How much an observer trusts whom: the arithmetic, over statements bound to tasks.
+"""How much an observer trusts whom: what it saw, and what others say, bounded by what they did.
 
 Law: integers only, the same on every machine and in any order; a statement said twice counts once;
-one more costs O(1), a score costs O(those who say something of its subject). What a third party
-says of a fourth weighs no more in all than what it earned from the observer. What must never be in
-here: records, tasks, the network, a clock (time comes in as a bucket's number), and any order of a
-set or of arrival.
+one more costs O(1), a score costs O(those who say something of its subject) once what is new has
+been worked in. What must never be in here: records, tasks, the network, a clock (time comes in as
+the number of a bucket), and any effect of the order of arrival or of a set.
 
     earned_k   = pin_k + max(0, good_ik - 2 bad_ik - charged_k)
-    share_k    = min(1, alpha * capacity_k / said_k), 0 where k has said nothing
-    capacity_k = earned_k + sum over m of floor(reach_m * max(0, good_mk - 2 bad_mk))
-    score      = r / (r + 2 s + W),   r = r[c] + min(eta * r[other], B)
+    capacity_k = earned_k + sum over m of min(1, a earned_m / praise_m) * max(0, good_mk - 2 bad_mk)
+    r          = own good + sum over k of belief_k * min(1, a capacity_k / praise_k) * good_kj
+    s          = own bad + sum over k of belief_k * min(1, a capacity_k / blame_k) * bad_kj
+    r_c        = r[c] + max(0, min(eta * r[others], B) - 2 s[c])
+    score      = r_c / (r_c + 2 (s[c] + gamma * s[others]) + W)
 
-`i` is the observer, and `reach_m` is the share of m computed from `earned_m` alone: trust goes two
-steps and no further. `r` and `s` are what the observer saw itself, and what each `k` says, times
-`share_k`. Weights are held in millionths, fade by the bucket and are floored at every step.
+`i` is the observer, j the subject; praise_k and blame_k are all that k ever said of anybody. So all
+that k says adds at most a * capacity_k for, and as much against, over however many names it is
+spread; and nobody has a capacity whom neither the observer nor one who worked for it well has seen
+work. belief_k falls as k's words differ from what the observer itself saw of the same subjects,
+except j: what j does must not change who is believed about it. Weights fade with their buckets.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING
+
+from antsp2p.coordination.weighing import (
+    DEFAULT,
+    PPM,
+    Contribution,
+    Score,
+    Statement,
+    TrustSettings,
+    belief,
+    borrowed,
+    difference,
+    factors,
+    part_of,
+    weigh,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-PPM: Final = 1_000_000
-"""Weights, shares and scores are in millionths; division rounds down."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrustSettings:
-    """The knobs of the rule. Shares and factors in millionths of one, weights in whole units."""
-
-    alpha_ppm: int = 1_000_000
-    """Of what an author earned, how much its words may weigh in all."""
-    eta_ppm: int = 500_000
-    """What is known of other capabilities counts by this factor, up to `borrow_limit`."""
-    borrow_limit: int = 1
-    failure_factor: int = 2
-    """One who fails every third time sinks below a half."""
-    stranger_weight: int = 2
-    """W: one accepted task of cost 1 gives a third, two give a half; a stranger gives 0."""
-    keep_ppm: int = 1_000_000
-    """What is left of a weight when one more bucket has passed."""
-    horizon_buckets: int = 400
-    """Older than this, nothing is left."""
-    chain_ppm: int = 500_000
-    """What is left of a vouched weight where it is lent once more."""
-
-
-DEFAULT: Final = TrustSettings()
-
-
-class Statement(Protocol):
-    """What `Trust` reads of a deed: `rater` says that `subject` did well, or not, by `claim`."""
-
-    @property
-    def rater(self) -> bytes: ...
-    @property
-    def claim(self) -> bytes: ...
-    @property
-    def subject(self) -> bytes: ...
-    @property
-    def capability(self) -> str: ...
-    @property
-    def good(self) -> bool: ...
-    @property
-    def weight(self) -> int: ...
-    @property
-    def bucket(self) -> int: ...
-    @property
-    def configuration(self) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What it rests on in `accepted` and `failed`, in millionths; not `known` means a stranger.
-
-    `uncertainty_ppm` is the part of the score's denominator that is not evidence.
-    """
-
-    value_ppm: int
-    accepted: int
-    failed: int
-    known: bool
-    uncertainty_ppm: int = PPM
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """What one voice adds to a score: its words `good` and `bad`, and what they count for.
-
-    `part` is "own", "testimony", "pin" or "vouch"; `accepted` is the capability's own evidence,
-    `borrowed` what comes from elsewhere before the limit, both in millionths like `failed`.
-    """
-
-    part: str
-    rater: bytes
-    share_ppm: int
-    accepted: int
-    borrowed: int
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Vouch:
-    weight: int
-    since: int
-    until: int
-
+__all__ = ["DEFAULT", "PPM", "Contribution", "Score", "Statement", "Trust", "TrustSettings"]
 
 _Sort = tuple[str, bytes]
-_Sums = dict[_Sort, tuple[int, int]]
+_Held = tuple[bytes, _Sort, bool, int, int]
 
 
 class _Pair:
-    """What one rater says of one subject: (capability, configuration) -> bucket -> good, bad."""
+    """What one says of another, faded to now, and what followed from it so far."""
 
-    __slots__ = ("by_sort", "faded", "net")
+    __slots__ = ("bad", "compared", "count", "differs", "good", "lent", "rater", "sorts", "subject")
 
-    def __init__(self) -> None:
-        self.by_sort: dict[_Sort, dict[int, list[int]]] = {}
-        self.faded: _Sums | None = None
-        self.net = 0
+    def __init__(self, rater: _Author, subject: _Author) -> None:
+        self.rater = rater
+        self.subject = subject
+        self.count = 0
+        self.sorts: dict[_Sort, list[int]] = {}
+        self.good = 0
+        self.bad = 0
+        self.lent = 0
+        self.differs = 0
+        self.compared = 0
+
+
+class _Author:
+    """One author as rater and as subject. `budget` is what its words may weigh; None: ask."""
+
+    __slots__ = (
+        "blame", "budget", "compared", "differs", "key", "lent", "praise", "raters", "subjects",
+    )
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.raters: dict[bytes, _Pair] = {}
+        self.subjects: dict[bytes, _Pair] = {}
+        self.praise = 0
+        self.blame = 0
+        self.lent = 0
+        self.differs = 0
+        self.compared = 0
+        self.budget: int | None = None
+
+
+class _Vouch:
+    """`weight` lent from the bucket `since` until before `until`."""
+
+    __slots__ = ("since", "until", "weight")
+
+    def __init__(self, weight: int, since: int, until: int) -> None:
+        self.weight = weight
+        self.since = since
+        self.until = until
+
+    def lasts(self, bucket: int) -> bool:
+        return self.since <= bucket < self.until
 
 
 class Trust:
@@ -132,82 +104,93 @@ class Trust:
         lineage: Callable[[bytes], Sequence[bytes]] = lambda author: (author,),
     ) -> None:
         self._me = me
-        self._settings = settings
+        self._of = settings
         self._lineage = lineage
-        self._statements: dict[tuple[bytes, bytes], tuple[bytes, _Sort, bool, int, int]] = {}
-        self._by_subject: dict[bytes, dict[bytes, _Pair]] = {}
-        self._by_rater: dict[bytes, dict[bytes, _Pair]] = {}
-        self._said: dict[bytes, dict[int, int]] = {}
+        self._factors = factors(settings)
+        self._held: dict[tuple[bytes, bytes], _Held] = {}
+        self._authors: dict[bytes, _Author] = {}
+        self._own_failures: dict[bytes, dict[int, int]] = {}
         self._vouches: dict[bytes, dict[bytes, _Vouch]] = {}
         self._vouched_by: dict[bytes, dict[bytes, _Vouch]] = {}
         self._pins: dict[bytes, int] = {}
         self._blocked: set[bytes] = set()
         self._convicted: set[bytes] = set()
-        self._factors = _factors(settings)
         self._now = 0
-        # Known as of `_now`; what a statement changes is dropped by the next question.
-        self._capacities: dict[bytes, int] = {}
-        self._shares: dict[bytes, int] = {}
-        self._reaches: dict[bytes, int] = {}
-        self._spoke: dict[bytes, None] = {}
+        # What is new, in the order of arrival; the next question works it in.
+        self._changed: dict[_Pair, None] = {}
+        self._moved: dict[_Author, None] = {}
 
     # --- what is said ----------------------------------------------------------------------------
 
     def add(self, statement: Statement) -> None:
         """Count a statement; a second one of the same (rater, claim) must equal the first."""
-        key = (statement.rater, statement.claim)
-        sort = (statement.capability, statement.configuration)
-        held = (statement.subject, sort, statement.good, statement.weight, statement.bucket)
-        before = self._statements.get(key)
-        if before is not None:
-            assert before == held, "remove what a rater said of a claim before it says otherwise"
+        rater, weight = statement.rater, statement.weight
+        key = (rater, statement.claim)
+        held = (
+            statement.subject, (statement.capability, statement.configuration), statement.good,
+            weight, statement.bucket,
+        )
+        if key in self._held:
+            assert self._held[key] == held, "remove what a rater said of a claim before it changes"
             return
-        assert statement.weight > 0
-        self._statements[key] = held
-        self._count(statement.rater, held, statement.weight)
+        assert weight > 0
+        self._held[key] = held
+        self._count(rater, held, weight)
 
     def remove(self, statement: Statement) -> None:
         """Forget what this rater said of this claim, if it is known."""
-        held = self._statements.pop((statement.rater, statement.claim), None)
+        rater = statement.rater
+        held = self._held.pop((rater, statement.claim), None)
         if held is not None:
-            self._count(statement.rater, held, -held[3])
+            self._count(rater, held, -held[3])
 
-    def _count(self, rater: bytes, held: tuple[bytes, _Sort, bool, int, int], weight: int) -> None:
+    def _count(self, rater: bytes, held: _Held, weight: int) -> None:
         subject, sort, good, _, bucket = held
         if rater == subject:
             return
-        raters = self._by_subject.setdefault(subject, {})
-        pair = raters.get(rater)
-        if pair is None:
-            pair = raters[rater] = _Pair()
-            self._by_rater.setdefault(rater, {})[subject] = pair
-        pair.faded = None
-        buckets = pair.by_sort.setdefault(sort, {})
-        sums = buckets.setdefault(bucket, [0, 0])
-        sums[not good] += weight
-        if sums == [0, 0]:
-            self._forget(rater, subject, pair, sort, bucket)
-        said = self._said.setdefault(rater, {})
-        said[bucket] = said.get(bucket, 0) + weight
-        if not said[bucket]:
-            del said[bucket]
-        self._spoke[rater] = None
-        if rater == self._me:
-            self._spoke[subject] = None
+        pair = self._pair(rater, subject)
+        pair.count += 1 if weight > 0 else -1
+        self._sum(pair, sort, good, weight * self._factor(bucket))
+        if rater == self._me and not good:
+            failures = self._own_failures.setdefault(subject, {})
+            failures[bucket] = failures.get(bucket, 0) + weight
             for voucher in self._vouched_by.get(subject, ()):
-                self._spoke[voucher] = None
+                self._moved[self._author(voucher)] = None
+        self._changed[pair] = None
+        self._moved[pair.rater] = None
 
-    def _forget(self, rater: bytes, subject: bytes, pair: _Pair, sort: _Sort, bucket: int) -> None:
-        del pair.by_sort[sort][bucket]
-        if not pair.by_sort[sort]:
-            del pair.by_sort[sort]
-        if not pair.by_sort:
-            del self._by_subject[subject][rater]
-            if not self._by_subject[subject]:
-                del self._by_subject[subject]
-            del self._by_rater[rater][subject]
-        self._capacities.pop(subject, None)
-        self._shares.pop(subject, None)
+    def _sum(self, pair: _Pair, sort: _Sort, good: bool, weight: int) -> None:
+        sums = pair.sorts.get(sort)
+        if sums is None:
+            sums = pair.sorts[sort] = [0, 0]
+        if good:
+            sums[0] += weight
+            pair.good += weight
+            pair.rater.praise += weight
+        else:
+            sums[1] += weight
+            pair.bad += weight
+            pair.rater.blame += weight
+
+    def _author(self, key: bytes) -> _Author:
+        author = self._authors.get(key)
+        if author is None:
+            author = self._authors[key] = _Author(key)
+        return author
+
+    def _pair(self, rater: bytes, subject: bytes) -> _Pair:
+        spoken = self._author(rater)
+        pair = spoken.subjects.get(subject)
+        if pair is None:
+            of = self._author(subject)
+            pair = spoken.subjects[subject] = of.raters[rater] = _Pair(spoken, of)
+        return pair
+
+    def _factor(self, bucket: int) -> int:
+        age = self._now - bucket
+        if age <= 0:
+            return PPM
+        return self._factors[age] if age < len(self._factors) else 0
 
     # --- what the observer decides itself --------------------------------------------------------
 
@@ -215,35 +198,35 @@ class Trust:
         """A person's word: the author starts with `weight`, as if it had earned it."""
         assert weight > 0
         self._pins[author] = weight
-        self._start_over()
+        self._moved[self._author(author)] = None
 
     def unpin(self, author: bytes) -> None:
         self._pins.pop(author, None)
-        self._start_over()
+        self._moved[self._author(author)] = None
 
     def block(self, author: bytes) -> None:
         """A person's word: the author's score is 0 and its words weigh nothing."""
         self._blocked.add(author)
-        self._start_over()
+        self._moved[self._author(author)] = None
 
     def unblock(self, author: bytes) -> None:
         self._blocked.discard(author)
-        self._start_over()
+        self._moved[self._author(author)] = None
 
     def convict(self, author: bytes) -> None:
         """The author lied provably: its score is 0 and its words weigh nothing."""
         self._convicted.add(author)
-        self._start_over()
+        self._moved[self._author(author)] = None
 
     def pardon(self, author: bytes) -> None:
         """Undo `convict`: who lied was not the key's owner."""
         self._convicted.discard(author)
-        self._start_over()
+        self._moved[self._author(author)] = None
 
     def vouch(
         self, voucher: bytes, subject: bytes, weight: int, *, since: int, until: int
     ) -> None:
-        """`voucher` lends `weight` of its own capacity to `subject`, up to the bucket `until`.
+        """`voucher` lends `weight` of its own capacity to `subject`, before the bucket `until`.
 
         What fails the observer by the subject's hand meanwhile is charged to the voucher, up to
         `weight`. A later vouch of the same two takes the place of the earlier.
@@ -253,18 +236,135 @@ class Trust:
             given = _Vouch(weight, since, until)
             self._vouches.setdefault(voucher, {})[subject] = given
             self._vouched_by.setdefault(subject, {})[voucher] = given
-            self._start_over()
+            self._revise_vouches(voucher)
 
     def unvouch(self, voucher: bytes, subject: bytes, *, at: int) -> None:
         """The vouch ends at the bucket `at`; what failed before stays charged."""
         given = self._vouches.get(voucher, {}).get(subject)
-        if given is not None and given.until > at:
-            self.vouch(voucher, subject, given.weight, since=given.since, until=at)
+        if given is not None:
+            given.until = min(given.until, at)
+            self._revise_vouches(voucher)
 
-    def _start_over(self) -> None:
-        self._capacities.clear()
-        self._shares.clear()
-        self._reaches.clear()
+    def _revise_vouches(self, voucher: bytes) -> None:
+        self._moved[self._author(voucher)] = None
+        for subject in self._vouches[voucher]:
+            self._author(subject).budget = None
+
+    # --- working in what is new ------------------------------------------------------------------
+
+    def _settle(self, now: int) -> None:
+        if now != self._now:
+            self._pass(now)
+        if not self._moved:
+            return
+        me = self._authors.get(self._me)
+        for pair in [pair for pair in self._changed if pair.rater is me]:
+            self._moved[pair.subject] = None
+            self._changed.update(dict.fromkeys(pair.subject.raters.values()))
+        for pair in self._changed:
+            self._compare(pair)
+        for author in self._moved:
+            author.budget = None
+            if author is not me:
+                self._lend(author)
+        for pair in self._changed:
+            if not pair.count:
+                pair.rater.subjects.pop(pair.subject.key, None)
+                pair.subject.raters.pop(pair.rater.key, None)
+        self._changed.clear()
+        self._moved.clear()
+
+    def _pass(self, now: int) -> None:
+        """Another bucket: every weight is another."""
+        self._now = now
+        if self._of.keep_ppm == PPM and not self._vouches:
+            return
+        for author in self._authors.values():
+            author.praise = author.blame = 0
+            for pair in author.subjects.values():
+                pair.sorts.clear()
+                pair.good = pair.bad = 0
+                self._changed[pair] = None
+            self._moved[author] = None
+        for (rater, _), (subject, sort, good, weight, bucket) in self._held.items():
+            if rater != subject:
+                pair = self._authors[rater].subjects[subject]
+                self._sum(pair, sort, good, weight * self._factor(bucket))
+
+    def _compare(self, pair: _Pair) -> None:
+        """Hold what a rater says of a subject against what the observer saw of it."""
+        own = pair.subject.raters.get(self._me)
+        differs = compared = 0
+        if own is not None and own is not pair:
+            differs, compared = difference((own.good, own.bad), (pair.good, pair.bad), self._of)
+        pair.rater.differs += differs - pair.differs
+        pair.rater.compared += compared - pair.compared
+        pair.differs, pair.compared = differs, compared
+
+    def _lend(self, author: _Author) -> None:
+        """Pass on what an author earned from the observer to those whose work it praised."""
+        reach = self._earned(author) * self._of.alpha_ppm // PPM
+        praise = self._praise(author)
+        for pair in author.subjects.values():
+            lent = part_of(self._net(pair), reach, praise) if reach else 0
+            if lent != pair.lent:
+                pair.subject.lent += lent - pair.lent
+                pair.subject.budget = None
+                pair.lent = lent
+        for subject in self._vouches.get(author.key, ()):
+            self._author(subject).budget = None
+
+    def _net(self, pair: _Pair) -> int:
+        return max(0, pair.good - self._of.failure_factor * pair.bad)
+
+    def _earned(self, author: _Author) -> int:
+        key = author.key
+        if key in self._convicted or key in self._blocked:
+            return 0
+        own = author.raters.get(self._me)
+        net = 0 if own is None else self._net(own)
+        for subject, given in self._vouches.get(key, {}).items():
+            net -= self._charge(subject, given)
+        return self._pins.get(key, 0) * PPM + max(0, net)
+
+    def _charge(self, subject: bytes, given: _Vouch) -> int:
+        """What the subject failed the observer while it was vouched for, up to what was lent."""
+        failed = sum(
+            weight * self._factor(bucket)
+            for bucket, weight in self._own_failures.get(subject, {}).items()
+            if given.lasts(bucket)
+        )
+        return min(given.weight * PPM, failed * self._of.failure_factor)
+
+    def _praise(self, author: _Author) -> int:
+        lent = sum(
+            given.weight for given in self._vouches.get(author.key, {}).values()
+            if given.lasts(self._now)
+        )
+        return author.praise + lent * PPM
+
+    def _capacity(self, author: _Author) -> int:
+        if author.key in self._convicted or author.key in self._blocked:
+            return 0
+        lent = author.lent
+        for voucher, given in self._vouched_by.get(author.key, {}).items():
+            if given.lasts(self._now):
+                reach = self._earned(self._author(voucher)) * self._of.alpha_ppm // PPM
+                whole = self._whole(voucher, given, reach)
+                lent += whole * self._of.chain_ppm // PPM
+        return self._earned(author) + lent
+
+    def _whole(self, voucher: bytes, given: _Vouch, budget: int) -> int:
+        """What counts of a vouch; the observer's own counts in full."""
+        weight = given.weight * PPM
+        if voucher == self._me:
+            return weight
+        return part_of(weight, budget, self._praise(self._author(voucher)))
+
+    def _budget(self, author: _Author) -> int:
+        if author.budget is None:
+            author.budget = self._capacity(author) * self._of.alpha_ppm // PPM
+        return author.budget
 
     # --- what follows ----------------------------------------------------------------------------
 
@@ -274,14 +374,23 @@ class Trust:
     ) -> Score:
         """The subject's score in a capability, or over all; `configuration`: what it runs today.
 
-        Evidence of another configuration counts as that of another capability; None: all counts.
+        Work in another configuration counts as that in another capability, and failures as they
+        are; None: configurations do not matter.
         """
-        good = other = bad = 0
-        for rated in self._voices(subject, capability, now, configuration):
-            good += rated.accepted
-            other += rated.borrowed
-            bad += rated.failed
-        return self._weigh(subject, good, other, bad)
+        self._settle(now)
+        good = other = here = elsewhere = 0
+        for key in self._lineage(subject):
+            for voice in self._voices(key, capability, configuration):
+                good += voice[0]
+                other += voice[1]
+                here += voice[2]
+                elsewhere += voice[3]
+        of = self._of
+        found = weigh(good, borrowed(other, here, of), here + elsewhere, here, of)
+        if subject in self._convicted or subject in self._blocked:
+            return Score(0, found.accepted, found.failed, known=True, uncertainty_ppm=0,
+                         stranger=False)
+        return found
 
     def contributions(
         self, subject: bytes, capability: str | None, *, now: int = 0,
@@ -289,184 +398,82 @@ class Trust:
     ) -> tuple[Contribution, ...]:
         """What the score is made of, by (part, rater); the columns add up to it exactly.
 
-        `accepted` of the score is the sum of `accepted` and of what `borrowed` gives under the
-        limit; `failed` is the sum of `failed`.
+        `accepted` of the score is the sum of `accepted` and what `borrowed` of the sums of
+        `borrowed` and `failed_here` gives; `failed` is the sum of `failed`.
         """
-        found = self._voices(subject, capability, now, configuration)
+        self._settle(now)
+        found = []
+        for key in self._lineage(subject):
+            for good, other, here, elsewhere, part, rater in self._voices(
+                key, capability, configuration
+            ):
+                praise_ppm = blame_ppm = believed = PPM
+                if part in ("testimony", "vouch"):
+                    by, said = self._author(rater), self._author(rater).subjects.get(key)
+                    believed = self._belief(by, said)
+                    praise_ppm = part_of(PPM, self._budget(by), self._praise(by))
+                    blame_ppm = part_of(PPM, self._budget(by), by.blame)
+                found.append(Contribution(
+                    part, rater, good, other, here + elsewhere, here,
+                    praise_ppm * believed // PPM, blame_ppm * believed // PPM, believed,
+                ))
         return tuple(sorted(found, key=lambda each: (each.part, each.rater)))
 
     def capacity(self, author: bytes, *, now: int = 0) -> int:
-        """What all the author's words may weigh together, before alpha, in millionths."""
+        """What an author's words draw on, before alpha, in millionths."""
         self._settle(now)
-        return self._capacity(author)
+        held = self._authors.get(author)
+        return 0 if held is None else self._capacity(held)
 
-    def _weigh(self, subject: bytes, good: int, other: int, bad: int) -> Score:
-        of = self._settings
-        accepted = good + min(other * of.eta_ppm // PPM, of.borrow_limit * PPM)
-        if subject in self._convicted or subject in self._blocked:
-            return Score(0, accepted, bad, known=True, uncertainty_ppm=0)
-        stranger = of.stranger_weight * PPM
-        whole = accepted + of.failure_factor * bad + stranger
-        return Score(
-            accepted * PPM // whole, accepted, bad, known=accepted + bad > 0,
-            uncertainty_ppm=stranger * PPM // whole,
-        )
+    def _belief(self, author: _Author, said: _Pair | None) -> int:
+        """How far an author is believed about the subject of `said`."""
+        if said is None:
+            return belief(author.differs, author.compared, self._of)
+        return belief(author.differs - said.differs, author.compared - said.compared, self._of)
 
     def _voices(
-        self, subject: bytes, capability: str | None, now: int, configuration: bytes | None
-    ) -> Iterator[Contribution]:
-        self._settle(now)
-        for key in self._lineage(subject):
-            if key in self._pins:
-                yield Contribution("pin", self._me, PPM, self._pins[key] * PPM, 0, 0)
-            for rater, pair in self._by_subject.get(key, {}).items():
-                share = PPM if rater == self._me else self._share(rater)
-                if share:
-                    good, other, bad = self._split(pair, capability, configuration)
-                    part = "own" if rater == self._me else "testimony"
-                    yield Contribution(
-                        part, rater, share, good * share // PPM, other * share // PPM,
-                        bad * share // PPM,
-                    )
-            for voucher, given in self._vouched_by.get(key, {}).items():
-                share = self._share(voucher) if given.since <= now < given.until else 0
-                if share:
-                    yield Contribution("vouch", voucher, share, 0, given.weight * share, 0)
+        self, key: bytes, capability: str | None, configuration: bytes | None
+    ) -> Iterator[tuple[int, int, int, int, str, bytes]]:
+        """Good here, good elsewhere, bad here, what bad elsewhere counts for; which part; whose."""
+        if key in self._pins:
+            yield self._pins[key] * PPM, 0, 0, 0, "pin", self._me
+        author = self._authors.get(key)
+        for rater, pair in () if author is None else author.raters.items():
+            if rater == self._me:
+                yield (*self._split(pair, capability, configuration), "own", rater)
+            elif budget := self._budget(pair.rater):
+                by = pair.rater
+                believed = self._belief(by, pair)
+                if not believed:
+                    continue
+                praise = self._praise(by) if by.key in self._vouches else by.praise
+                good, other, here, elsewhere = self._split(pair, capability, configuration)
+                yield (
+                    part_of(good, budget, praise) * believed // PPM,
+                    part_of(other, budget, praise) * believed // PPM,
+                    part_of(here, budget, by.blame) * believed // PPM,
+                    part_of(elsewhere, budget, by.blame) * believed // PPM,
+                    "testimony", rater,
+                )
+        for voucher, given in self._vouched_by.get(key, {}).items():
+            if given.lasts(self._now):
+                by = self._author(voucher)
+                whole = self._whole(voucher, given, self._budget(by))
+                believed = self._belief(by, by.subjects.get(key))
+                yield 0, whole * believed // PPM, 0, 0, "vouch", voucher
 
     def _split(
         self, pair: _Pair, capability: str | None, configuration: bytes | None
-    ) -> tuple[int, int, int]:
-        good = other = bad = 0
-        for (name, digest), (well, ill) in self._fade(pair).items():
-            bad += ill
-            if capability in (None, name) and configuration in (None, digest):
-                good += well
+    ) -> tuple[int, int, int, int]:
+        good = other = here = elsewhere = 0
+        for (name, digest), (well, ill) in pair.sorts.items():
+            if capability is None or name == capability:
+                here += ill
+                if configuration is None or digest == configuration:
+                    good += well
+                else:
+                    other += well
             else:
                 other += well
-        return good, other, bad
-
-    def _fade(self, pair: _Pair) -> _Sums:
-        if pair.faded is None:
-            pair.faded = {}
-            for sort, buckets in pair.by_sort.items():
-                good = sum(self._factor(at) * sums[0] for at, sums in buckets.items())
-                bad = sum(self._factor(at) * sums[1] for at, sums in buckets.items())
-                pair.faded[sort] = (good, bad)
-            net = sum(good - self._settings.failure_factor * bad
-                      for good, bad in pair.faded.values())
-            pair.net = max(0, net)
-        return pair.faded
-
-    def _factor(self, bucket: int) -> int:
-        age = self._now - bucket
-        if age <= 0:
-            return PPM
-        return self._factors[age] if age < len(self._factors) else 0
-
-    def _settle(self, now: int) -> None:
-        """Drop what is no longer so, because time passed or somebody spoke."""
-        if now != self._now:
-            self._now = now
-            self._start_over()
-            for raters in self._by_subject.values():
-                for pair in raters.values():
-                    pair.faded = None
-        for author in self._spoke:
-            self._shares.pop(author, None)
-            self._capacities.pop(author, None)
-            if author == self._me:
-                continue
-            before = self._reaches.pop(author, None)
-            if before != 0 or self._reach(author):
-                for subject in self._by_rater.get(author, ()):
-                    self._capacities.pop(subject, None)
-                    self._shares.pop(subject, None)
-        self._spoke.clear()
-
-    def _earned(self, author: bytes) -> int:
-        if author in self._convicted or author in self._blocked:
-            return 0
-        own = 0
-        pair = self._by_subject.get(author, {}).get(self._me)
-        if pair is not None:
-            self._fade(pair)
-            own = pair.net
-        charged = sum(
-            self._charge(subject, given) for subject, given in self._vouches.get(author, {}).items()
-        )
-        return self._pins.get(author, 0) * PPM + max(0, own - charged)
-
-    def _charge(self, subject: bytes, given: _Vouch) -> int:
-        """What the subject failed the observer while it was vouched for, up to what was lent."""
-        pair = self._by_subject.get(subject, {}).get(self._me)
-        if pair is None:
-            return 0
-        failed = sum(
-            self._factor(bucket) * sums[1] for buckets in pair.by_sort.values()
-            for bucket, sums in buckets.items() if given.since <= bucket < given.until
-        )
-        return min(given.weight * PPM, failed * self._settings.failure_factor)
-
-    def _total_said(self, author: bytes) -> int:
-        said = sum(
-            self._factor(bucket) * weight
-            for bucket, weight in self._said.get(author, {}).items()
-        )
-        lent = sum(
-            given.weight for given in self._vouches.get(author, {}).values()
-            if given.since <= self._now < given.until
-        )
-        return said + lent * PPM
-
-    def _portion(self, capacity: int, said: int) -> int:
-        if not said:
-            return 0
-        return min(PPM, capacity * self._settings.alpha_ppm // said)
-
-    def _reach(self, author: bytes) -> int:
-        reach = self._reaches.get(author)
-        if reach is None:
-            earned = self._earned(author)
-            reach = self._portion(earned, self._total_said(author)) if earned else 0
-            self._reaches[author] = reach
-        return reach
-
-    def _capacity(self, author: bytes) -> int:
-        capacity = self._capacities.get(author)
-        if capacity is None:
-            capacity = 0
-            if author not in self._convicted and author not in self._blocked:
-                capacity = self._earned(author) + self._lent(author)
-            self._capacities[author] = capacity
-        return capacity
-
-    def _lent(self, author: bytes) -> int:
-        """What others pass on to the author, of what they earned from the observer themselves."""
-        lent = 0
-        for rater, pair in self._by_subject.get(author, {}).items():
-            if rater != self._me and (reach := self._reach(rater)):
-                self._fade(pair)
-                lent += reach * pair.net // PPM
-        for voucher, given in self._vouched_by.get(author, {}).items():
-            if given.since <= self._now < given.until:
-                lent += self._reach(voucher) * given.weight * self._settings.chain_ppm // PPM
-        return lent
-
-    def _share(self, author: bytes) -> int:
-        share = self._shares.get(author)
-        if share is None:
-            capacity = self._capacity(author)
-            share = self._portion(capacity, self._total_said(author)) if capacity else 0
-            self._shares[author] = share
-        return share
-
-
-def _factors(settings: TrustSettings) -> tuple[int, ...]:
-    """What is left of one after 0, 1, 2 … buckets."""
-    found, left = [PPM], PPM
-    while left and len(found) < settings.horizon_buckets and settings.keep_ppm < PPM:
-        left = left * settings.keep_ppm // PPM
-        found.append(left)
-    if settings.keep_ppm == PPM:
-        found = [PPM] * settings.horizon_buckets
-    return tuple(found)
+                elsewhere += ill
+        return good, other, here, elsewhere * self._of.elsewhere_ppm // PPM

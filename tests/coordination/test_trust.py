@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from antsp2p.coordination.trust import DEFAULT, PPM, Score, Trust
+from antsp2p.coordination.weighing import borrowed
 
+PLAIN = replace(DEFAULT, alpha_ppm=PPM, keep_ppm=PPM)
+"""Round numbers: all that was earned may be passed on, and nothing fades."""
 ME, ANN, BEN, CAM, DAN = (bytes([number]) * 32 for number in range(5))
 
 
@@ -25,7 +28,7 @@ class Said:
 
 def trust_of(*said: Said) -> Trust:
     """What I think after these, each of a claim of its own."""
-    trust = Trust(ME)
+    trust = Trust(ME, PLAIN)
     for number, each in enumerate(said):
         trust.add(replace(each, claim=number.to_bytes(32, "big")))
     return trust
@@ -71,7 +74,7 @@ def test_words_weigh_what_their_author_earned() -> None:
     assert trust.score(BEN, "text.count").accepted == 2 * PPM
     much = trust_of(Said(ME, ANN, weight=3), Said(ANN, BEN, weight=20), Said(ANN, CAM, weight=40))
     said = sum(much.score(each, "text.count").accepted for each in (BEN, CAM))
-    assert 3 * PPM - 2 <= said * PPM // DEFAULT.alpha_ppm <= 3 * PPM
+    assert 3 * PPM - 2 <= said <= 3 * PPM
 
 
 def test_trust_goes_two_steps_and_no_further() -> None:
@@ -160,11 +163,11 @@ def test_contributions_add_up_to_the_score() -> None:
     found = trust.contributions(BEN, "text.count")
     assert [each.part for each in found] == ["own", "pin", "testimony", "vouch"]
     score = trust.score(BEN, "text.count")
-    borrowed = sum(each.borrowed for each in found) * DEFAULT.eta_ppm // PPM
-    assert score.failed == sum(each.failed for each in found)
-    assert score.accepted == sum(each.accepted for each in found) + min(
-        borrowed, DEFAULT.borrow_limit * PPM
+    loan = borrowed(
+        sum(each.borrowed for each in found), sum(each.failed_here for each in found), PLAIN
     )
+    assert score.failed == sum(each.failed for each in found)
+    assert score.accepted == sum(each.accepted for each in found) + loan
 
 
 def test_a_successor_goes_on_with_the_evidence_of_the_lost_key() -> None:
