@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.commands import Commands
+from antsp2p.coordination.answers import Answers
 from antsp2p.coordination.claimant import Claimant, Holding
 from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.first_seen import TICK_MS
 from antsp2p.coordination.lease import Leases
 from antsp2p.coordination.meaning import Folded, Meaning
 from antsp2p.coordination.requester import Requester
@@ -84,10 +86,12 @@ MAX_DEFERRED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record from our own store, with its age at the time of loading."""
+    """A record from our own store, with its age at the time of loading, and for how long it has
+    been here."""
 
     record: Record
     age_ms: int
+    held_ms: int = 0
 
 
 class Node:
@@ -145,6 +149,7 @@ class Node:
             logs=self.logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
             verify=verify, foresee=foresee, parse=parse, limits=limits,
         )
+        self._answers = Answers(self.author, self.tasks, self._is_at_work)
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us,
             suspicion=suspicion,
@@ -228,6 +233,7 @@ class Node:
         if now_us - self._now_us > STALL_US:
             self._note_stall(now_us)
         self._now_us = now_us = max(now_us, self._now_us)
+        self.ledger.advance(self._tick())
         match event:
             case DatagramReceived(address=address, data=data):
                 self._receive(((address, data),), now_us)
@@ -261,6 +267,7 @@ class Node:
         self._serve_deferred()
         self._commands.wake(now_us)
         self._decisions.settle(now_us)
+        self._answer()
         self._beat()
         self._is_settled = False
         effects, self._effects = self._effects, []
@@ -340,6 +347,7 @@ class Node:
         self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof],
         published: int | None, now_us: int,
     ) -> None:
+        self.ledger.advance(self._tick())
         for stored in history:
             record = stored.record
             is_own = record.author == self.author
@@ -349,7 +357,7 @@ class Node:
                 self.drops["history-gap"] += 1
                 continue
             self.gossip.restored(record.id, stored.age_ms, now_us)
-            self._fold(record)
+            self._fold(record, stored.held_ms)
             if is_own:
                 self._adopt(record, stored.age_ms)
         for proof in proofs:
@@ -372,8 +380,13 @@ class Node:
             return next((held for held in self._own.held if held.seq == seq), None)
         return record
 
-    def _fold(self, record: Record) -> None:
-        folded = self.meaning.add(record)
+    def _tick(self, ago_ms: int = 0) -> int:
+        """The observer's own calendar, as coarse as evidence needs it."""
+        return ((self._now_us + self._wall_offset_us) // 1_000 - ago_ms) // TICK_MS
+
+    def _fold(self, record: Record, held_ms: int = 0) -> None:
+        folded = self.meaning.add(record, self._tick(held_ms))
+        self._answers.note(record)
         record.rest()
         self._folded(folded)
         announce = folded.announce
@@ -397,8 +410,10 @@ class Node:
     def append(self, draft: Draft) -> Record:
         """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit.
 
-        In an empty log a record comes before it that says what is to be said of the key.
+        In an empty log a record comes before it that says what is to be said of the key; and what
+        must be answered is answered before.
         """
+        self._answer()
         *before, body = self._profile.bodies(
             draft.body, has_announced=self.meaning.standings.has_announced(self.author),
             is_first=not self._own.head[0],
@@ -406,6 +421,16 @@ class Node:
         for opening in before:
             self._sign(Draft(opening))
         return self._sign(Draft(body, draft.refs))
+
+    def _answer(self) -> None:
+        """Say of own claims whose time was called over what must be said before anything else."""
+        if self._answers and self.may_sign:
+            for draft in self._answers.take():
+                self._sign(draft)
+
+    def _is_at_work(self, claim: bytes) -> bool:
+        holding = self.claimant.holdings.get(claim)
+        return holding is not None and holding.started
 
     def _sign(self, draft: Draft) -> Record:
         record = self._own.sign(draft, self._now_us)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from antsp2p.coordination.body import RecordType
-from antsp2p.coordination.reputation import Kind
+from antsp2p.coordination.evidence import Kind
 from antsp2p.coordination.resolver import Rule
 from antsp2p.coordination.state import ENDS, TRANSITIONS, Happening, State
 from antsp2p.gossip.limits import DEFAULT_LIMITS
@@ -31,7 +31,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.log", "records.work",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
-    "coordination.standing",
+    "coordination.standing", "coordination.trust", "coordination.first_seen",
     "gossip.admission", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
     "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",

@@ -115,6 +115,15 @@ class CapabilityFold:
         said = self._said.get(author, {}).get(name)
         return said[-1][2] if said else None
 
+    def configuration(self, author: bytes, name: str, seq: int = 0) -> bytes:
+        """The digest of what the author said it runs for the capability, below `seq` or (0) at
+        last; empty where it said nothing. A withdrawal says nothing of it."""
+        said = self._said.get(author, {}).get(name, ())
+        place = bisect_left(said, seq, key=_seq) if seq else len(said)
+        while place and said[place - 1][2].withdrawn:
+            place -= 1
+        return said[place - 1][2].config_digest if place else b""
+
     def names(self) -> tuple[str, ...]:
         """The capabilities that somebody provides now, sorted."""
         return tuple(sorted(self._providers))

@@ -46,7 +46,7 @@ class Meaning:
         self.standings = Standings(network, self._id_at, work_bits)
         self.tasks = TaskFold()
         self.capabilities = CapabilityFold()
-        self.ledger = Ledger(me, self.standings.lineage)
+        self.ledger = Ledger(me, self.standings.lineage, self.capabilities.configuration)
         self._record_at = record_at
         self._applied: dict[bytes, Standing] = {}
 
@@ -58,18 +58,26 @@ class Meaning:
         record = self._record_at(author, seq)
         return None if record is None else record.id
 
-    def add(self, record: Record) -> Folded:
-        """The record is new in the set."""
+    def add(self, record: Record, tick: int = 0) -> Folded:
+        """The record is new in the set, and was first seen at `tick`."""
+        self.ledger.seen.note(record.author, record.seq, tick)
         looked_at = self.standings.add(record)
         tasks, authors = self._settle(looked_at) if looked_at else ([], [])
         announce = None
         if record.seq <= self.standing(record.author).last_seq:
-            tasks += self.tasks.add(record)
+            tasks += self._take_in(record)
             announce = self.capabilities.add(record)
         return Folded(tasks, announce, authors)
 
+    def _take_in(self, record: Record) -> Sequence[bytes]:
+        tasks = self.tasks.add(record)
+        if not self.ledger.is_waiting:
+            return tasks
+        return (*tasks, *self.ledger.waiting_for(self.tasks.naming(record)))
+
     def remove(self, record: Record) -> Folded:
         """The record has left the set."""
+        self.ledger.seen.cut(record.author, record.seq)
         tasks = list(self.tasks.remove(record))
         self.capabilities.remove(record)
         looked_at = self.standings.remove(record)
@@ -109,7 +117,7 @@ class Meaning:
                 tasks += self.tasks.remove(record)
                 self.capabilities.remove(record)
             else:
-                tasks += self.tasks.add(record)
+                tasks += self._take_in(record)
                 self.capabilities.add(record)
             seq += 1
         return tasks

@@ -22,6 +22,7 @@ from antsp2p.coordination.body import (
     Verdict,
 )
 from antsp2p.coordination.draft import Draft
+from antsp2p.records.record import MAX_REFS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -398,18 +399,20 @@ class Requester:
         claim = claims.get(body.claim)
         if claim is None or body.claim not in own.awarded or claim.author == self._me:
             return None
-        foreign = 0
+        foreign: list[bytes] = []
         for record, reopen in self._tasks.reopens(task):
             ours = record.author == self._me and record.seq > award.seq
             if ours or (record.author == claim.author and reopen.claim == claim.id):
                 return None
-            foreign += record.author != self._me and reopen.claim == claim.id
+            if record.author != self._me and reopen.claim == claim.id:
+                foreign.append(record.id)
         # One answer for each lapse: an award that another rule keeps from holding is not repeated.
-        if foreign <= own.lapses_answered.get(claim.id, 0):
+        if len(foreign) <= own.lapses_answered.get(claim.id, 0):
             return None
         if self._leases.next_look_us(claim.id, now_us) is None:
             return None
         if self._leases.has_lapsed(claim.id, now_us):
             return None
-        own.lapses_answered[claim.id] = foreign
-        return Draft(Award(task, claim.id))
+        own.lapses_answered[claim.id] = len(foreign)
+        # Who took a lease that had not run out is named by it.
+        return Draft(Award(task, claim.id), tuple(sorted(foreign)[:MAX_REFS]))

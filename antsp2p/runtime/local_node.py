@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from antsp2p.coordination.body import Result
-    from antsp2p.coordination.reputation import Evidence, Score
+    from antsp2p.coordination.reputation import Deed, Score
     from antsp2p.coordination.resolver import Resolution
     from antsp2p.events import Address
     from antsp2p.gossip.outputs import LinkView
@@ -263,7 +263,7 @@ class LocalNode:
             score=node.ledger.score(author),
         )
 
-    def why(self, author: bytes) -> tuple[Evidence, ...]:
+    def why(self, author: bytes) -> tuple[Deed, ...]:
         """The records that the author's score rests on."""
         return self.host.node.ledger.why(author)
 

@@ -26,6 +26,7 @@ from antsp2p.coordination.body import (
     Verdict,
     parse_body,
 )
+from antsp2p.coordination.reputation import PPM, Kind
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.record import NO_PREV
 
@@ -399,8 +400,8 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
         # Until its first beat, a node is as free as it announced itself.
         "free_slots": sum(item.slots for item in announced) if beat is None else beat.free_slots,
         "score_ppm": score.value_ppm,
-        "accepted": score.accepted,
-        "failed": score.failed,
+        "accepted": weight_view(score.accepted),
+        "failed": weight_view(score.failed),
         "known": score.known,
         "convicted": standing.convicted,
         "revoked": standing.revoked,
@@ -438,7 +439,7 @@ def key_view(node: Node, author: bytes, recovery: bytes, at: int) -> View | None
 def why_view(node: Node, author: bytes) -> View:
     """The records that a node's score rests on."""
     evidence = node.ledger.why(author)
-    capabilities = sorted({item.capability for item in evidence})
+    capabilities = sorted({item.capability for item in evidence if item.capability})
     return {
         "author": author.hex(),
         "scores": {
@@ -447,8 +448,11 @@ def why_view(node: Node, author: bytes) -> View:
         "evidence": [
             {
                 "record": item.record_id.hex(), "task": item.task.hex(),
-                "capability": item.capability, "kind": str(item.kind), "weight": item.weight,
-                "counts_for": item.counts_for,
+                "capability": item.capability, "kind": str(item.kind),
+                "weight": 0 if item.kind is Kind.UNANSWERED else item.weight,
+                "counts_for": item.good, "proof": str(item.proof), "claim": item.claim.hex(),
+                "rater": item.rater.hex(), "mine": item.rater == node.author,
+                "dispute": item.dispute.hex() or None, "days_ago": node.ledger.bucket - item.bucket,
             }
             for item in evidence
         ],
@@ -458,9 +462,16 @@ def why_view(node: Node, author: bytes) -> View:
 def _score_view(node: Node, author: bytes, capability: str | None) -> View:
     score = node.ledger.score(author, capability)
     return {
-        "score_ppm": score.value_ppm, "accepted": score.accepted, "failed": score.failed,
-        "known": score.known,
+        "score_ppm": score.value_ppm, "accepted": weight_view(score.accepted),
+        "failed": weight_view(score.failed), "known": score.known,
+        "uncertainty_ppm": score.uncertainty_ppm,
     }
+
+
+def weight_view(millionths: int) -> int | float:
+    """A weight of trust in whole units, with three decimals where it has any."""
+    whole, rest = divmod(millionths, PPM)
+    return round(millionths / PPM, 3) if rest else whole
 
 
 def address_text(address: tuple[str, int]) -> str:

@@ -87,7 +87,7 @@ def test_what_is_shown_of_peers(pair: Pair) -> None:
 
     why = first.json("why", second.author[:8])
     assert why["author"] == second.author
-    assert why["scores"]["peer.cat"]["accepted"] == 1
+    assert why["scores"]["peer.cat"]["accepted"] >= 1
     evidence = [item for item in why["evidence"] if item["capability"] == "peer.cat"]
     assert [item["kind"] for item in evidence] == ["accepted"]
     assert all(is_id(item["record"]) for item in evidence)
