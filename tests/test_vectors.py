@@ -14,6 +14,7 @@ import trio.testing
 
 from antsp2p.coordination.body import BlobRef, RecordType, named_ids, read_body
 from antsp2p.coordination.body import content_hash as sha256
+from antsp2p.coordination.capability import configuration_digest
 from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import PLAIN, recovery_digest
@@ -293,6 +294,12 @@ def test_hashes_of_content(case: dict[str, Any]) -> None:
 @each("hashes", "recovery_digests")
 def test_recovery_digests(case: dict[str, Any]) -> None:
     assert recovery_digest(unhex(case, "recovery_key")) == unhex(case, "digest")
+
+
+@each("hashes", "configuration_digests")
+def test_configuration_digests(case: dict[str, Any]) -> None:
+    parts = [bytes.fromhex(part) for part in case["parts"]]
+    assert configuration_digest(reversed(parts)) == unhex(case, "digest")
 
 
 @each("hashes", "work")

@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, Final
 from antsp2p.coordination.body import Announce, RecordType, parse_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from antsp2p.records.record import Record
 
+CONFIGURATION_DOMAIN: Final = b"antsp2p/1/configuration\0"
 _SNAPSHOT_MODULUS: Final = 2**256
 
 _Entry = tuple[int, bytes, Announce]
 """(seq, record id, announcement)."""
+
+
+def configuration_digest(parts: Iterable[bytes]) -> bytes:
+    """32 bytes that stand for what an agent is made of (model, prompt, tools …), in any order."""
+    hashes = sorted(hashlib.sha256(part).digest() for part in parts)
+    return hashlib.sha256(CONFIGURATION_DOMAIN + b"".join(hashes)).digest()
 
 
 class CapabilityFold:

@@ -302,6 +302,11 @@ class _Commands:
         work.add_argument(
             "--description", metavar="TEXT", type=_text, default="", help="what it does"
         )
+        work.add_argument(
+            "--configuration", metavar="FILE|TEXT", action="append", default=[],
+            help="what CMD is made of: a model's name, a file of prompts; may be repeated. Others "
+            "learn a digest, and that it changed: then past work counts for less",
+        )
         work.epilog = (
             "CMD gets the input on standard input; its standard output is the result. Its\n"
             "environment has ANTSP2P_TASK, ANTSP2P_EPOCH, ANTSP2P_CLAIM and ANTSP2P_CAPABILITY.\n"

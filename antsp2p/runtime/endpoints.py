@@ -399,15 +399,19 @@ class LocalApi:
     async def work(self, request: Request) -> EventStream:
         query = Query(request)
         capability, description = query.text("capability"), query.text("description")
-        slots = query.number("slots", 1)
+        slots, configuration = query.number("slots", 1), query.text("configuration")
         query.end()
-        return EventStream(self._closing, self._serving(capability, slots, description))
+        if not re.fullmatch("([0-9a-f]{64})?", configuration):
+            raise ApiError(400, "configuration must be a digest of 64 hex digits")
+        return EventStream(self._closing, self._serving(
+            capability, slots, description, bytes.fromhex(configuration)))
 
     @asynccontextmanager
     async def _serving(
-        self, capability: str, slots: int, description: str
+        self, capability: str, slots: int, description: str, configuration: bytes
     ) -> AsyncIterator[Feed]:
-        serving = self._host.serving(capability, slots=slots, description=description)
+        serving = self._host.serving(
+            capability, slots=slots, description=description, configuration=configuration)
 
         def told(item: StartWork | StopWork) -> tuple[str, views.View]:
             if isinstance(item, StartWork):

@@ -267,7 +267,8 @@ class Host:
 
     @asynccontextmanager
     async def serving(
-        self, capability: str, *, slots: int = 1, description: str = ""
+        self, capability: str, *, slots: int = 1, description: str = "",
+        configuration: bytes = b"",
     ) -> AsyncIterator[AgentSession]:
         """Announce a capability for as long as the block lasts; then its claims are released.
 
@@ -280,7 +281,7 @@ class Host:
             try:
                 await self.command(
                     ServeCapability, agent=agent, capability=capability, slots=slots,
-                    description=description,
+                    description=description, config_digest=configuration,
                 )
                 yield AgentSession(agent, work)
             finally:

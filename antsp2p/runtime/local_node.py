@@ -16,6 +16,7 @@ import trio
 from antsp2p.coordination.body import MAX_INLINE_BYTES, MAX_TEXT_BYTES, BlobRef, Outcome, parse_body
 from antsp2p.coordination.body import Cancel as CancelBody
 from antsp2p.coordination.body import Verdict as VerdictBody
+from antsp2p.coordination.capability import configuration_digest
 from antsp2p.coordination.state import State
 from antsp2p.events import (
     CancelTask,
@@ -226,15 +227,18 @@ class LocalNode:
         slots: int = 1,
         description: str = "",
         media_type: str = DEFAULT_MEDIA_TYPE,
+        configuration: Sequence[bytes] = (),
     ) -> None:
         """Announce a capability and run `handler` for each claim won, up to `slots` at once.
 
         Returns when the capability is announced; it is served until the node closes. What the
         handler returns is the result, at most 16 MiB. An exception of it is a failed result;
-        `Decline` gives the claim back. Raises `CommandRefused`.
+        `Decline` gives the claim back. `configuration` is what the handler is made of (model,
+        prompt, tools …): only a digest of it leaves the machine. Raises `CommandRefused`.
         """
         agent = _Agent(self.host, handler, media_type)
-        await self._nursery.start(agent.run, capability, slots, description)
+        digest = configuration_digest(configuration) if configuration else b""
+        await self._nursery.start(agent.run, capability, slots, description, digest)
 
     # --- looking around ---------------------------------------------------------------------------
 
@@ -278,11 +282,13 @@ class _Agent:
         self._running: dict[bytes, trio.CancelScope] = {}
 
     async def run(
-        self, capability: str, slots: int, description: str, *,
+        self, capability: str, slots: int, description: str, configuration: bytes, *,
         task_status: trio.TaskStatus[None],
     ) -> None:
         async with (
-            self._host.serving(capability, slots=slots, description=description) as session,
+            self._host.serving(
+                capability, slots=slots, description=description, configuration=configuration
+            ) as session,
             trio.open_nursery() as nursery,
         ):
             task_status.started()

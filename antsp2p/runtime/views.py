@@ -394,7 +394,10 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
         "rtt_ms": None if rtt_us is None else round(rtt_us / 1_000, 3),
         "used": {} if link is None else link.used,
         "capabilities": [
-            {"name": item.name, "slots": item.slots, "description": item.description}
+            {
+                "name": item.name, "slots": item.slots, "description": item.description,
+                "configuration": item.config_digest.hex() or None,
+            }
             for item in announced
         ],
         # Until its first beat, a node is as free as it announced itself.

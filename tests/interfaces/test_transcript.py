@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from antsp2p.coordination.capability import configuration_digest
 from tests.interfaces.terminal import Desk, antsp2p, two_nodes
 
 if TYPE_CHECKING:
@@ -71,14 +72,20 @@ def test_what_is_shown_of_a_task(pair: Pair) -> None:
 
 def test_what_is_shown_of_peers(pair: Pair) -> None:
     first, second = pair
-    second.work("peer.cat", "cat", options=("--slots", "3", "--description", "as it is"))
+    second.work("peer.cat", "cat", options=(
+        "--slots", "3", "--description", "as it is",
+        "--configuration", "model-7", "--configuration", "Be brief.",
+    ))
     first.say("post", "peer.cat", "--text", "x", "--wait")
     (peer,) = first.json("peers")["peers"]
     assert peer["author"] == second.author
     assert peer["nickname"] == "second"
     assert peer["linked"] is True
     assert peer["address"] == second.ready["address"]
-    assert {"name": "peer.cat", "slots": 3, "description": "as it is"} in peer["capabilities"]
+    assert {
+        "name": "peer.cat", "slots": 3, "description": "as it is",
+        "configuration": configuration_digest([b"Be brief.", b"model-7"]).hex(),
+    } in peer["capabilities"]
     assert peer["known"] is True
     assert 0 < peer["score_ppm"] < 1_000_000
     line = next(x for x in first.say("peers").splitlines() if x.startswith(second.author[:12]))

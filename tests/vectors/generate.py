@@ -56,8 +56,8 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("standings", "A set of records, the authors out of it or succeeding, and how the set says so. "
      "`last_seq`: records above it do not count; null where all do. The order of the records does "
      "not matter. Section 8.", standings.cases),
-    ("hashes", "The tie-break, hashes of content, recovery digests, work, and network ids of "
-     "names. Sections 11, 3, 8 and 22.", clocks.hashes),
+    ("hashes", "The tie-break, hashes of content, recovery and configuration digests, work, "
+     "and network ids of names. Sections 11, 3, 8 and 22.", clocks.hashes),
     ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
      "below a prefix under a session's key. Sections 7 and 19.", digests.cases),
     ("frames", "Frames, each alone in the array that a datagram seals: the fields, or why the "
