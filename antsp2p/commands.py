@@ -20,6 +20,7 @@ from antsp2p.coordination.body import (
     Outcome,
     Result,
     Revoke,
+    Vouch,
     body_map,
     parse_body,
     read_body,
@@ -38,6 +39,7 @@ from antsp2p.events import (
     ReportProgress,
     RevokeKey,
     ServeCapability,
+    VouchFor,
     WithdrawAgent,
 )
 from antsp2p.own_log import AUTHORS_FULL
@@ -61,6 +63,8 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "attempts": "1 to 1000",
     "timeout_ms": "0 (none) to 30 days",
     "cost": "1 to 1000",
+    "weight": "1 to 1000",
+    "days": "0 to 366",
     "slots": "1 to 10000",
     "media_type": "printable ASCII like text/plain, at most 100 characters",
     "idempotency_key": "1 to 32 bytes",
@@ -116,6 +120,8 @@ class Commands:
                 return self._progress(command, now_us)
             case RevokeKey():
                 return self._revoke(command)
+            case VouchFor():
+                return self._vouch(command)
 
     def _append(self, body: Body) -> Record:
         read, wrong = read_body(body.type, body_map(body))
@@ -273,6 +279,22 @@ class Commands:
         if not self._node.claimant.reported(command.claim, progress, now_us):
             raise Refused("the claim is no longer held: stop the work")
         return {}
+
+    # --- whom this node stands in for ----------------------------------------------------------
+
+    def _vouch(self, command: VouchFor) -> Mapping[str, Any]:
+        node = self._node
+        if command.author == node.author:
+            raise Refused("nobody can vouch for itself")
+        given = node.meaning.vouches.given(node.author, command.author)
+        if not command.days and (given is None or given.until <= node.ledger.bucket):
+            raise Refused("this node does not vouch for that one")
+        weight = 1 if not command.days else command.weight
+        body = Vouch(
+            command.author, weight, command.days, command.capability if command.days else "",
+            _clip(command.reason),
+        )
+        return {"vouch": self._append(body).id}
 
     # --- keys ----------------------------------------------------------------------------------
 

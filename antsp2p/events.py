@@ -212,9 +212,22 @@ class RevokeKey:
     succeed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VouchFor:
+    """Stand in for another author with `weight`, for so many days; with 0 no longer. The answer is
+    `{"vouch": id}`."""
+
+    request: int
+    author: bytes
+    weight: int = 1
+    days: int = 0
+    capability: str = ""
+    reason: str = ""
+
+
 Command = (
     PostTask | DecideTask | CancelTask | ServeCapability | WithdrawAgent
-    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey
+    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey | VouchFor
 )
 Event = (
     DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from antsp2p.coordination.body import Dispute, Reopen, parse_body
 from antsp2p.coordination.evidence import Deed, Kind
 from antsp2p.coordination.first_seen import BUCKET_TICKS, TICK_MS
-from antsp2p.events import FinishClaim, PeerHint, ReportProgress, ServeCapability, Woke
+from antsp2p.events import FinishClaim, PeerHint, ReportProgress, ServeCapability, VouchFor, Woke
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
 from tests.gossip.protections import protection_of
@@ -104,3 +104,24 @@ def test_when_something_was_seen_is_the_observers_own_and_comes_back_from_the_st
     node.handle(Woke(), 0)
     assert node.ledger.bucket == 5
     assert [deed.bucket for deed in node.ledger.why(wire.nodes["worker"].author)] == [2]
+
+
+def test_a_person_stands_in_for_a_node_and_takes_it_back() -> None:
+    wire = serving("worker")
+    poster, worker = wire.nodes["poster"], wire.nodes["worker"]
+    refusals = [
+        wire.answer("poster", VouchFor(1, poster.author, days=1)).refusal,
+        wire.answer("poster", VouchFor(1, worker.author)).refusal,
+        wire.answer("poster", VouchFor(1, worker.author, weight=0, days=1)).refusal,
+        wire.answer("poster", VouchFor(1, worker.author, days=367)).refusal,
+    ]
+    assert all(refusals)
+    assert not any("\n" in line for line in refusals)
+    assert not wire.answer("poster", VouchFor(2, worker.author, 3, days=9)).refusal
+    for node in wire.nodes.values():
+        given = node.meaning.vouches.given(poster.author, worker.author)
+        assert given is not None
+        assert (given.weight, given.until - given.since) == (3, 9)
+    assert poster.ledger.score(worker.author).known
+    assert not wire.answer("poster", VouchFor(3, worker.author)).refusal
+    assert not poster.ledger.score(worker.author).known

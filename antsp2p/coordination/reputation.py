@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from antsp2p.coordination.evidence import Configuration, Unanswered
     from antsp2p.coordination.tasks import TaskFold
+    from antsp2p.coordination.vouches import Given
 
 __all__ = ["CONDUCT", "PPM", "Contribution", "Deed", "Kind", "Ledger", "Proof", "Score"]
 
@@ -150,6 +151,16 @@ class Ledger:
     def pardon(self, author: bytes) -> None:
         """Undo `convict`: who forked the log was not its owner."""
         self.trust.pardon(author)
+
+    def lend(self, voucher: bytes, subject: bytes, given: Given | None) -> None:
+        """What the voucher lends the subject is this now; None: it never lent anything."""
+        if given is None:
+            self.trust.unvouch(voucher, subject, at=0)
+        else:
+            self.trust.vouch(
+                voucher, subject, given.weight, since=given.since, until=given.until,
+                capability=given.capability or None,
+            )
 
     # --- what follows ----------------------------------------------------------------------------
 

@@ -83,12 +83,13 @@ class _Author:
 
 
 class _Vouch:
-    """`weight` lent from the bucket `since` until before `until`."""
+    """`weight` lent from the bucket `since` until before `until`; in one capability, or in all."""
 
-    __slots__ = ("since", "until", "weight")
+    __slots__ = ("capability", "since", "until", "weight")
 
-    def __init__(self, weight: int, since: int, until: int) -> None:
+    def __init__(self, weight: int, since: int, until: int, capability: str | None) -> None:
         self.weight = weight
+        self.capability = capability
         self.since = since
         self.until = until
 
@@ -224,16 +225,18 @@ class Trust:
         self._moved[self._author(author)] = None
 
     def vouch(
-        self, voucher: bytes, subject: bytes, weight: int, *, since: int, until: int
+        self, voucher: bytes, subject: bytes, weight: int, *, since: int, until: int,
+        capability: str | None = None,
     ) -> None:
-        """`voucher` lends `weight` of its own capacity to `subject`, before the bucket `until`.
+        """`voucher` lends `weight` of its own capacity to `subject`, before the bucket `until`;
+        with a `capability`, for that alone.
 
         What fails the observer by the subject's hand meanwhile is charged to the voucher, up to
         `weight`. A later vouch of the same two takes the place of the earlier.
         """
         assert weight > 0
         if voucher != subject:
-            given = _Vouch(weight, since, until)
+            given = _Vouch(weight, since, until, capability)
             self._vouches.setdefault(voucher, {})[subject] = given
             self._vouched_by.setdefault(subject, {})[voucher] = given
             self._revise_vouches(voucher)
@@ -456,7 +459,8 @@ class Trust:
                     "testimony", rater,
                 )
         for voucher, given in self._vouched_by.get(key, {}).items():
-            if given.lasts(self._now):
+            is_asked = capability is None or given.capability in (None, capability)
+            if given.lasts(self._now) and is_asked:
                 by = self._author(voucher)
                 whole = self._whole(voucher, given, self._budget(by))
                 believed = self._belief(by, by.subjects.get(key))

@@ -231,6 +231,7 @@ class _Commands:
         self._add_post()
         self._add_tasks()
         self._add_looking()
+        self._add_vouch()
         self._add_key()
         self._add_membership()
         self._add_simulate()
@@ -401,6 +402,24 @@ class _Commands:
         log.add_argument(
             "--decode", metavar="HEX", help="decode this record instead; - reads standard input"
         )
+
+    def _add_vouch(self) -> None:
+        vouch = self._add("vouch", "stand in for a node that others do not know yet")
+        vouch.add_argument("id", metavar="NODE", type=_text, help="the node, or how it begins")
+        vouch.add_argument(
+            "--capability", metavar="NAME", type=_text, default="", help="only for this work"
+        )
+        vouch.add_argument(
+            "--for", metavar="DAYS", type=_count(1, 366), default=30, dest="days",
+            help="how long, as those count who hear it (default: %(default)s)",
+        )
+        vouch.add_argument(
+            "--weight", metavar="N", type=_count(1, 1_000), default=1,
+            help="how much of its own good name this node lends, and loses if the other fails "
+            "(default: %(default)s)",
+        )
+        vouch.add_argument("--reason", metavar="TEXT", type=_text, default="", help="in words")
+        vouch.add_argument("--withdraw", action="store_true", help="take it back instead")
 
     def _add_key(self) -> None:
         key = self._commands.add_parser(

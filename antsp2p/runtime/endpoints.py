@@ -33,6 +33,7 @@ from antsp2p.events import (
     RevokeKey,
     StartWork,
     StopWork,
+    VouchFor,
 )
 from antsp2p.gossip.limits import MAX_OVERLAP_MS
 from antsp2p.runtime import limits, views
@@ -82,6 +83,7 @@ class LocalApi:
             ("POST", "/v1/tasks/{id}/cancel", self.cancel),
             ("GET", "/v1/peers", self.peers),
             ("GET", "/v1/peers/{id}/why", self.why),
+            ("POST", "/v1/peers/{id}/vouch", self.vouch),
             ("GET", "/v1/log", self.log),
             ("GET", "/v1/keys/{id}", self.key),
             ("POST", "/v1/revokes", self.revoke),
@@ -329,6 +331,17 @@ class LocalApi:
         Query(request).end()
         author = self._author(request.path_params["id"])
         return JSONResponse(views.why_view(self._node, author))
+
+    async def vouch(self, request: Request) -> Response:
+        query = Query(request)
+        given: dict[str, Any] = {
+            "weight": query.number("weight", 1), "days": query.number("days", 0),
+            "capability": query.text("capability"), "reason": query.text("reason"),
+        }
+        query.end()
+        author = self._author(request.path_params["id"])
+        answer = await self._host.command(VouchFor, author=author, **given)
+        return JSONResponse({"author": author.hex(), "vouch": answer["vouch"].hex()}, 201)
 
     async def log(self, request: Request) -> Response:
         query = Query(request)

@@ -459,6 +459,15 @@ def why_view(node: Node, author: bytes) -> View:
             }
             for item in evidence
         ],
+        "vouched_by": [
+            {
+                "author": voucher.hex(), "record": given.record_id.hex(), "weight": given.weight,
+                "capability": given.capability,
+                "days_left": max(0, given.until - node.ledger.bucket),
+            }
+            for voucher in node.meaning.vouches.vouchers(author)
+            if (given := node.meaning.vouches.given(voucher, author)) is not None
+        ],
     }
 
 

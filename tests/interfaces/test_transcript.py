@@ -288,3 +288,15 @@ def test_a_record_can_be_decoded_by_itself() -> None:
     assert b"\x1b" not in again.stdout
     assert json.loads(again.stdout) == view
     assert antsp2p("log", "--decode", "-", stdin=b"82" * 50).returncode == 1
+
+
+def test_a_node_stands_in_for_another(pair: Pair) -> None:
+    first, second = pair
+    name = second.author[:12]
+    assert first.say("vouch", second.author, "--for", "3", "--weight", "2") == (
+        f"vouching for {name} for 3 days, with 2\n")
+    (given,) = first.json("why", second.author)["vouched_by"]
+    assert (given["author"], given["weight"], given["days_left"]) == (first.author, 2, 3)
+    assert is_id(given["record"])
+    assert first.say("vouch", name, "--withdraw") == f"no longer vouching for {name}\n"
+    assert first.json("why", second.author)["vouched_by"][0]["days_left"] == 0
