@@ -44,7 +44,7 @@ from antsp2p.events import (
 )
 from antsp2p.own_log import AUTHORS_FULL
 from antsp2p.records.encoding import Malformed
-from antsp2p.records.record import NO_PREV, parse_record
+from antsp2p.records.record import ID_BYTES, NO_PREV, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,14 +144,19 @@ class Commands:
         if key and key in self._keys:
             return self._posted(self._keys[key], command)
         is_blob = isinstance(command.input, BlobRef)
+        if len(command.expected) not in (0, ID_BYTES):
+            raise Refused("what is expected must be given by its hash, 32 bytes")
         record = self._append(Offer(
             capability=command.capability, lease_ms=command.lease_ms,
             settle_ms=command.settle_ms, attempts=command.attempts,
             input=None if isinstance(command.input, BlobRef) else command.input,
             blob=command.input if isinstance(command.input, BlobRef) else None,
-            media_type=command.media_type, timeout_ms=command.timeout_ms, review=command.review,
+            media_type=command.media_type, timeout_ms=command.timeout_ms,
+            review=command.review or bool(command.expected),
             cost=command.cost, idempotency_key=key, after=self._after(command.after),
         ))
+        if command.expected:
+            self._node.requester.expect(record.id, command.expected)
         if key:
             self._keys[key] = record.id
         return {"task": record.id, "blob": is_blob}

@@ -127,6 +127,9 @@ class PostTask:
     cost: int = 1
     after: tuple[bytes, ...] = ()
     """Own tasks that must be accepted before this one may be claimed."""
+    expected: bytes = b""
+    """The SHA-256 of the answer, where it is known: the node judges by it and tells nobody. To
+    others such a task looks like one that a person reviews."""
     idempotency_key: bytes = b""
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.commands import Commands
-from antsp2p.coordination.answers import Answers
+from antsp2p.coordination.answers import OwedAnswers
 from antsp2p.coordination.claimant import Claimant, Holding
 from antsp2p.coordination.draft import Draft
 from antsp2p.coordination.first_seen import TICK_MS
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import Leases
 from antsp2p.coordination.meaning import Folded, Meaning
 from antsp2p.coordination.requester import Requester
@@ -125,6 +126,7 @@ class Node:
         parse: Parse = parse_record,
         limits: Limits = DEFAULT_LIMITS,
         send: Callable[[Address, bytes], None] | None = None,
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
         network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
@@ -140,16 +142,18 @@ class Node:
         self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
         self.ledger = self.meaning.ledger
         self._leases = Leases(now_us)
+        judgement = Judgement(self.ledger, policy)
         self.requester = Requester(
-            self.author, self.tasks, self.capabilities, self.ledger, self._leases,
-            self._is_reachable,
+            self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
+            judgement,
         )
-        self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
+        self.claimant = Claimant(
+            self.author, self.tasks, self.capabilities, self._leases, judgement)
         self.gossip = Gossip(
             logs=self.logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
             verify=verify, foresee=foresee, parse=parse, limits=limits,
         )
-        self._answers = Answers(self.author, self.tasks, self._is_at_work)
+        self._answers = OwedAnswers(self.author, self.tasks, self._is_at_work)
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us,
             suspicion=suspicion,

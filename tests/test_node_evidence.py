@@ -4,10 +4,20 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from antsp2p.coordination.body import Dispute, Reopen, parse_body
+from antsp2p.coordination.body import Dispute, Reopen, content_hash, parse_body
 from antsp2p.coordination.evidence import Deed, Kind
 from antsp2p.coordination.first_seen import BUCKET_TICKS, TICK_MS
-from antsp2p.events import FinishClaim, PeerHint, ReportProgress, ServeCapability, VouchFor, Woke
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Policy
+from antsp2p.coordination.state import State
+from antsp2p.events import (
+    FinishClaim,
+    PeerHint,
+    PostTask,
+    ReportProgress,
+    ServeCapability,
+    VouchFor,
+    Woke,
+)
 from antsp2p.node import Node, StoredRecord
 from antsp2p.records.keys import Identity
 from tests.gossip.protections import protection_of
@@ -125,3 +135,35 @@ def test_a_person_stands_in_for_a_node_and_takes_it_back() -> None:
     assert poster.ledger.score(worker.author).known
     assert not wire.answer("poster", VouchFor(3, worker.author)).refusal
     assert not poster.ledger.score(worker.author).known
+
+
+def test_on_a_network_of_two_on_its_first_day_everything_works_under_any_policy() -> None:
+    for policy in (
+        DEFAULT_POLICY,
+        Policy(replicas=7, strangers_ppm=0, debts=0, patience_ticks=0, grace_ppm=750_000),
+        Policy(strangers_ppm=1_000_000, cheap_cost=1_000, bad_ppm=1_000_000, good_ppm=1_000_000),
+    ):
+        wire = Wire("poster", "worker", policy=policy)
+        for requester, worker in (("poster", "worker"), ("worker", "poster")):
+            assert not wire.answer(worker, ServeCapability(1, "agent", worker)).refusal
+            wire.run(2)
+            for number in range(3):
+                answer = wire.answer(requester, PostTask(number + 5, worker, b"in"))
+                wire.run(1)
+                finish(wire, worker)
+                wire.run(1)
+                assert wire.state(requester, answer.value["task"]) is State.ACCEPTED, policy
+
+
+def test_a_known_answer_is_asked_for_and_judged_by_the_node() -> None:
+    wire = serving("worker")
+    refused = wire.answer("poster", PostTask(1, "work", b"2+2", expected=b"4")).refusal
+    assert refused
+    wrong = post(wire, expected=content_hash(b"4"), attempts=1)
+    finish(wire, "worker", b"5")
+    wire.run(1)
+    assert wire.state("poster", wrong) is State.DEAD_LETTERED
+    assert [deed.kind for deed in deeds(wire, "poster", "worker")] == [Kind.REJECTED]
+    right = post(wire, expected=content_hash(b"4"))
+    finish(wire, "worker", b"4")
+    assert wire.state("poster", right) is State.ACCEPTED

@@ -23,7 +23,7 @@ RELEASED_TEXT: Final = "no agent works on it"
 DISPUTED_TEXT: Final = "its agent was at work"
 
 
-class Answers:
+class OwedAnswers:
     """The tasks in which `me` may owe an answer: no more than it has claims."""
 
     def __init__(

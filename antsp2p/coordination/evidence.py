@@ -126,6 +126,8 @@ class Unanswered(NamedTuple):
 
     deed: Deed
     since_tick: int
+    by_person: bool
+    """Whether a person is to judge it."""
 
 
 class Evidence(NamedTuple):
@@ -296,7 +298,8 @@ class _Reading:
             Kind.UNANSWERED, result[0], claim, rater=claim.author, subject=self._requester,
             capability=CONDUCT,
         )
-        return (Unanswered(deed, self._seen(result[0].author, result[0].seq)),)
+        since_tick = self._seen(result[0].author, result[0].seq)
+        return (Unanswered(deed, since_tick, self._offer.review),)
 
     def _gave_up(self, record: Record, reopen: Reopen, claim: Record) -> bool:
         """Whether the requester says why it takes no result: whoever calls a claim lapsed that

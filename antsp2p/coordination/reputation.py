@@ -55,6 +55,7 @@ class Ledger:
         self._by_task: dict[bytes, Evidence] = {}
         self._about: dict[bytes, dict[bytes, None]] = {}
         self._judged: dict[bytes, int] = {}
+        self._failures: dict[bytes, int] = {}
         self._owed: dict[bytes, dict[bytes, Unanswered]] = {}
         self._waits: dict[tuple[bytes, bytes], dict[bytes, None]] = {}
         self._sealed: set[bytes] = set()
@@ -112,6 +113,11 @@ class Ledger:
             self.trust.add(deed)
         else:
             self.trust.remove(deed)
+        if not deed.good:
+            failures = self._failures.get(deed.subject, 0) + sign
+            self._failures[deed.subject] = failures
+            if not failures:
+                del self._failures[deed.subject]
         if deed.kind in _JUDGED:
             self._judged[deed.rater] = self._judged.get(deed.rater, 0) + sign
 
@@ -200,9 +206,19 @@ class Ledger:
         """On how many claims the requester gave a verdict."""
         return self._judged.get(requester, 0)
 
-    def owed(self, requester: bytes, patience_ticks: int = 0) -> int:
-        """How many results the requester has left without a verdict for longer than that."""
+    def owed(
+        self, requester: bytes, patience_ticks: int = 0, review_patience_ticks: int = 0
+    ) -> int:
+        """How many results the requester has left without a verdict for so long or longer, and
+        where a person is to judge for so long."""
         since = self._now_tick - patience_ticks
+        reviewed_since = self._now_tick - review_patience_ticks
         return sum(
-            owed.since_tick <= since for owed in self._owed.get(requester, {}).values()
+            owed.since_tick <= (reviewed_since if owed.by_person else since)
+            for owed in self._owed.get(requester, {}).values()
         )
+
+    def has_failed(self, author: bytes) -> bool:
+        """Whether anybody says, rightly or not, that the author failed. It costs next to nothing.
+        """
+        return any(key in self._failures for key in self._lineage(author))

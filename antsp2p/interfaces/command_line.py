@@ -202,6 +202,11 @@ def _profiles_help() -> str:
     return "\n".join(["profiles:", *lines, ""])
 
 
+def _policy_help() -> str:
+    policy = importlib.import_module("antsp2p.interfaces.policy")
+    return str(policy.help_text())
+
+
 # --- the commands --------------------------------------------------------------------------------
 
 
@@ -286,6 +291,11 @@ class _Commands:
             "--only-copy", metavar="NAME", default="",
             help="go on with a home that seems to be an old copy: NAME is how the node's id begins",
         )
+        start.add_argument(
+            "--reputation", metavar="NAME=VALUE", type=_text, action="append", default=[],
+            help="what to do with what is thought of others; may be repeated, see below",
+        )
+        start.more_help = _policy_help
         _add_passphrase(start)
         self._add("stop", "stop the node and wait until it has ended", "node")
         self._add("status", "show what the node is doing", "node")
@@ -329,6 +339,11 @@ class _Commands:
         )
         post.add_argument(
             "--review", action="store_true", help="accept or reject the result yourself"
+        )
+        post.add_argument(
+            "--expect", metavar="FILE|TEXT",
+            help="the answer is known: whoever gives these bytes is right. It goes to a worker of "
+            "whom nothing is known yet, if one wants it, and looks like any other task",
         )
         post.add_argument(
             "--lease", metavar="TIME", type=_duration, dest="lease_ms",

@@ -176,6 +176,10 @@ class LocalApi:
         for name in ("lease_ms", "settle_ms", "attempts", "timeout_ms", "cost"):
             if query.has(name):
                 given[name] = query.number(name)
+        if expected := query.text("expected"):
+            if not re.fullmatch("[0-9a-f]{64}", expected):
+                raise ApiError(400, "expected must be a SHA-256 of 64 hex digits")
+            given["expected"] = bytes.fromhex(expected)
         query.end()
         given["input"] = await self._content(await read_body(request))
         answer = await self._host.command(PostTask, **given)

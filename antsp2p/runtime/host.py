@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 import trio
 
 from antsp2p.coordination.body import BlobRef
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Policy
 from antsp2p.events import (
     Address,
     Answer,
@@ -93,6 +94,8 @@ class HostOptions:
     """How the author begins, in hex: a person's word that no other copy of the home ever ran."""
     remember: bool = True
     """Whether the starts of the key are counted outside the home too."""
+    policy: Policy = DEFAULT_POLICY
+    """What it does with what it thinks of others."""
     work_bits: int = 0
     """What the network asks each author to pay for its name."""
 
@@ -154,7 +157,8 @@ class Host:
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
             recovery=boot.recovery, suspicion=boot.suspicion,
-            work_bits=options.work_bits, work=boot.work, send=self._udp.send,
+            work_bits=options.work_bits, work=boot.work, policy=options.policy,
+            send=self._udp.send,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""

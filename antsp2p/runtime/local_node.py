@@ -253,7 +253,8 @@ class LocalNode:
         node = self.host.node
         links = {link.author: link for link in node.gossip.links()}
         peers = [self._peer(author, links.get(author)) for author in peer_authors(node)]
-        return tuple(sorted(peers, key=lambda p: (p.address is None, -p.score.value_ppm, p.author)))
+        return tuple(sorted(peers, key=lambda p: (
+            p.address is None, -p.score.value_ppm, p.score.failed, p.author)))
 
     def _peer(self, author: bytes, link: LinkView | None) -> Peer:
         node = self.host.node

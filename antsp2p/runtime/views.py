@@ -373,10 +373,11 @@ def peer_authors(node: Node) -> list[bytes]:
 
 
 def peer_views(node: Node, limit: int) -> list[View]:
-    """The other nodes: linked ones first, then by score."""
+    """The other nodes: linked ones first, then by score; who failed comes after the unknown."""
     links = {link.author: link for link in node.gossip.links()}
     views = [_peer_view(node, author, links.get(author)) for author in peer_authors(node)]
-    views.sort(key=lambda v: (not v["linked"], v["convicted"], -v["score_ppm"], v["author"]))
+    views.sort(key=lambda v: (
+        not v["linked"], v["convicted"], -v["score_ppm"], v["failed"], v["author"]))
     return views[:limit]
 
 

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from antsp2p.coordination.answers import Answers
+from antsp2p.coordination.answers import OwedAnswers
 from antsp2p.coordination.body import Claim, Dispute, Reopen, ReopenReason
 from antsp2p.coordination.tasks import TaskFold
 from tests.coordination.market import ME, WORKER, Market
 
 
-def folded(market: Market, *, at_work: bool = False) -> tuple[TaskFold, Answers]:
+def folded(market: Market, *, at_work: bool = False) -> tuple[TaskFold, OwedAnswers]:
     fold = TaskFold()
-    answers = Answers(WORKER, fold, lambda _: at_work)
+    answers = OwedAnswers(WORKER, fold, lambda _: at_work)
     for record in market.records:
         fold.add(record)
         answers.note(record)
@@ -54,7 +54,7 @@ def test_what_others_say_of_others_is_not_kept() -> None:
     market = Market()
     market.run("award", "lapse")
     fold = TaskFold()
-    answers = Answers(ME, fold, lambda _: False)
+    answers = OwedAnswers(ME, fold, lambda _: False)
     for record in market.records:
         fold.add(record)
         answers.note(record)
@@ -65,11 +65,11 @@ def test_an_own_log_that_comes_back_late_is_answered_for() -> None:
     market = Market()
     market.run("award", "lapse")
     fold = TaskFold()
-    answers = Answers(WORKER, fold, lambda _: False)
+    answers = OwedAnswers(WORKER, fold, lambda _: False)
     for record in sorted(market.records, key=lambda record: record.author == WORKER):
         fold.add(record)
         answers.note(record)
     assert len(answers.take()) == 1
-    late = Answers(WORKER, TaskFold(), lambda _: False)
+    late = OwedAnswers(WORKER, TaskFold(), lambda _: False)
     late.note(market.records[-1])
     assert not late

@@ -54,9 +54,9 @@ _KEPT_TABLES: Final = (
     "Contest.verdicts", "Decisions._fetching", "Decisions._postponed", "Decisions._told",
     "Decisions._touched", "Digest._change_authors", "Digest._change_numbers", "Digest._numbers",
     "Digest._shelf_digests", "Digest._shelves", "Digest._shelves[]", "Digest._wires",
-    "Ledger._accepted", "Ledger._by_author", "Ledger._by_author[]", "Ledger._by_task",
-    "Ledger._by_task[]", "Ledger._convicted", "Ledger._failed", "LogSet._by_id",
-    "LogSet._crowds[]", "Node._recovered", "Node._waiting", "Requester._own", "TaskFold._active",
+    "Contest.disputes", "LogSet._by_id", "OwedAnswers._noted", "OwedAnswers._noted[]",
+    "Requester._on_trial", "LogSet._crowds[]", "Node._recovered", "Node._waiting",
+    "Requester._own", "TaskFold._active",
     "TaskFold._changed", "TaskFold._contests", "TaskFold._convicted", "TaskFold._digests",
     "TaskFold._offers_at", "TaskFold._offers_by_key", "TaskFold._offers_by_key[]",
     "TaskFold._resolved", "TaskFold._waiting", "TaskFold._waiting[]", "TaskFold._waiting_claims",
@@ -64,7 +64,9 @@ _KEPT_TABLES: Final = (
     "_Line._heights", "_Line._seqs", "Agenda._due_us", "Agenda._heap",
     "_Own.fetches", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
 )
-_KEPT_OWNERS: Final = ("Meaning", "Standings", "Tally")
+_KEPT_OWNERS: Final = (
+    "Meaning", "Standings", "Tally", "Ledger", "Trust", "_Pair", "FirstSeen", "Vouches",
+)
 """Classes of which every collection is made of accepted records."""
 
 BOUNDS: Final[dict[str, int]] = {
