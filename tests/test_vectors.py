@@ -14,7 +14,8 @@ import trio.testing
 
 from antsp2p.coordination.body import BlobRef, RecordType, named_ids, read_body
 from antsp2p.coordination.body import content_hash as sha256
-from antsp2p.coordination.capability import configuration_digest
+from antsp2p.coordination.capability import CapabilityFold, configuration_digest
+from antsp2p.coordination.evidence import Kind, evidence_of
 from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import PLAIN, recovery_digest
@@ -256,6 +257,34 @@ def test_contests(case: dict[str, Any]) -> None:
             "holder": None if found.holder is None else found.holder.id,
             "rule": str(found.rule), "settled": found.settled, "alias_of": found.alias_of,
         }) == expected
+
+
+@each("evidence", "evidence")
+def test_evidence(case: dict[str, Any]) -> None:
+    observer = identity("an observer").author
+    assert all(record.verifies(verify) for record in parsed(case))
+    for records in orders(parsed(case)):
+        fold, capabilities = TaskFold(), CapabilityFold()
+        for record in records:
+            fold.add(record)
+            capabilities.add(record)
+        found = evidence_of(
+            observer, unhex(case, "task"), fold, lambda *_: 0, capabilities.configuration)
+        deeds = [*found.deeds, *(owed.deed for owed in found.unanswered)]
+        shown = [
+            {
+                "kind": str(deed.kind),
+                "rater": None if deed.rater == observer else deed.rater.hex(),
+                "subject": deed.subject.hex(), "claim": deed.claim.hex(),
+                "record": deed.record_id.hex(),
+                "weight": 0 if deed.kind is Kind.UNANSWERED else deed.weight,
+                "capability": deed.capability, "configuration": deed.configuration.hex(),
+                "dispute": deed.dispute.hex() or None,
+            }
+            for deed in deeds
+        ]
+        shown.sort(key=lambda deed: (deed["kind"], deed["claim"], deed["rater"] or ""))
+        assert shown == case["deeds"]
 
 
 @each("clocks", "derived")

@@ -18,6 +18,7 @@ from tests.vectors import (
     clocks,
     contests,
     datagrams,
+    deeds,
     digests,
     encodings,
     envelopes,
@@ -53,6 +54,9 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("contests", "A set of records, who is convicted, and what follows for one task; null where "
      "the offer is not in the set. The order of the records does not matter. Section 11.",
      contests.cases),
+    ("evidence", "A set of records, and what it says of one task's authors to an observer who is "
+     "none of them: the deeds by kind, claim and rater; `rater` null: the records alone say so. "
+     "The order of the records does not matter. Section 24.", deeds.cases),
     ("standings", "A set of records, the authors out of it or succeeding, and how the set says so. "
      "`last_seq`: records above it do not count; null where all do. The order of the records does "
      "not matter. Section 8.", standings.cases),
