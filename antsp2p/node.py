@@ -142,7 +142,7 @@ class Node:
         self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
         self.ledger = self.meaning.ledger
         self._leases = Leases(now_us)
-        judgement = Judgement(self.ledger, policy)
+        self._judgement = judgement = Judgement(self.ledger, policy)
         self.requester = Requester(
             self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
             judgement,
@@ -190,6 +190,11 @@ class Node:
     def is_linked(self, address: Address, data: bytes) -> bool:
         """Whether a datagram says that it is for the link to its sender; no more is looked at."""
         return self.gossip.bears_session(address, data)
+
+    def is_bad(self, address: Address) -> bool:
+        """Whether the peer that is linked at the address is known to be bad."""
+        author = self.gossip.author_at(address)
+        return author is not None and self._judgement.sheds(author)
 
     def last_seq(self, author: bytes) -> int:
         """The seq of the author's last record that is here for good; own ones are once they are

@@ -167,3 +167,23 @@ def test_a_known_answer_is_asked_for_and_judged_by_the_node() -> None:
     right = post(wire, expected=content_hash(b"4"))
     finish(wire, "worker", b"4")
     assert wire.state("poster", right) is State.ACCEPTED
+
+
+def test_a_bad_peer_is_told_by_its_address() -> None:
+    wire = serving("worker", "looker")
+    for _ in range(3):
+        post(wire, attempts=1)
+        for name in ("worker", "looker"):
+            for start in wire.started(name):
+                if start.claim in wire.nodes[name].holding:
+                    wire.answer(name, FinishClaim(9, start.claim, done=False, error="no"))
+        wire.run(1)
+    poster = wire.nodes["poster"]
+    failed = {
+        name for name in ("worker", "looker")
+        if poster.ledger.has_failed(wire.nodes[name].author)
+    }
+    assert failed
+    for name in ("worker", "looker"):
+        assert poster.is_bad(wire.address(name)) is (name in failed)
+    assert not poster.is_bad(("192.0.2.1", 1))

@@ -35,6 +35,8 @@ class Policy:
     ignores_bad: bool = True
     """A bad node's announcement keeps nobody else waiting for its turn, and its word that a holder
     is silent is believed one lease later."""
+    sheds_bad: bool = True
+    """When more arrives than can be read, what bad peers send is given up before the rest."""
     declines_debtors: bool = True
     """Offers of requesters that leave results without a verdict are not taken."""
     debts: int = 3
@@ -79,11 +81,11 @@ class Judgement:
         self._ledger = ledger
         self.policy = policy
 
-    def _score(self, author: bytes, capability: str) -> Score:
+    def _score(self, author: bytes, capability: str | None) -> Score:
         return self._ledger.score(author, capability)
 
-    def is_bad(self, author: bytes, capability: str) -> bool:
-        """Whether the author has failed somebody, and little speaks for it."""
+    def is_bad(self, author: bytes, capability: str | None) -> bool:
+        """Whether the author has failed somebody, and little speaks for it; None: over all."""
         if not self._ledger.has_failed(author):
             return False
         score = self._score(author, capability)
@@ -92,6 +94,10 @@ class Judgement:
     def counts(self, author: bytes, capability: str) -> bool:
         """Whether what the author announces, or says of a holder's silence, is to be heeded."""
         return not (self.policy.ignores_bad and self.is_bad(author, capability))
+
+    def sheds(self, author: bytes) -> bool:
+        """Whether what the author sends is given up first when too much waits."""
+        return self.policy.sheds_bad and self.is_bad(author, None)
 
     # --- the worker's side -----------------------------------------------------------------------
 

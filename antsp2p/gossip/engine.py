@@ -404,6 +404,10 @@ class Gossip:
         """Whether `data` says that it is for the link to `address`; no more is looked at."""
         return self._parts.links.bears_session(address, data)
 
+    def author_at(self, address: Address) -> bytes | None:
+        """Who is linked at the address."""
+        return self._parts.links.author_at(address)
+
     def address_of(self, author: bytes) -> Address | None:
         """The best known address of `author`."""
         return next(iter(self.addresses_of(author)), None)

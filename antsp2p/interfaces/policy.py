@@ -20,6 +20,7 @@ _TOLD: Final = {
     "cheap_cost": "up to this cost a task is cheap",
     "bad_ppm": "who failed and scores below this is bad",
     "ignores_bad": "the bad keep nobody waiting by what they announce or call silent",
+    "sheds_bad": "under load, what bad peers send is given up first",
     "declines_debtors": "no work for who leaves results without a verdict",
     "debts": "results that one may leave so, beside one for every ten judged",
     "patience_ticks": "for how many times ten minutes that is no debt",
