@@ -23,6 +23,7 @@ from antsp2p.coordination.body import (
 )
 from antsp2p.coordination.draft import Draft
 from antsp2p.coordination.opinions import agreeing, choose
+from antsp2p.coordination.trials import Trials
 from antsp2p.records.record import MAX_REFS
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ MAX_ARRIVALS: Final = 64
 REST_US: Final = 1_000_000
 """Between two reopens of a stalled task, and before a look at one about which much was just said:
 claims, releases and results can be written for epochs that are still to come."""
+OPINION_US: Final = 60_000_000
+"""For how long somebody is sought who gives another opinion; then the one at hand must do."""
 FETCH_TRIES: Final = 4
 """A worker that restarts, or a requester that has just come back, is not a worker that lies."""
 FETCH_RETRY_US: Final = 1_000_000
@@ -75,6 +78,8 @@ class _Own:
     """By the id of the result whose content is a blob."""
     expected: bytes = b""
     """The hash of the answer, where it is known."""
+    asked_us: int | None = None
+    """Since when another opinion is wanted and nobody works on one."""
     unstalled_us: int | None = None
     """When the task was last reopened because nobody could hold or claim it."""
 
@@ -91,7 +96,7 @@ class Requester:
         self._tasks = tasks
         self._capabilities = capabilities
         self._judgement = judgement
-        self._on_trial: dict[bytes, bytes] = {}
+        self._trials = Trials(tasks, judgement)
         self._leases = leases
         self._own: dict[bytes, _Own] = {}
         self._agenda = Agenda()
@@ -192,7 +197,7 @@ class Requester:
         if offer.after and self._tasks.after_failed(task):
             return Draft(Cancel(
                 task, CancelReason.REQUESTER, "a task that it comes after was not accepted"))
-        word = self._own_verdict(task, own, offer)
+        word = self._own_verdict(task, own, offer, now_us)
         if word is not None:
             return word
         holder = resolution.holder
@@ -288,7 +293,9 @@ class Requester:
         if own is not None:
             own.expected = result_hash
 
-    def _own_verdict(self, task: bytes, own: _Own, offer: Offer) -> Draft | None:
+    def _own_verdict(
+        self, task: bytes, own: _Own, offer: Offer, now_us: int
+    ) -> Draft | None:
         """What may be said of results without asking a person."""
         if own.expected:
             found = self.reviewable(task)
@@ -297,9 +304,23 @@ class Requester:
         if offer.review:
             return None
         found = self.reviewable(task)
-        if found is None or self._wants_more(task, offer, found):
+        if found is None or self._waits_for_more(task, own, offer, found, now_us):
             return None
         return self._of_many(task, found)
+
+    def _waits_for_more(
+        self, task: bytes, own: _Own, offer: Offer, found: tuple[Record, Result], now_us: int
+    ) -> bool:
+        """Whether to wait for others to claim, as long as that makes sense, or to deliver."""
+        if not self._wants_more(task, offer, found):
+            return False
+        if self._is_at_work(task):
+            own.asked_us = None
+            return True
+        if own.asked_us is None:
+            own.asked_us = now_us
+        self._agenda.set_earliest(task, own.asked_us + OPINION_US)
+        return now_us < own.asked_us + OPINION_US
 
     def _open_results(self, task: bytes) -> list[tuple[Record, Result]]:
         """Finished results that are to be had and have no verdict."""
@@ -455,29 +476,15 @@ class Requester:
     def _unknown(
         self, task: bytes, own: _Own, offer: Offer, candidates: Sequence[Record]
     ) -> list[Record]:
-        """Candidates of whom nothing is known, where this task is for such: those that have no
-        other of these tasks. The first that is awarded is on trial."""
+        """The best of those of whom too little is known, where this task is for such."""
         if not (own.expected or self._judgement.is_for_strangers(task, offer)):
             return []
-        found = [
-            claim for claim in candidates
-            if claim.author != self._me and not self._is_on_trial(claim.author)
-            and self._judgement.is_stranger(claim.author, offer.capability)
-        ]
+        others = [claim for claim in candidates if claim.author != self._me]
+        found = self._trials.candidates(others, offer.capability)
         if found:
             found = [min(found, key=lambda claim: self._preference(own, offer, claim))]
-            self._on_trial[found[0].author] = task
+            self._trials.begin(found[0].author, task)
         return found
-
-    def _is_on_trial(self, author: bytes) -> bool:
-        """Whether the author still holds the last task that it got for being unknown."""
-        task = self._on_trial.get(author)
-        resolution = None if task is None else self._tasks.resolve(task)
-        holder = None if resolution is None or resolution.end is not None else resolution.holder
-        if holder is not None and holder.author == author:
-            return True
-        self._on_trial.pop(author, None)
-        return False
 
     def _award_back(self, task: bytes, own: _Own, now_us: int) -> Draft | None:
         """Give the task back to whom another lapsed too early, as far as we can see."""

@@ -20,6 +20,7 @@ from antsp2p.coordination.claimant import DECLINED_US
 from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import SECOND_LOOK_US
 from antsp2p.coordination.reputation import Ledger
+from antsp2p.coordination.requester import OPINION_US
 from tests.coordination.market import ME, STRANGER, THIRD, WORKER, Market
 from tests.coordination.test_claimant import Bench, ranked
 from tests.coordination.test_requester import SECOND, Desk
@@ -249,6 +250,16 @@ def test_the_unknown_are_asked_until_enough_agree() -> None:
     assert isinstance(accepted, Verdict)
     assert (rejected.accept, rejected.result_hash) == (False, content_hash(b"5"))
     assert (accepted.accept, accepted.result_hash) == (True, content_hash(b"4"))
+
+
+def test_where_nobody_wants_to_give_another_opinion_the_one_at_hand_must_do() -> None:
+    desk = trio(Policy(replicas=2))
+    task = desk.post()
+    assert [type(body) for body in deliver(desk, task, "a", b"4", SECOND)] == [Reopen]
+    assert desk.step(task, OPINION_US) == []
+    (accepted,) = desk.bodies(task, SECOND + OPINION_US)
+    assert isinstance(accepted, Verdict)
+    assert accepted.accept
 
 
 def test_one_opinion_is_enough_of_a_good_worker_and_where_there_is_no_other() -> None:

@@ -55,7 +55,7 @@ _KEPT_TABLES: Final = (
     "Decisions._touched", "Digest._change_authors", "Digest._change_numbers", "Digest._numbers",
     "Digest._shelf_digests", "Digest._shelves", "Digest._shelves[]", "Digest._wires",
     "Contest.disputes", "LogSet._by_id", "OwedAnswers._noted", "OwedAnswers._noted[]",
-    "Requester._on_trial", "LogSet._crowds[]", "Node._recovered", "Node._waiting",
+    "Trials._trying", "LogSet._crowds[]", "Node._recovered", "Node._waiting",
     "Requester._own", "TaskFold._active",
     "TaskFold._changed", "TaskFold._contests", "TaskFold._convicted", "TaskFold._digests",
     "TaskFold._offers_at", "TaskFold._offers_by_key", "TaskFold._offers_by_key[]",
