@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.simulation.adversaries.amplifier import Amplifier
 from antsp2p.simulation.adversaries.flooder import Flooder
+from antsp2p.simulation.adversaries.forker import Forkers
 from antsp2p.simulation.adversaries.handshakes import HandshakeFlood
 from antsp2p.simulation.adversaries.replayer import Replayer
 from antsp2p.simulation.faults import (
@@ -99,6 +100,9 @@ PROFILES: Final[Mapping[str, Profile]] = {
     )),
     "amplifier": Profile("an outsider calls nodes in the name of victims", (Amplifier(500),)),
     "flooder": Profile("a member signs 500 records of no use a second", (Flooder(500),)),
+    "forkers": Profile("a tenth of the members shows two histories, and 30 % of all is lost", (
+        Forkers(0.1), Loss(0.3),
+    ), tasks=False),
     "mixed": Profile("all of that, but for restored backups", (
         Loss(0.1), Duplication(0.05), Reordering(0.1, 30), OneWayLoss(0.05, 0.7),
         Delay(20, 3_000), Partition(4_000, (500, 3_000)), Crash(2_000, (50, 2_000)),
