@@ -28,7 +28,7 @@ _ROOT: Final = Path(__file__).parent.parent
 _TEXT: Final = (_ROOT / "protocol.md").read_text(encoding="utf-8")
 _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.encoding", "records.record", "records.beat", "records.fork", "records.digest",
-    "records.log", "records.work",
+    "records.log", "records.work", "records.audit",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing", "coordination.trust", "coordination.capability",
@@ -55,7 +55,7 @@ _SAID_OTHERWISE: Final = frozenset({
     "MIN_INT", "MAX_INT", "OFFER_AFTER_KEY", "WIRE_VERSION", "MAX_AGE_MS", "MILLISECOND_US",
     "SECOND_US", "PUBLIC_KEY_BYTES", "SIGNATURE_BYTES", "SEED_BYTES", "VERSION", "MAX_SLOTS",
     "PROOF", "RUN", "END", "FOLLOWS", "ASK_ON", "HELLO", "WELCOME", "CONFIRM", "SEALED", "GONE",
-    "COOKIE",
+    "COOKIE", "AUDIT_NAME",
 })
 """Constants that the text gives as numbers in its grammar, or under a qualified name."""
 

@@ -31,6 +31,7 @@ from antsp2p.gossip.noise import Handshake, KeyPair, rekeyed
 from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import frame_name
 from antsp2p.records import keys, work
+from antsp2p.records.audit import check_audit, encode_audit, parse_audit
 from antsp2p.records.beat import parse_beat
 from antsp2p.records.clock import compare, join
 from antsp2p.records.digest import Leaf
@@ -219,6 +220,23 @@ def test_valid_proofs(case: dict[str, Any]) -> None:
 @each("proofs", "invalid")
 def test_invalid_proofs(case: dict[str, Any]) -> None:
     assert reason_of(parse_proof, unhex(case, "wire")) == case["reason"]
+
+
+@each("audits", "valid")
+def test_valid_audits(case: dict[str, Any]) -> None:
+    audit = parse_audit(unhex(case, "wire"))
+    assert encode_audit(audit).hex() == case["wire"]
+    check_audit(audit, verify)
+    assert (audit.network, audit.author.hex()) == (NETWORK, case["author"])
+    assert written([[record.id for record in run] for run in audit.runs]) == case["runs"]
+    assert written([[proof.author, proof.seq] for proof in audit.proofs]) == case["forks"]
+
+
+@each("audits", "invalid")
+def test_invalid_audits(case: dict[str, Any]) -> None:
+    assert reason_of(
+        lambda data: check_audit(parse_audit(data), verify), unhex(case, "wire")
+    ) == case["reason"]
 
 
 # --- coordination --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from antsp2p.interfaces.durations import BadDuration, parse_duration_ms
 from antsp2p.interfaces.exit_codes import MEANING, CommandError, Exit
 from antsp2p.interfaces.printing import complain
 from antsp2p.interfaces.streams import fill_closed_streams, silence_broken_streams
+from antsp2p.interfaces.trust_commands import add_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -404,8 +405,7 @@ class _Commands:
 
     def _add_looking(self) -> None:
         self._add("peers", "list the other nodes and what they can do")
-        why = self._add("why", "list the records behind a node's score")
-        why.add_argument("id", metavar="NODE", type=_text, help="the node, or how its id begins")
+        add_trust(self._add, _text)
         self._add("watch", "follow what happens")
         self._add_doctor()
         log = self._add("log", "print signed records readably")

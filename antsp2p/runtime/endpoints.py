@@ -42,6 +42,7 @@ from antsp2p.runtime.event_stream import EventStream, Feed
 from antsp2p.runtime.examine.own_node import node_view
 from antsp2p.runtime.host import CommandRefused
 from antsp2p.runtime.invitations import INVITATION_DIGITS
+from antsp2p.runtime.trust_endpoints import TrustApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -98,6 +99,7 @@ class LocalApi:
             ("POST", "/v1/claims/{id}/progress", self.claim_progress),
             ("POST", "/v1/claims/{id}/release", self.claim_release),
         ]
+        table += TrustApi(self._host, self._author).table()
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     # --- the node -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.vectors import (
     admission,
+    audits,
     blobs,
     bodies,
     bulk,
@@ -48,6 +49,8 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("proofs", "Fork proofs: parsed, or malformed. `convicts`: whether both tops are signed and "
      "the network is this one; `unknown`: ids at seq whose records are not in it. Section 6.",
      logs.proofs),
+    ("audits", "Audit files: the records and forks proven, or why the file proves nothing. "
+     "Section 6.", audits.cases),
     ("clocks", "`derived`: the clock of records within one task, joined with their authors' own "
      "records of the task below. `orders`: two clocks compared and joined. Section 10.",
      clocks.clocks),

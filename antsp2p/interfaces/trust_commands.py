@@ -1,0 +1,39 @@
+"""The commands about whom to believe, as arguments: why, audit, proof, verify, trust.
+
+Law: as of the command line, only arguments are read here.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+class Adder(Protocol):
+    """Adds one sub-command with the common options."""
+
+    def __call__(
+        self, name: str, summary: str, module: str = "", *, homeless: bool = False
+    ) -> argparse.ArgumentParser: ...
+
+
+def add_trust(add: Adder, text: Callable[[str], str]) -> None:
+    """Add the commands; `text` reads an argument that travels as UTF-8."""
+    why = add("why", "list the records behind a node's score")
+    why.add_argument("id", metavar="NODE", type=text, help="the node, or how its id begins")
+    audit = add("audit", "write a node's signed history into a file that proves itself")
+    audit.add_argument("id", metavar="NODE", type=text, help="the node, or how its id begins")
+    audit.add_argument("-o", "--output", metavar="FILE", required=True, help="where to")
+    proof = add("proof", "list who was caught signing two histories, or write a proof out", "audit")
+    given = proof.add_argument_group("to write one")
+    given.add_argument(
+        "id", metavar="PROOF", type=text, nargs="?", help="the proof, or how its id begins"
+    )
+    given.add_argument("-o", "--output", metavar="FILE", default="fork.proof",
+                       help="where to (default: %(default)s)")
+    verify = add(
+        "verify", "say what an audit file or a fork proof proves; needs no node", homeless=True
+    )
+    verify.add_argument("file", metavar="FILE", help="what `antsp2p audit` or `proof` wrote")
