@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antsp2p.coordination.body import BlobRef
+    from antsp2p.coordination.pins import Pins
     from antsp2p.gossip.network_keys import NetworkKey
     from antsp2p.records.log import ForkProof
     from antsp2p.records.record import Record
@@ -105,6 +106,13 @@ class KeysChanged:
 
     keys: tuple[NetworkKey, ...]
     overlap_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PinsChanged:
+    """Whom the user trusts or shuts out beforehand; it is kept."""
+
+    pins: Pins
 
 
 # --- commands: events from this machine's user; each gets exactly one Answer -------------------
@@ -234,7 +242,7 @@ Command = (
 )
 Event = (
     DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
-    | LogsReceived | LogsEnded | KeysChanged | Command
+    | LogsReceived | LogsEnded | KeysChanged | PinsChanged | Command
 )
 
 # --- effects -----------------------------------------------------------------------------------

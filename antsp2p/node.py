@@ -18,6 +18,7 @@ from antsp2p.coordination.first_seen import TICK_MS
 from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import Leases
 from antsp2p.coordination.meaning import Folded, Meaning
+from antsp2p.coordination.pins import NO_PINS, Pins
 from antsp2p.coordination.requester import Requester
 from antsp2p.decisions import Decisions
 from antsp2p.events import (
@@ -39,6 +40,7 @@ from antsp2p.events import (
     MoreLogs,
     Notice,
     PeerHint,
+    PinsChanged,
     RemoveRecords,
     SaveAddress,
     SaveProof,
@@ -127,6 +129,7 @@ class Node:
         limits: Limits = DEFAULT_LIMITS,
         send: Callable[[Address, bytes], None] | None = None,
         policy: Policy = DEFAULT_POLICY,
+        pins: Pins = NO_PINS,
     ) -> None:
         """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
         network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
@@ -141,6 +144,7 @@ class Node:
         self.meaning = Meaning(self.author, network, self._in_set, work_bits=work_bits)
         self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
         self.ledger = self.meaning.ledger
+        self.meaning.set_pins(pins)
         self._leases = Leases(now_us)
         self._judgement = judgement = Judgement(self.ledger, policy)
         self.requester = Requester(
@@ -269,6 +273,8 @@ class Node:
                     self.notice("secret", self.author, generation=secrets[0].generation,
                                 overlap_ms=overlap_ms)
                 self._take(self.gossip.keys_changed(secrets, overlap_ms, now_us))
+            case PinsChanged(pins=pins):
+                self._decisions.touch(self.meaning.set_pins(pins))
             case _:
                 self._command(event)
         if self._own.may_confirm(now_us):

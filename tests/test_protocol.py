@@ -33,6 +33,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing", "coordination.trust", "coordination.capability",
     "coordination.first_seen", "coordination.vouches", "coordination.judgement",
+    "coordination.pins",
     "gossip.admission", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
     "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",

@@ -2,7 +2,8 @@
 
 Law: a fold over records; the same set gives the same answers in any order. An announcement is
 what its author says of itself; whether it is true is for reputation, and whether the author can
-be reached or is free at this moment is not known here.
+be reached or is free at this moment is not known here. Whom this node's person has blocked provides
+nothing here, and what the snapshot commits to is the same.
 """
 from __future__ import annotations
 
@@ -37,6 +38,7 @@ class CapabilityFold:
         self._said: dict[bytes, dict[str, list[_Entry]]] = {}
         self._providers: dict[str, dict[bytes, Announce]] = {}
         self._convicted: set[bytes] = set()
+        self._blocked: frozenset[bytes] = frozenset()
         self._digest_sum = 0
 
     def add(self, record: Record) -> Announce | None:
@@ -93,6 +95,13 @@ class CapabilityFold:
             self._count(author, said, +1)
             self._show(author, name, said)
 
+    def block(self, authors: frozenset[bytes]) -> None:
+        """These, and no others, are not to be counted among the providers."""
+        changed, self._blocked = self._blocked ^ authors, authors
+        for author in sorted(changed):
+            for name, said in self._said.get(author, {}).items():
+                self._show(author, name, said)
+
     def _count(self, author: bytes, said: list[_Entry], sign: int) -> None:
         """Add the latest entry to what the snapshot commits to, or take it out."""
         if said and author not in self._convicted:
@@ -101,7 +110,8 @@ class CapabilityFold:
 
     def _show(self, author: bytes, name: str, said: list[_Entry]) -> None:
         providers = self._providers.setdefault(name, {})
-        if said and not said[-1][2].withdrawn and author not in self._convicted:
+        is_out = author in self._convicted or author in self._blocked
+        if said and not said[-1][2].withdrawn and not is_out:
             providers[author] = said[-1][2]
         else:
             providers.pop(author, None)

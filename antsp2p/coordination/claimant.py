@@ -297,6 +297,7 @@ class Claimant:
             and not self._awaits_award_target(resolution)
             and self._tasks.after_satisfied(task)
             and not self._is_excluded(task)
+            and not self._judgement.is_blocked(offered[0].author)
             and not self._has_claimed(task, resolution.epoch)
         )
         if not is_open or resolution is None or offered is None:

@@ -91,8 +91,14 @@ class Judgement:
         score = self._score(author, capability)
         return score.failed > 0 and score.value_ppm < self.policy.bad_ppm
 
+    def is_blocked(self, author: bytes) -> bool:
+        """Whether a person has shut the author out."""
+        return self._ledger.is_blocked(author)
+
     def counts(self, author: bytes, capability: str) -> bool:
         """Whether what the author announces, or says of a holder's silence, is to be heeded."""
+        if self.is_blocked(author):
+            return False
         return not (self.policy.ignores_bad and self.is_bad(author, capability))
 
     def sheds(self, author: bytes) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from antsp2p.coordination.body import Announce
+    from antsp2p.coordination.pins import Pins
     from antsp2p.records.record import Record
 
     RecordAt = Callable[[bytes, int], Record | None]
@@ -51,6 +52,13 @@ class Meaning:
         self.ledger = Ledger(me, self.standings.lineage, self.capabilities.configuration)
         self._record_at = record_at
         self._applied: dict[bytes, Standing] = {}
+
+    def set_pins(self, pins: Pins) -> list[bytes]:
+        """Whom this node's person trusts or shuts out; returns the tasks to be looked at again."""
+        changed = self.ledger.pins.blocked ^ pins.blocked
+        self.ledger.set_pins(pins)
+        self.capabilities.block(pins.blocked)
+        return [task for author in sorted(changed) for task in self.tasks.tasks_of(author)]
 
     def standing(self, author: bytes) -> Standing:
         """What the author counts for."""

@@ -7,10 +7,11 @@ which tasks must be looked at again because of a record that names none of their
 be in here: a clock. The time comes in as a tick, and only moves on.
 
 What counts for or against a key that was revoked counts for or against its successor
-(`Standings.lineage`).
+(`Standings.lineage`); so do pins and blocks.
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from antsp2p.coordination.evidence import (
@@ -23,6 +24,7 @@ from antsp2p.coordination.evidence import (
     evidence_of,
 )
 from antsp2p.coordination.first_seen import BUCKET_TICKS, FirstSeen
+from antsp2p.coordination.pins import NO_PINS, Pins
 from antsp2p.coordination.trust import PPM, Contribution, Score, Trust
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Ledger:
         self._lineage = lineage
         self._configuration = configuration
         self.trust = Trust(me, lineage=lineage)
+        self.pins = NO_PINS
         self.seen = FirstSeen()
         self._now_tick = 0
         self._by_task: dict[bytes, Evidence] = {}
@@ -168,6 +171,26 @@ class Ledger:
                 capability=given.capability or None,
             )
 
+    def set_pins(self, pins: Pins) -> None:
+        """From now on a person's word is this, and nothing of what it was before."""
+        before, self.pins = self.pins, pins
+        for author in before.authors():
+            if author in before.weights and author not in pins.weights:
+                self.trust.unpin(author)
+            if author in before.blocked and author not in pins.blocked:
+                self.trust.unblock(author)
+        for author in pins.authors():
+            weight = pins.weights.get(author, 0)
+            if weight and weight != before.weights.get(author):
+                self.trust.pin(author, weight)
+            if author in pins.blocked and author not in before.blocked:
+                self.trust.block(author)
+
+    def is_blocked(self, author: bytes) -> bool:
+        """Whether the author, or a key that it succeeds, is shut out here."""
+        blocked = self.pins.blocked
+        return bool(blocked) and any(key in blocked for key in self._lineage(author))
+
     # --- what follows ----------------------------------------------------------------------------
 
     def _runs(self, author: bytes, capability: str | None) -> bytes | None:
@@ -176,8 +199,11 @@ class Ledger:
 
     def score(self, author: bytes, capability: str | None = None) -> Score:
         """The author's score in a capability, or over all of them."""
-        return self.trust.score(
+        score = self.trust.score(
             author, capability, now=self.bucket, configuration=self._runs(author, capability))
+        if self.is_blocked(author):
+            return replace(score, value_ppm=0, known=True, uncertainty_ppm=0, stranger=False)
+        return score
 
     def contributions(
         self, author: bytes, capability: str | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.agenda import Agenda
 from antsp2p.coordination.body import (
+    MAX_EXCLUDED,
     Award,
     BlobRef,
     Cancel,
@@ -459,10 +460,26 @@ class Requester:
         if now_us < settled_us:
             self._agenda.set_earliest(task, settled_us)
             return None
+        blocked = self._judgement.is_blocked
+        candidates, shut_out = (
+            tuple(claim for claim in candidates if blocked(claim.author) is is_out)
+            for is_out in (False, True)
+        )
+        if not candidates:
+            return self._shut_out(task, shut_out)
         chosen = self._unknown(task, own, offer, candidates) or candidates
         best = min(chosen, key=lambda claim: self._preference(own, offer, claim))
         own.awarded[best.id] = now_us
         return Draft(Award(task, best.id))
+
+    def _shut_out(self, task: bytes, claims: Sequence[Record]) -> Draft | None:
+        """Only such as are blocked here want the task: open it again, for others."""
+        resolution = self._tasks.resolve(task)
+        if resolution is None:
+            return None
+        authors = sorted(claim.author for claim in claims)[:MAX_EXCLUDED]
+        return Draft(Reopen(
+            task, resolution.epoch, excluded=tuple(authors), text="not for these workers"))
 
     def _preference(self, own: _Own, offer: Offer, claim: Record) -> tuple[int, int, int, bytes]:
         """Smallest first: our own trust, then who came first here.

@@ -259,6 +259,10 @@ class TaskFold:
         """The tasks that have not ended, aliases left out; sorted."""
         return tuple(sorted(self._tally.active()))
 
+    def tasks_of(self, author: bytes) -> tuple[bytes, ...]:
+        """The tasks that the author's records are of, in order of arrival."""
+        return self._causality.tasks_of(author)
+
     def counts(self) -> dict[State, int]:
         """How many tasks are in which state, aliases too; states without any are left out."""
         return self._tally.counts()

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from antsp2p import __version__
@@ -16,7 +17,7 @@ from antsp2p.interfaces.durations import BadDuration, parse_duration_ms
 from antsp2p.interfaces.exit_codes import MEANING, CommandError, Exit
 from antsp2p.interfaces.printing import complain
 from antsp2p.interfaces.streams import fill_closed_streams, silence_broken_streams
-from antsp2p.interfaces.trust_commands import add_trust
+from antsp2p.interfaces.trust_commands import add_pins, add_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -258,6 +259,14 @@ class _Commands:
         common.add_argument("--json", action="store_true", help="answer in JSON")
         return parser
 
+    def _add_group(self, name: str, summary: str) -> argparse._SubParsersAction[_Parser]:
+        """A command that takes an action, each with the common options."""
+        group = self._commands.add_parser(
+            name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        return group.add_subparsers(metavar="ACTION", dest="action", required=True)
+
     def _add_node(self) -> None:
         start = self._add("start", "run a node until it is stopped")
         start.add_argument(
@@ -406,6 +415,8 @@ class _Commands:
     def _add_looking(self) -> None:
         self._add("peers", "list the other nodes and what they can do")
         add_trust(self._add, _text)
+        add_pins(partial(self._add, within=self._add_group(
+            "trust", "trust nodes beforehand, or shut them out")), _text, _count(1, 1_000_000))
         self._add("watch", "follow what happens")
         self._add_doctor()
         log = self._add("log", "print signed records readably")
@@ -437,12 +448,7 @@ class _Commands:
         vouch.add_argument("--withdraw", action="store_true", help="take it back instead")
 
     def _add_key(self) -> None:
-        key = self._commands.add_parser(
-            "key", help="show, protect, move or give up a node's key", epilog=_EPILOG,
-            description="show, protect, move or give up a node's key", allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        actions = key.add_subparsers(metavar="ACTION", dest="action", required=True)
+        actions = self._add_group("key", "show, protect, move or give up a node's key")
 
         def add(name: str, summary: str, *, seals: bool = True) -> _Parser:
             action = self._add(name, summary, "key", within=actions)

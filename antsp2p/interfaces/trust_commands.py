@@ -37,3 +37,21 @@ def add_trust(add: Adder, text: Callable[[str], str]) -> None:
         "verify", "say what an audit file or a fork proof proves; needs no node", homeless=True
     )
     verify.add_argument("file", metavar="FILE", help="what `antsp2p audit` or `proof` wrote")
+
+
+def add_pins(add: Adder, text: Callable[[str], str], weight: Callable[[str], int]) -> None:
+    """Add the actions of `antsp2p trust`; `weight` reads a pin's."""
+    for name, summary in (
+        ("pin", "trust a node beforehand, as if it had done so much work well"),
+        ("unpin", "take a pin back"),
+        ("block", "give a node no award, take none of its offers, and hear none of its word"),
+        ("unblock", "take a block back"),
+    ):
+        action = add(name, summary, "trust")
+        action.add_argument("id", metavar="NODE", type=text, help="the node, or how its id begins")
+        if name == "pin":
+            action.add_argument(
+                "--weight", metavar="W", type=weight,
+                help="the cost of tasks that this stands for (node's default: 10)",
+            )
+    add("list", "list who is trusted or blocked beforehand", "trust")

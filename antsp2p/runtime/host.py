@@ -59,6 +59,7 @@ from antsp2p.runtime.networks import OPEN_WARNING, wall_ms
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
 from antsp2p.runtime.streams import StreamServer
+from antsp2p.runtime.trust_file import LocalTrust, read_pins
 from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class Host:
         self._ahead = Ahead(self.warn)
         self._bound = bound
         self._udp = UdpEndpoint(bound)
+        pins = read_pins(boot.home.trust_path)
         self.node = Node(
             boot.identity, network, protection=self.protection, boot=boot.number,
             instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
@@ -159,6 +161,7 @@ class Host:
             recovery=boot.recovery, suspicion=boot.suspicion,
             work_bits=options.work_bits, work=boot.work, policy=options.policy,
             send=self._udp.send,
+            pins=pins,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
@@ -174,6 +177,7 @@ class Host:
         self._fetcher = BlobFetcher(self._blobs, self.protection, self._pinned)
         self.membership = Membership(
             boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
+        self.trust = LocalTrust(boot.home.trust_path, pins, self._loop.put)
         self._server = StreamServer(self.protection, (
             BlobService(self._blobs, network),
             LogsService(network, self.node.gossip.answer_logs, clock),

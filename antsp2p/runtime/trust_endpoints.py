@@ -1,22 +1,31 @@
-"""The endpoints about whom to believe: what an author did, as files that prove themselves.
+"""The endpoints about whom to believe: what an author did, as files that prove themselves, and
+whom the user trusts or shuts out beforehand.
 
 Law: as of all endpoints, they translate and decide nothing. Nothing leaves in a file that the node
 would not show to a peer now.
 """
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from starlette.responses import JSONResponse, Response
 
 from antsp2p.coordination.audit import Collected, collect
+from antsp2p.coordination.pins import (
+    DEFAULT_PIN_WEIGHT,
+    MAX_PIN_WEIGHT,
+    MAX_PINS,
+    Pins,
+    TooManyPins,
+)
 from antsp2p.records.audit import encode_audit
 from antsp2p.records.fork import encode_proof
 from antsp2p.runtime.api_requests import ApiError, Query, find_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.requests import Request
 
@@ -43,6 +52,11 @@ class TrustApi:
             ("GET", "/v1/peers/{id}/audit", self.audit),
             ("GET", "/v1/proofs", self.proofs),
             ("GET", "/v1/proofs/{id}", self.proof),
+            ("GET", "/v1/trust", self.trusted),
+            ("POST", "/v1/trust/{id}/pin", self.pin),
+            ("POST", "/v1/trust/{id}/unpin", self.unpin),
+            ("POST", "/v1/trust/{id}/block", self.block),
+            ("POST", "/v1/trust/{id}/unblock", self.unblock),
         ]
 
     async def audit(self, request: Request) -> Response:
@@ -88,3 +102,62 @@ class TrustApi:
         proofs = {proof.id: proof for proof in self._node.logs.proofs()}
         found = find_id("fork proof", request.path_params["id"], proofs)
         return Response(encode_proof(proofs[found]), media_type=BINARY)
+
+    # --- local configuration ------------------------------------------------------------------
+
+    async def trusted(self, request: Request) -> Response:
+        Query(request).end()
+        pins = self._host.trust.pins
+        return JSONResponse({
+            "pins": [
+                {"author": author.hex(), "weight": pins.weights[author]}
+                for author in sorted(pins.weights)
+            ],
+            "blocked": [{"author": author.hex()} for author in sorted(pins.blocked)],
+        })
+
+    async def pin(self, request: Request) -> Response:
+        query = Query(request)
+        weight = query.number("weight", DEFAULT_PIN_WEIGHT, MAX_PIN_WEIGHT)
+        query.end()
+        if not weight:
+            raise ApiError(400, "a weight is at least 1; to take a pin back, unpin")
+        author = self._stranger(request)
+        return await self._change(author, lambda pins: pins.pin(author, weight))
+
+    async def block(self, request: Request) -> Response:
+        Query(request).end()
+        author = self._stranger(request)
+        return await self._change(author, lambda pins: pins.block(author))
+
+    async def unpin(self, request: Request) -> Response:
+        Query(request).end()
+        author = self._of("trusted beforehand", request, self._host.trust.pins.weights)
+        return await self._change(author, lambda pins: pins.unpin(author))
+
+    async def unblock(self, request: Request) -> Response:
+        Query(request).end()
+        author = self._of("blocked", request, self._host.trust.pins.blocked)
+        return await self._change(author, lambda pins: pins.unblock(author))
+
+    def _stranger(self, request: Request) -> bytes:
+        """Any other node: known here, or by its whole id."""
+        text = request.path_params["id"].lower()
+        is_whole = re.fullmatch("[0-9a-f]{64}", text) is not None
+        author = bytes.fromhex(text) if is_whole else self._find_author(text)
+        if author == self._node.author:
+            raise ApiError(400, "that is this node itself")
+        return author
+
+    def _of(self, what: str, request: Request, authors: Iterable[bytes]) -> bytes:
+        return find_id(f"node that is {what}", request.path_params["id"], sorted(authors))
+
+    async def _change(self, author: bytes, make: Callable[[Pins], Pins]) -> Response:
+        try:
+            pins = await self._host.trust.change(make)
+        except TooManyPins:
+            raise ApiError(409, f"there are {MAX_PINS} already: take some back first") from None
+        return JSONResponse({
+            "author": author.hex(), "weight": pins.weights.get(author, 0),
+            "blocked": author in pins.blocked,
+        })

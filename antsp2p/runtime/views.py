@@ -410,6 +410,7 @@ def _peer_view(node: Node, author: bytes, link: Any) -> View:
         "convicted": standing.convicted,
         "revoked": standing.revoked,
         "unpaid": standing.unpaid,
+        "blocked": node.ledger.is_blocked(author),
         "succeeds": [each.hex() for each in node.meaning.standings.lineage(author)[1:]],
         "records": 0 if leaf is None else leaf.seq,
     }

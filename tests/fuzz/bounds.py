@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.claimant import MAX_AGENTS, MAX_STANDBY
 from antsp2p.coordination.lease import MAX_WATCHED
+from antsp2p.coordination.pins import MAX_PINS
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
 from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS, MAX_DEFERRED
@@ -95,6 +96,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Caller.reasons": NAMES,
     "Calls._calls": 2 * _limits.dials,
     "Calls._dials": _limits.dials,
+    "CapabilityFold._blocked": MAX_PINS,
     "Catching._early": _limits.since_frames + SLACK,
     "Claimant._standby": MAX_STANDBY,
     "Claimant.agents": MAX_AGENTS,
@@ -158,6 +160,8 @@ BOUNDS: Final[dict[str, int]] = {
     "_Expected.sources": _limits.sources,
     "_Fetch.wants": 1_024,
     "_Peer.heads": _limits.peer_heads,
+    "Pins.blocked": MAX_PINS,
+    "Pins.weights": MAX_PINS,
     "Proofs._told": _limits.proof_marks,
     "_Peer.marks": _limits.proof_marks,
     "_Peer.refused": _limits.bulk_refused,

@@ -104,7 +104,7 @@ def test_a_mistake_gets_one_line(
     [
         ("peers",), ("stop",), ("status",), ("tasks",), ("watch",), ("log",),
         ("post", "a", "--text", "x"), ("work", "--can", "a", "--", "cat"), ("why", "abcd"),
-        ("audit", "abcd", "-o", "x"), ("proof",),
+        ("audit", "abcd", "-o", "x"), ("proof",), ("trust", "list"), ("trust", "block", "abcd"),
     ],
 )
 def test_without_a_node_the_line_says_how_to_start_one(
