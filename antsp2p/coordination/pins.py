@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_PINS: Final = 1_000
 """Pinned authors, and as many that are blocked: more than a person has ever looked at."""
@@ -55,6 +55,10 @@ class Pins:
     def unblock(self, author: bytes) -> Pins:
         """Undo `block`."""
         return replace(self, blocked=self.blocked - {author})
+
+    def without(self, authors: Iterable[bytes]) -> Pins:
+        """Undo every `block` of these."""
+        return replace(self, blocked=self.blocked.difference(authors))
 
     def authors(self) -> tuple[bytes, ...]:
         """Everybody who is pinned or blocked, sorted."""

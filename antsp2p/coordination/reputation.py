@@ -193,14 +193,31 @@ class Ledger:
 
     # --- what follows ----------------------------------------------------------------------------
 
-    def _runs(self, author: bytes, capability: str | None) -> bytes | None:
+    def runs(self, author: bytes, capability: str | None) -> bytes | None:
         """What the author says it runs today; None where all evidence is of one kind."""
         return self._configuration(author, capability, 0) if capability else None
 
     def score(self, author: bytes, capability: str | None = None) -> Score:
         """The author's score in a capability, or over all of them."""
+        return self._score(author, capability, self.bucket)
+
+    def score_later(self, author: bytes, capability: str | None, buckets: int) -> Score:
+        """What the score would be so many buckets later, without news."""
+        return self._score(author, capability, self.bucket + buckets)
+
+    def score_after_task(self, author: bytes, capability: str | None) -> Score:
+        """What the score would be if the observer accepted one more task of cost 1."""
+        runs = self.runs(author, capability) or b""
+        done = Deed(
+            b"", b"", b"", self._me, author, capability or "", Kind.ACCEPTED, 1, self.bucket, runs)
+        self.trust.add(done)
+        score = self.score(author, capability)
+        self.trust.remove(done)
+        return score
+
+    def _score(self, author: bytes, capability: str | None, bucket: int) -> Score:
         score = self.trust.score(
-            author, capability, now=self.bucket, configuration=self._runs(author, capability))
+            author, capability, now=bucket, configuration=self.runs(author, capability))
         if self.is_blocked(author):
             return replace(score, value_ppm=0, known=True, uncertainty_ppm=0, stranger=False)
         return score
@@ -210,7 +227,7 @@ class Ledger:
     ) -> tuple[Contribution, ...]:
         """What the score is made of; see `Trust.contributions`."""
         return self.trust.contributions(
-            author, capability, now=self.bucket, configuration=self._runs(author, capability))
+            author, capability, now=self.bucket, configuration=self.runs(author, capability))
 
     def why(self, author: bytes) -> tuple[Deed, ...]:
         """What is said of the author, by (task, record): what its scores rest on, and the verdicts

@@ -21,8 +21,12 @@ class Adder(Protocol):
 
 def add_trust(add: Adder, text: Callable[[str], str]) -> None:
     """Add the commands; `text` reads an argument that travels as UTF-8."""
-    why = add("why", "list the records behind a node's score")
+    why = add("why", "say why a node's score is what it is, record by record")
     why.add_argument("id", metavar="NODE", type=text, help="the node, or how its id begins")
+    why.add_argument(
+        "--capability", metavar="NAME", type=text,
+        help="the score for this kind of work (default: for all of it)",
+    )
     audit = add("audit", "write a node's signed history into a file that proves itself")
     audit.add_argument("id", metavar="NODE", type=text, help="the node, or how its id begins")
     audit.add_argument("-o", "--output", metavar="FILE", required=True, help="where to")

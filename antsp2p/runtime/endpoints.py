@@ -83,7 +83,6 @@ class LocalApi:
             ("POST", "/v1/tasks/{id}/reject", self.reject),
             ("POST", "/v1/tasks/{id}/cancel", self.cancel),
             ("GET", "/v1/peers", self.peers),
-            ("GET", "/v1/peers/{id}/why", self.why),
             ("POST", "/v1/peers/{id}/vouch", self.vouch),
             ("GET", "/v1/log", self.log),
             ("GET", "/v1/keys/{id}", self.key),
@@ -332,11 +331,6 @@ class LocalApi:
         known = sorted({*views.peer_authors(self._node), *self._node.ledger.authors(),
                         self._node.author})
         return find_id("node", prefix, tuple(known))
-
-    async def why(self, request: Request) -> Response:
-        Query(request).end()
-        author = self._author(request.path_params["id"])
-        return JSONResponse(views.why_view(self._node, author))
 
     async def vouch(self, request: Request) -> Response:
         query = Query(request)

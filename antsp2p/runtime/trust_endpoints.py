@@ -1,5 +1,5 @@
-"""The endpoints about whom to believe: what an author did, as files that prove themselves, and
-whom the user trusts or shuts out beforehand.
+"""The endpoints about whom to believe: why a score is what it is, what an author did, as files
+that prove themselves, and whom the user trusts or shuts out beforehand.
 
 Law: as of all endpoints, they translate and decide nothing. Nothing leaves in a file that the node
 would not show to a peer now.
@@ -13,6 +13,7 @@ import trio
 from starlette.responses import JSONResponse, Response
 
 from antsp2p.coordination.audit import Collected, collect
+from antsp2p.coordination.body import is_capability_name
 from antsp2p.coordination.pins import (
     DEFAULT_PIN_WEIGHT,
     MAX_PIN_WEIGHT,
@@ -23,6 +24,7 @@ from antsp2p.coordination.pins import (
 from antsp2p.records.audit import encode_audit
 from antsp2p.records.fork import encode_proof
 from antsp2p.runtime.api_requests import ApiError, Query, find_id
+from antsp2p.runtime.trust_views import why_view
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -49,6 +51,7 @@ class TrustApi:
     def table(self) -> list[tuple[str, str, Callable[[Request], Awaitable[Any]]]]:
         """(method, path, endpoint) of each."""
         return [
+            ("GET", "/v1/peers/{id}/why", self.why),
             ("GET", "/v1/peers/{id}/audit", self.audit),
             ("GET", "/v1/proofs", self.proofs),
             ("GET", "/v1/proofs/{id}", self.proof),
@@ -58,6 +61,15 @@ class TrustApi:
             ("POST", "/v1/trust/{id}/block", self.block),
             ("POST", "/v1/trust/{id}/unblock", self.unblock),
         ]
+
+    async def why(self, request: Request) -> Response:
+        query = Query(request)
+        capability = query.text("capability") or None
+        query.end()
+        if capability is not None and not is_capability_name(capability):
+            raise ApiError(400, f"{capability[:80]!r} is no name of a capability")
+        author = self._find_author(request.path_params["id"])
+        return JSONResponse(why_view(self._node, author, capability))
 
     async def audit(self, request: Request) -> Response:
         Query(request).end()

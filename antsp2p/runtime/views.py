@@ -26,7 +26,7 @@ from antsp2p.coordination.body import (
     Verdict,
     parse_body,
 )
-from antsp2p.coordination.reputation import PPM, Kind
+from antsp2p.coordination.reputation import PPM
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.record import NO_PREV
 
@@ -438,47 +438,6 @@ def key_view(node: Node, author: bytes, recovery: bytes, at: int) -> View | None
             "seq": 0 if head is None else head.seq,
             "id": (NO_PREV if head is None else head.id).hex(),
         },
-    }
-
-
-def why_view(node: Node, author: bytes) -> View:
-    """The records that a node's score rests on."""
-    evidence = node.ledger.why(author)
-    capabilities = sorted({item.capability for item in evidence if item.capability})
-    return {
-        "author": author.hex(),
-        "scores": {
-            name or "all": _score_view(node, author, name) for name in (None, *capabilities)
-        },
-        "evidence": [
-            {
-                "record": item.record_id.hex(), "task": item.task.hex(),
-                "capability": item.capability, "kind": str(item.kind),
-                "weight": 0 if item.kind is Kind.UNANSWERED else item.weight,
-                "counts_for": item.good, "proof": str(item.proof), "claim": item.claim.hex(),
-                "rater": item.rater.hex(), "mine": item.rater == node.author,
-                "dispute": item.dispute.hex() or None, "days_ago": node.ledger.bucket - item.bucket,
-            }
-            for item in evidence
-        ],
-        "vouched_by": [
-            {
-                "author": voucher.hex(), "record": given.record_id.hex(), "weight": given.weight,
-                "capability": given.capability,
-                "days_left": max(0, given.until - node.ledger.bucket),
-            }
-            for voucher in node.meaning.vouches.vouchers(author)
-            if (given := node.meaning.vouches.given(voucher, author)) is not None
-        ],
-    }
-
-
-def _score_view(node: Node, author: bytes, capability: str | None) -> View:
-    score = node.ledger.score(author, capability)
-    return {
-        "score_ppm": score.value_ppm, "accepted": weight_view(score.accepted),
-        "failed": weight_view(score.failed), "known": score.known,
-        "uncertainty_ppm": score.uncertainty_ppm,
     }
 
 
