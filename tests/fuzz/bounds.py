@@ -55,6 +55,7 @@ _KEPT_TABLES: Final = (
     "Contest.verdicts", "Decisions._fetching", "Decisions._postponed", "Decisions._told",
     "Decisions._touched", "Digest._change_authors", "Digest._change_numbers", "Digest._numbers",
     "Digest._shelf_digests", "Digest._shelves", "Digest._shelves[]", "Digest._wires",
+    "_Author.raters", "_Author.subjects",
     "Contest.disputes", "LogSet._by_id", "OwedAnswers._noted", "OwedAnswers._noted[]",
     "Trials._trying", "LogSet._crowds[]", "Node._recovered", "Node._waiting",
     "Requester._own", "TaskFold._active",
