@@ -20,6 +20,7 @@ from antsp2p.coordination.body import (
     Outcome,
     Result,
     Revoke,
+    Vouch,
     body_map,
     parse_body,
     read_body,
@@ -38,11 +39,12 @@ from antsp2p.events import (
     ReportProgress,
     RevokeKey,
     ServeCapability,
+    VouchFor,
     WithdrawAgent,
 )
 from antsp2p.own_log import AUTHORS_FULL
 from antsp2p.records.encoding import Malformed
-from antsp2p.records.record import NO_PREV, parse_record
+from antsp2p.records.record import ID_BYTES, NO_PREV, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +63,8 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "attempts": "1 to 1000",
     "timeout_ms": "0 (none) to 30 days",
     "cost": "1 to 1000",
+    "weight": "1 to 1000",
+    "days": "0 to 366",
     "slots": "1 to 10000",
     "media_type": "printable ASCII like text/plain, at most 100 characters",
     "idempotency_key": "1 to 32 bytes",
@@ -116,6 +120,8 @@ class Commands:
                 return self._progress(command, now_us)
             case RevokeKey():
                 return self._revoke(command)
+            case VouchFor():
+                return self._vouch(command)
 
     def _append(self, body: Body) -> Record:
         read, wrong = read_body(body.type, body_map(body))
@@ -140,15 +146,20 @@ class Commands:
         is_blob = isinstance(command.input, BlobRef)
         if command.holder_only and not is_blob:
             raise Refused("an input for the holder alone must be a blob: in the record all see it")
+        if len(command.expected) not in (0, ID_BYTES):
+            raise Refused("what is expected must be given by its hash, 32 bytes")
         record = self._append(Offer(
             capability=command.capability, lease_ms=command.lease_ms,
             settle_ms=command.settle_ms, attempts=command.attempts,
             input=None if isinstance(command.input, BlobRef) else command.input,
             blob=command.input if isinstance(command.input, BlobRef) else None,
-            media_type=command.media_type, timeout_ms=command.timeout_ms, review=command.review,
+            media_type=command.media_type, timeout_ms=command.timeout_ms,
+            review=command.review or bool(command.expected),
             cost=command.cost, idempotency_key=key, after=self._after(command.after),
             holder_only=command.holder_only,
         ))
+        if command.expected:
+            self._node.requester.expect(record.id, command.expected)
         if key:
             self._keys[key] = record.id
         return {"task": record.id, "blob": is_blob}
@@ -276,6 +287,22 @@ class Commands:
         if not self._node.claimant.reported(command.claim, progress, now_us):
             raise Refused("the claim is no longer held: stop the work")
         return {}
+
+    # --- whom this node stands in for ----------------------------------------------------------
+
+    def _vouch(self, command: VouchFor) -> Mapping[str, Any]:
+        node = self._node
+        if command.author == node.author:
+            raise Refused("nobody can vouch for itself")
+        given = node.meaning.vouches.given(node.author, command.author)
+        if not command.days and (given is None or given.until <= node.ledger.bucket):
+            raise Refused("this node does not vouch for that one")
+        weight = 1 if not command.days else command.weight
+        body = Vouch(
+            command.author, weight, command.days, command.capability if command.days else "",
+            _clip(command.reason),
+        )
+        return {"vouch": self._append(body).id}
 
     # --- keys ----------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antsp2p.coordination.body import BlobRef
+    from antsp2p.coordination.pins import Pins
     from antsp2p.gossip.network_keys import NetworkKey
     from antsp2p.records.log import ForkProof
     from antsp2p.records.record import Record
@@ -107,6 +108,13 @@ class KeysChanged:
     overlap_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PinsChanged:
+    """Whom the user trusts or shuts out beforehand; it is kept."""
+
+    pins: Pins
+
+
 # --- commands: events from this machine's user; each gets exactly one Answer -------------------
 
 
@@ -127,6 +135,9 @@ class PostTask:
     cost: int = 1
     after: tuple[bytes, ...] = ()
     """Own tasks that must be accepted before this one may be claimed."""
+    expected: bytes = b""
+    """The SHA-256 of the answer, where it is known: the node judges by it and tells nobody. To
+    others such a task looks like one that a person reviews."""
     idempotency_key: bytes = b""
     holder_only: bool = False
     """The input, which must be a blob, is for whoever holds the task, and nobody else."""
@@ -214,13 +225,26 @@ class RevokeKey:
     succeed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VouchFor:
+    """Stand in for another author with `weight`, for so many days; with 0 no longer. The answer is
+    `{"vouch": id}`."""
+
+    request: int
+    author: bytes
+    weight: int = 1
+    days: int = 0
+    capability: str = ""
+    reason: str = ""
+
+
 Command = (
     PostTask | DecideTask | CancelTask | ServeCapability | WithdrawAgent
-    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey
+    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey | VouchFor
 )
 Event = (
     DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
-    | LogsReceived | LogsEnded | KeysChanged | Command
+    | LogsReceived | LogsEnded | KeysChanged | PinsChanged | Command
 )
 
 # --- effects -----------------------------------------------------------------------------------

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.commands import Commands
+from antsp2p.coordination.answers import OwedAnswers
 from antsp2p.coordination.claimant import Claimant, Holding
 from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.first_seen import TICK_MS
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import Leases
 from antsp2p.coordination.meaning import Folded, Meaning
+from antsp2p.coordination.pins import NO_PINS, Pins
 from antsp2p.coordination.requester import Requester
 from antsp2p.decisions import Decisions
 from antsp2p.events import (
@@ -36,6 +40,7 @@ from antsp2p.events import (
     MoreLogs,
     Notice,
     PeerHint,
+    PinsChanged,
     RemoveRecords,
     SaveAddress,
     SaveProof,
@@ -84,10 +89,12 @@ MAX_DEFERRED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record from our own store, with its age at the time of loading."""
+    """A record from our own store, with its age at the time of loading, and for how long it has
+    been here."""
 
     record: Record
     age_ms: int
+    held_ms: int = 0
 
 
 class Node:
@@ -121,6 +128,8 @@ class Node:
         parse: Parse = parse_record,
         limits: Limits = DEFAULT_LIMITS,
         send: Callable[[Address, bytes], None] | None = None,
+        policy: Policy = DEFAULT_POLICY,
+        pins: Pins = NO_PINS,
     ) -> None:
         """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
         network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
@@ -135,16 +144,20 @@ class Node:
         self.meaning = Meaning(self.author, network, self._in_set, work_bits=work_bits)
         self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
         self.ledger = self.meaning.ledger
+        self.meaning.set_pins(pins)
         self._leases = Leases(now_us)
+        self._judgement = judgement = Judgement(self.ledger, policy)
         self.requester = Requester(
-            self.author, self.tasks, self.capabilities, self.ledger, self._leases,
-            self._is_reachable,
+            self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
+            judgement,
         )
-        self.claimant = Claimant(self.author, self.tasks, self.capabilities, self._leases)
+        self.claimant = Claimant(
+            self.author, self.tasks, self.capabilities, self._leases, judgement)
         self.gossip = Gossip(
             logs=self.logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
             verify=verify, foresee=foresee, parse=parse, limits=limits,
         )
+        self._answers = OwedAnswers(self.author, self.tasks, self._is_at_work)
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us,
             suspicion=suspicion,
@@ -181,6 +194,11 @@ class Node:
     def is_linked(self, address: Address, data: bytes) -> bool:
         """Whether a datagram says that it is for the link to its sender; no more is looked at."""
         return self.gossip.bears_session(address, data)
+
+    def is_bad(self, address: Address) -> bool:
+        """Whether the peer that is linked at the address is known to be bad."""
+        author = self.gossip.author_at(address)
+        return author is not None and self._judgement.sheds(author)
 
     def last_seq(self, author: bytes) -> int:
         """The seq of the author's last record that is here for good; own ones are once they are
@@ -228,6 +246,7 @@ class Node:
         if now_us - self._now_us > STALL_US:
             self._note_stall(now_us)
         self._now_us = now_us = max(now_us, self._now_us)
+        self.ledger.advance(self._tick())
         match event:
             case DatagramReceived(address=address, data=data):
                 self._receive(((address, data),), now_us)
@@ -254,6 +273,8 @@ class Node:
                     self.notice("secret", self.author, generation=secrets[0].generation,
                                 overlap_ms=overlap_ms)
                 self._take(self.gossip.keys_changed(secrets, overlap_ms, now_us))
+            case PinsChanged(pins=pins):
+                self._decisions.touch(self.meaning.set_pins(pins))
             case _:
                 self._command(event)
         if self._own.may_confirm(now_us):
@@ -261,6 +282,7 @@ class Node:
         self._serve_deferred()
         self._commands.wake(now_us)
         self._decisions.settle(now_us)
+        self._answer()
         self._beat()
         self._is_settled = False
         effects, self._effects = self._effects, []
@@ -340,6 +362,7 @@ class Node:
         self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof],
         published: int | None, now_us: int,
     ) -> None:
+        self.ledger.advance(self._tick())
         for stored in history:
             record = stored.record
             is_own = record.author == self.author
@@ -349,7 +372,7 @@ class Node:
                 self.drops["history-gap"] += 1
                 continue
             self.gossip.restored(record.id, stored.age_ms, now_us)
-            self._fold(record)
+            self._fold(record, stored.held_ms)
             if is_own:
                 self._adopt(record, stored.age_ms)
         for proof in proofs:
@@ -372,8 +395,13 @@ class Node:
             return next((held for held in self._own.held if held.seq == seq), None)
         return record
 
-    def _fold(self, record: Record) -> None:
-        folded = self.meaning.add(record)
+    def _tick(self, ago_ms: int = 0) -> int:
+        """The observer's own calendar, as coarse as evidence needs it."""
+        return ((self._now_us + self._wall_offset_us) // 1_000 - ago_ms) // TICK_MS
+
+    def _fold(self, record: Record, held_ms: int = 0) -> None:
+        folded = self.meaning.add(record, self._tick(held_ms))
+        self._answers.note(record)
         record.rest()
         self._folded(folded)
         announce = folded.announce
@@ -397,8 +425,10 @@ class Node:
     def append(self, draft: Draft) -> Record:
         """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit.
 
-        In an empty log a record comes before it that says what is to be said of the key.
+        In an empty log a record comes before it that says what is to be said of the key; and what
+        must be answered is answered before.
         """
+        self._answer()
         *before, body = self._profile.bodies(
             draft.body, has_announced=self.meaning.standings.has_announced(self.author),
             is_first=not self._own.head[0],
@@ -406,6 +436,16 @@ class Node:
         for opening in before:
             self._sign(Draft(opening))
         return self._sign(Draft(body, draft.refs))
+
+    def _answer(self) -> None:
+        """Say of own claims whose time was called over what must be said before anything else."""
+        if self._answers and self.may_sign:
+            for draft in self._answers.take():
+                self._sign(draft)
+
+    def _is_at_work(self, claim: bytes) -> bool:
+        holding = self.claimant.holdings.get(claim)
+        return holding is not None and holding.started
 
     def _sign(self, draft: Draft) -> Record:
         record = self._own.sign(draft, self._now_us)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Policy
 from antsp2p.coordination.state import State
 from antsp2p.events import (
     Answer,
@@ -57,22 +58,23 @@ SECOND = 1_000_000
 def make_node(
     name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None,
     *, is_lost: bool = False, send: Callable[[Address, bytes], None] | None = None,
+    policy: Policy = DEFAULT_POLICY,
 ) -> Node:
     me = Identity.from_seed(name.encode().ljust(32))
     return Node(
         me, NETWORK, protection=protection_of(me, NETWORK, boot), boot=boot,
         instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
         history=[StoredRecord(record, 0) for record in history or []],
-        fresh=not (history or is_lost), published=published, send=send,
+        fresh=not (history or is_lost), published=published, send=send, policy=policy,
     )
 
 
 class Wire:
     """Nodes on a wire without loss or delay, each with a disk that commits when told."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, policy: Policy = DEFAULT_POLICY) -> None:
         self.now_us = 0
-        self.nodes = {name: make_node(name) for name in names}
+        self.nodes = {name: make_node(name, policy=policy) for name in names}
         self.disks: dict[str, list[Record]] = {name: [] for name in names}
         self.effects: dict[str, list[Effect]] = {name: [] for name in names}
         self.log: dict[str, list[tuple[int, Event]]] = {name: [] for name in names}

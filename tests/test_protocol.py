@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from antsp2p.coordination.body import RecordType
-from antsp2p.coordination.reputation import Kind
+from antsp2p.coordination.evidence import Kind
 from antsp2p.coordination.resolver import Rule
 from antsp2p.coordination.state import ENDS, TRANSITIONS, Happening, State
 from antsp2p.gossip.limits import DEFAULT_LIMITS
@@ -28,10 +28,12 @@ _ROOT: Final = Path(__file__).parent.parent
 _TEXT: Final = (_ROOT / "protocol.md").read_text(encoding="utf-8")
 _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.encoding", "records.record", "records.beat", "records.fork", "records.digest",
-    "records.log", "records.work",
+    "records.log", "records.work", "records.audit",
     "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
-    "coordination.standing",
+    "coordination.standing", "coordination.trust", "coordination.capability",
+    "coordination.first_seen", "coordination.vouches", "coordination.judgement",
+    "coordination.pins",
     "gossip.admission", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
     "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",
@@ -54,7 +56,7 @@ _SAID_OTHERWISE: Final = frozenset({
     "MIN_INT", "MAX_INT", "OFFER_AFTER_KEY", "WIRE_VERSION", "MAX_AGE_MS", "MILLISECOND_US",
     "SECOND_US", "PUBLIC_KEY_BYTES", "SIGNATURE_BYTES", "SEED_BYTES", "VERSION", "MAX_SLOTS",
     "PROOF", "RUN", "END", "FOLLOWS", "ASK_ON", "HELLO", "WELCOME", "CONFIRM", "SEALED", "GONE",
-    "COOKIE",
+    "COOKIE", "AUDIT_NAME",
 })
 """Constants that the text gives as numbers in its grammar, or under a qualified name."""
 

@@ -14,6 +14,8 @@ import trio.testing
 
 from antsp2p.coordination.body import BlobRef, RecordType, named_ids, read_body
 from antsp2p.coordination.body import content_hash as sha256
+from antsp2p.coordination.capability import CapabilityFold, configuration_digest
+from antsp2p.coordination.evidence import Kind, evidence_of
 from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import PLAIN, recovery_digest
@@ -29,6 +31,7 @@ from antsp2p.gossip.noise import Handshake, KeyPair, rekeyed
 from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import frame_name
 from antsp2p.records import keys, work
+from antsp2p.records.audit import check_audit, encode_audit, parse_audit
 from antsp2p.records.beat import parse_beat
 from antsp2p.records.clock import compare, join
 from antsp2p.records.digest import Leaf
@@ -94,7 +97,7 @@ def test_files_are_what_the_script_writes(name: str) -> None:
 def test_no_other_files_and_not_too_large() -> None:
     found = {path.name: path.stat().st_size for path in generate.FOLDER.glob("*.json")}
     assert found.keys() == _FILES.keys()
-    assert sum(found.values()) < 850_000
+    assert sum(found.values()) < 1_000_000
 
 
 @pytest.mark.parametrize("name", sorted(_FILES))
@@ -219,6 +222,23 @@ def test_invalid_proofs(case: dict[str, Any]) -> None:
     assert reason_of(parse_proof, unhex(case, "wire")) == case["reason"]
 
 
+@each("audits", "valid")
+def test_valid_audits(case: dict[str, Any]) -> None:
+    audit = parse_audit(unhex(case, "wire"))
+    assert encode_audit(audit).hex() == case["wire"]
+    check_audit(audit, verify)
+    assert (audit.network, audit.author.hex()) == (NETWORK, case["author"])
+    assert written([[record.id for record in run] for run in audit.runs]) == case["runs"]
+    assert written([[proof.author, proof.seq] for proof in audit.proofs]) == case["forks"]
+
+
+@each("audits", "invalid")
+def test_invalid_audits(case: dict[str, Any]) -> None:
+    assert reason_of(
+        lambda data: check_audit(parse_audit(data), verify), unhex(case, "wire")
+    ) == case["reason"]
+
+
 # --- coordination --------------------------------------------------------------------------------
 
 
@@ -257,6 +277,34 @@ def test_contests(case: dict[str, Any]) -> None:
         }) == expected
 
 
+@each("evidence", "evidence")
+def test_evidence(case: dict[str, Any]) -> None:
+    observer = identity("an observer").author
+    assert all(record.verifies(verify) for record in parsed(case))
+    for records in orders(parsed(case)):
+        fold, capabilities = TaskFold(), CapabilityFold()
+        for record in records:
+            fold.add(record)
+            capabilities.add(record)
+        found = evidence_of(
+            observer, unhex(case, "task"), fold, lambda *_: 0, capabilities.configuration)
+        deeds = [*found.deeds, *(owed.deed for owed in found.unanswered)]
+        shown = [
+            {
+                "kind": str(deed.kind),
+                "rater": None if deed.rater == observer else deed.rater.hex(),
+                "subject": deed.subject.hex(), "claim": deed.claim.hex(),
+                "record": deed.record_id.hex(),
+                "weight": 0 if deed.kind is Kind.UNANSWERED else deed.weight,
+                "capability": deed.capability, "configuration": deed.configuration.hex(),
+                "dispute": deed.dispute.hex() or None,
+            }
+            for deed in deeds
+        ]
+        shown.sort(key=lambda deed: (deed["kind"], deed["claim"], deed["rater"] or ""))
+        assert shown == case["deeds"]
+
+
 @each("clocks", "derived")
 def test_derived_clocks(case: dict[str, Any]) -> None:
     for records in orders(parsed(case)):
@@ -293,6 +341,12 @@ def test_hashes_of_content(case: dict[str, Any]) -> None:
 @each("hashes", "recovery_digests")
 def test_recovery_digests(case: dict[str, Any]) -> None:
     assert recovery_digest(unhex(case, "recovery_key")) == unhex(case, "digest")
+
+
+@each("hashes", "configuration_digests")
+def test_configuration_digests(case: dict[str, Any]) -> None:
+    parts = [bytes.fromhex(part) for part in case["parts"]]
+    assert configuration_digest(reversed(parts)) == unhex(case, "digest")
 
 
 @each("hashes", "work")

@@ -39,6 +39,8 @@ MAX_TIMEOUT_MS: Final = 30 * 86_400_000
 MAX_COST: Final = 1_000
 MAX_SLOTS: Final = 10_000
 MAX_EPOCH: Final = MAX_UINT53
+MAX_VOUCH_DAYS: Final = 366
+"""A word for somebody is renewed once a year, or fades."""
 FIRST_IGNORED_KEY: Final = 16
 OFFER_AFTER_KEY: Final = 12
 IDENTITY_NAME: Final = "antsp2p.identity"
@@ -51,8 +53,8 @@ _MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(?:(?<=[\x21-\x7e];) [\x21-\x7e]+)*\Z")
 
 
 class RecordType(IntEnum):
-    """Types with a meaning. Dispute, mark, vouch and checkpoint are reserved: until they have one,
-    they are void."""
+    """Types with a meaning. Mark and checkpoint are reserved: until they have one, they are void.
+    """
 
     ANNOUNCE = 1
     OFFER = 2
@@ -379,6 +381,46 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """The author of a claim contests what a reopen or a verdict, `record`, says of it. It answers;
+    it changes nobody's state."""
+
+    task: bytes
+    claim: bytes
+    record: bytes
+    text: str = ""
+
+    type: ClassVar[RecordType] = RecordType.DISPUTE
+    shape: ClassVar[Shape] = {
+        0: ("task", _ID, True),
+        1: ("claim", _ID, True),
+        2: ("record", _ID, True),
+        3: ("text", _text, False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch:
+    """The author lends `weight` of what it is trusted with to another, for `days` as the observer
+    counts them; 0 days take it back. The latest for one author counts."""
+
+    author: bytes
+    weight: int = 1
+    days: int = 0
+    capability: str = ""
+    text: str = ""
+
+    type: ClassVar[RecordType] = RecordType.VOUCH
+    shape: ClassVar[Shape] = {
+        1: ("author", _ID, True),
+        2: ("weight", _uint(MAX_COST, 1), False),
+        3: ("days", _uint(MAX_VOUCH_DAYS), False),
+        4: ("capability", _name, False),
+        5: ("text", _text, False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class Revoke:
     """The recovery key's word that another key is given up: nothing above `seq` is its owner's.
 
@@ -401,10 +443,14 @@ class Revoke:
     }
 
 
-Body = Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel | Revoke
+Body = (
+    Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel | Dispute | Vouch | Revoke
+)
 _BODIES: Final[dict[int, Any]] = {
     kind.type: kind
-    for kind in (Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel, Revoke)
+    for kind in (
+        Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel, Dispute, Vouch, Revoke,
+    )
 }
 
 
@@ -509,4 +555,5 @@ _NAMED: Final[Mapping[Any, Callable[[Any], tuple[bytes, ...]]]] = {
     Result: lambda body: (body.task, body.claim),
     Verdict: lambda body: (body.task, body.claim, body.result),
     Cancel: lambda body: (body.task,),
+    Dispute: lambda body: (body.task, body.claim, body.record),
 }

@@ -2,7 +2,8 @@
 
 Law: a fold over records; the same set gives the same answers in any order. An announcement is
 what its author says of itself; whether it is true is for reputation, and whether the author can
-be reached or is free at this moment is not known here.
+be reached or is free at this moment is not known here. Whom this node's person has blocked provides
+nothing here, and what the snapshot commits to is the same.
 """
 from __future__ import annotations
 
@@ -13,12 +14,21 @@ from typing import TYPE_CHECKING, Final
 from antsp2p.coordination.body import Announce, RecordType, parse_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from antsp2p.records.record import Record
 
+CONFIGURATION_DOMAIN: Final = b"antsp2p/1/configuration\0"
 _SNAPSHOT_MODULUS: Final = 2**256
 
 _Entry = tuple[int, bytes, Announce]
 """(seq, record id, announcement)."""
+
+
+def configuration_digest(parts: Iterable[bytes]) -> bytes:
+    """32 bytes that stand for what an agent is made of (model, prompt, tools …), in any order."""
+    hashes = sorted(hashlib.sha256(part).digest() for part in parts)
+    return hashlib.sha256(CONFIGURATION_DOMAIN + b"".join(hashes)).digest()
 
 
 class CapabilityFold:
@@ -28,6 +38,7 @@ class CapabilityFold:
         self._said: dict[bytes, dict[str, list[_Entry]]] = {}
         self._providers: dict[str, dict[bytes, Announce]] = {}
         self._convicted: set[bytes] = set()
+        self._blocked: frozenset[bytes] = frozenset()
         self._digest_sum = 0
 
     def add(self, record: Record) -> Announce | None:
@@ -84,6 +95,13 @@ class CapabilityFold:
             self._count(author, said, +1)
             self._show(author, name, said)
 
+    def block(self, authors: frozenset[bytes]) -> None:
+        """These, and no others, are not to be counted among the providers."""
+        changed, self._blocked = self._blocked ^ authors, authors
+        for author in sorted(changed):
+            for name, said in self._said.get(author, {}).items():
+                self._show(author, name, said)
+
     def _count(self, author: bytes, said: list[_Entry], sign: int) -> None:
         """Add the latest entry to what the snapshot commits to, or take it out."""
         if said and author not in self._convicted:
@@ -92,7 +110,8 @@ class CapabilityFold:
 
     def _show(self, author: bytes, name: str, said: list[_Entry]) -> None:
         providers = self._providers.setdefault(name, {})
-        if said and not said[-1][2].withdrawn and author not in self._convicted:
+        is_out = author in self._convicted or author in self._blocked
+        if said and not said[-1][2].withdrawn and not is_out:
             providers[author] = said[-1][2]
         else:
             providers.pop(author, None)
@@ -114,6 +133,15 @@ class CapabilityFold:
         """The author's last word on the capability, a withdrawal too; None if it never spoke."""
         said = self._said.get(author, {}).get(name)
         return said[-1][2] if said else None
+
+    def configuration(self, author: bytes, name: str, seq: int = 0) -> bytes:
+        """The digest of what the author said it runs for the capability, below `seq` or (0) at
+        last; empty where it said nothing. A withdrawal says nothing of it."""
+        said = self._said.get(author, {}).get(name, ())
+        place = bisect_left(said, seq, key=_seq) if seq else len(said)
+        while place and said[place - 1][2].withdrawn:
+            place -= 1
+        return said[place - 1][2].config_digest if place else b""
 
     def names(self) -> tuple[str, ...]:
         """The capabilities that somebody provides now, sorted."""

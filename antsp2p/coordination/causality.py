@@ -232,6 +232,22 @@ class Causality:
 
         This looks at every record of `other`, whatever task it is of, void ones too.
         """
+        return self._reach(author, other).upto(seq)
+
+    def first_naming(self, author: bytes, other: bytes, seq: int) -> int:
+        """The lowest seq at which the author's log names a record of `other` at or above `seq`; or
+        0. Void records name by their refs."""
+        return self._reach(author, other).first_at(seq)
+
+    def naming(self, record_id: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """(namer, named) authors of every reference from the record and to it, both being here."""
+        place = self._places[record_id]
+        targets = (self._places.get(named) for named in place.named)
+        pairs = [(place.author, target.author) for target in targets if target is not None]
+        pairs += [(namer.author, place.author) for namer in self._naming.get(record_id, ())]
+        return tuple(dict.fromkeys(pairs))
+
+    def _reach(self, author: bytes, other: bytes) -> _Reach:
         reaches = self._reaches.setdefault(author, {})
         reach = reaches.get(other)
         if reach is None:
@@ -241,7 +257,7 @@ class Causality:
                     target = self._places.get(named)
                     if target is not None and target.author == other:
                         reach.add(place.seq, target.seq)
-        return reach.upto(seq)
+        return reach
 
 
 class _Reach:
@@ -266,6 +282,10 @@ class _Reach:
     def upto(self, seq: int) -> int:
         steps = bisect_right(self._seqs, seq)
         return self._heights[steps - 1] if steps else 0
+
+    def first_at(self, height: int) -> int:
+        step = bisect_left(self._heights, height)
+        return self._seqs[step] if step < len(self._seqs) else 0
 
 
 @dataclass(slots=True)

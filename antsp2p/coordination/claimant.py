@@ -17,6 +17,7 @@ from antsp2p.coordination.state import State
 
 if TYPE_CHECKING:
     from antsp2p.coordination.capability import CapabilityFold
+    from antsp2p.coordination.judgement import Judgement
     from antsp2p.coordination.lease import Leases
     from antsp2p.coordination.tasks import Resolution, TaskFold
     from antsp2p.records.record import Record
@@ -35,6 +36,8 @@ MAX_STANDBY: Final = 1_000
 SILENT_LEASES: Final = 3
 """An agent that reports nothing for this many leases no longer has its claim renewed."""
 MIN_SILENCE_US: Final = 10_000_000
+DECLINED_US: Final = 30_000_000
+"""Between two looks whether a requester has given the verdicts that it owes."""
 SCANNED_TASKS: Final = 64
 """Open tasks compared when a slot becomes free: the oldest, so that none waits for ever."""
 MAX_AGENTS: Final = 1_000
@@ -97,12 +100,14 @@ class Claimant:
     """Claims tasks for the agents of `me`."""
 
     def __init__(
-        self, me: bytes, tasks: TaskFold, capabilities: CapabilityFold, leases: Leases
+        self, me: bytes, tasks: TaskFold, capabilities: CapabilityFold, leases: Leases,
+        judgement: Judgement,
     ) -> None:
         self._me = me
         self._tasks = tasks
         self._capabilities = capabilities
         self._leases = leases
+        self._judgement = judgement
         self.agents: dict[str, Agent] = {}
         self.holdings: dict[bytes, Holding] = {}
         self._by_task: dict[bytes, bytes] = {}
@@ -295,6 +300,7 @@ class Claimant:
             and not self._awaits_award_target(resolution)
             and self._tasks.after_satisfied(task)
             and not self._is_excluded(task)
+            and not self._judgement.is_blocked(offered[0].author)
             and not self._has_claimed(task, resolution.epoch)
         )
         if not is_open or resolution is None or offered is None:
@@ -352,7 +358,7 @@ class Claimant:
         return [
             (author, announce.slots - self._load[author, capability])
             for author, announce in self._capabilities.providers(capability)
-            if author != self._me
+            if author != self._me and self._judgement.counts(author, capability)
         ]
 
     def _rank(self, task: bytes, epoch: int, capability: str) -> int:
@@ -365,9 +371,24 @@ class Claimant:
             place = self._rank(task, entry.epoch, entry.capability)
             self._wait_turn(task, entry, now_us, place)
 
+    def _doubt_us(self, task: bytes, entry: _Open) -> int:
+        """How long to wait where only such as are not to be believed say that it is open again."""
+        offered = self._tasks.offer(task)
+        if not entry.epoch or offered is None:
+            return 0
+        record, offer = offered
+        reopeners = [each.author for each in self._tasks.valid_reopens(task, entry.epoch - 1)]
+        believed = any(
+            author == record.author or self._judgement.counts(author, offer.capability)
+            for author in reopeners
+        )
+        return 0 if believed or not reopeners else offer.lease_ms * 1_000
+
     def _wait_turn(self, task: bytes, entry: _Open, now_us: int, place: int) -> None:
         """Wait for our rank's turn; a turn that is still to come is not put off."""
         claim_at_us = now_us + place * RANK_SLOT_US
+        if entry.claim_at_us is None:
+            claim_at_us += self._doubt_us(task, entry)
         if entry.claim_at_us is None or entry.claim_at_us <= now_us:
             entry.claim_at_us = claim_at_us
         entry.claim_at_us = min(entry.claim_at_us, claim_at_us)
@@ -381,14 +402,24 @@ class Claimant:
         if now_us < entry.claim_at_us:
             self._agenda.set_earliest(task, entry.claim_at_us)
             return False
+        if not self._is_worth_it(task):
+            entry.claim_at_us = now_us + DECLINED_US
+            self._agenda.set_earliest(task, entry.claim_at_us)
+            return False
         return True
+
+    def _is_worth_it(self, task: bytes) -> bool:
+        """Whether the task's requester gives verdicts."""
+        offered = self._tasks.offer(task)
+        return offered is None or offered[0].author == self._me or (
+            self._judgement.takes_offers_of(offered[0].author))
 
     def claim(self, task: bytes) -> Draft | None:
         """The claim for an open task, where a slot is free and nothing excludes us."""
         entry = self._open.get(task)
         if entry is None or not self.free_slots(entry.capability):
             return None
-        if task in self._by_task:
+        if task in self._by_task or not self._is_worth_it(task):
             return None
         return Draft(Claim(task, entry.epoch), self._tasks.claim_refs(task, self._me))
 

@@ -13,6 +13,7 @@ from antsp2p.coordination.body import (
     Body,
     Cancel,
     Claim,
+    Dispute,
     Offer,
     Reopen,
     Result,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _LISTS: Final[dict[type[Any], str]] = {
     Claim: "claims", Award: "awards", Reopen: "reopens", Result: "results", Verdict: "verdicts",
-    Cancel: "cancels",
+    Cancel: "cancels", Dispute: "disputes",
 }
 
 
@@ -42,6 +43,7 @@ class Contest:
     results: Sequence[tuple[Record, Result]] = ()
     verdicts: Sequence[tuple[Record, Verdict]] = ()
     cancels: Sequence[tuple[Record, Cancel]] = ()
+    disputes: Sequence[tuple[Record, Dispute]] = ()
 
     def put(self, record: Record, body: Body) -> None:
         """Take in a record that is here for the first time."""
@@ -70,7 +72,7 @@ class Contest:
         """Whether no record names the task any more."""
         return self.offer is None and not (
             self.claims or self.awards or self.reopens
-            or self.results or self.verdicts or self.cancels
+            or self.results or self.verdicts or self.cancels or self.disputes
         )
 
 

@@ -12,11 +12,13 @@ from antsp2p.coordination.capability import CapabilityFold
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.standing import PLAIN, Standing, Standings
 from antsp2p.coordination.tasks import TaskFold
+from antsp2p.coordination.vouches import Vouches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from antsp2p.coordination.body import Announce
+    from antsp2p.coordination.pins import Pins
     from antsp2p.records.record import Record
 
     RecordAt = Callable[[bytes, int], Record | None]
@@ -46,9 +48,17 @@ class Meaning:
         self.standings = Standings(network, self._id_at, work_bits)
         self.tasks = TaskFold()
         self.capabilities = CapabilityFold()
-        self.ledger = Ledger(me, self.standings.lineage)
+        self.vouches = Vouches()
+        self.ledger = Ledger(me, self.standings.lineage, self.capabilities.configuration)
         self._record_at = record_at
         self._applied: dict[bytes, Standing] = {}
+
+    def set_pins(self, pins: Pins) -> list[bytes]:
+        """Whom this node's person trusts or shuts out; returns the tasks to be looked at again."""
+        changed = self.ledger.pins.blocked ^ pins.blocked
+        self.ledger.set_pins(pins)
+        self.capabilities.block(pins.blocked)
+        return [task for author in sorted(changed) for task in self.tasks.tasks_of(author)]
 
     def standing(self, author: bytes) -> Standing:
         """What the author counts for."""
@@ -58,20 +68,37 @@ class Meaning:
         record = self._record_at(author, seq)
         return None if record is None else record.id
 
-    def add(self, record: Record) -> Folded:
-        """The record is new in the set."""
+    def add(self, record: Record, tick: int = 0) -> Folded:
+        """The record is new in the set, and was first seen at `tick`."""
+        self.ledger.seen.note(record.author, record.seq, tick)
         looked_at = self.standings.add(record)
         tasks, authors = self._settle(looked_at) if looked_at else ([], [])
         announce = None
         if record.seq <= self.standing(record.author).last_seq:
-            tasks += self.tasks.add(record)
             announce = self.capabilities.add(record)
+            tasks += self._take_in(record)
         return Folded(tasks, announce, authors)
+
+    def _take_in(self, record: Record) -> Sequence[bytes]:
+        self._lend(self.vouches.add(record, self.ledger.seen.tick(record.author, record.seq)))
+        tasks = self.tasks.add(record)
+        if not self.ledger.is_waiting:
+            return tasks
+        return (*tasks, *self.ledger.waiting_for(self.tasks.naming(record)))
+
+    def _take_out(self, record: Record) -> Sequence[bytes]:
+        self.capabilities.remove(record)
+        self._lend(self.vouches.remove(record))
+        return self.tasks.remove(record)
+
+    def _lend(self, pair: tuple[bytes, bytes] | None) -> None:
+        if pair is not None:
+            self.ledger.lend(*pair, self.vouches.given(*pair))
 
     def remove(self, record: Record) -> Folded:
         """The record has left the set."""
-        tasks = list(self.tasks.remove(record))
-        self.capabilities.remove(record)
+        self.ledger.seen.cut(record.author, record.seq)
+        tasks = list(self._take_out(record))
         looked_at = self.standings.remove(record)
         if not looked_at:
             return Folded(tasks)
@@ -106,11 +133,10 @@ class Meaning:
         seq = min(before, now) + 1
         while seq <= max(before, now) and (record := self._record_at(author, seq)) is not None:
             if now < before:
-                tasks += self.tasks.remove(record)
-                self.capabilities.remove(record)
+                tasks += self._take_out(record)
             else:
-                tasks += self.tasks.add(record)
                 self.capabilities.add(record)
+                tasks += self._take_in(record)
             seq += 1
         return tasks
 

@@ -1,221 +1,267 @@
-"""What an observer thinks of others, from what it saw itself, and why.
+"""What an observer thinks of others, and why: evidence, task by task, under the rule of trust.
 
-Law: the evidence is bound to tasks that both sides opted into, the arithmetic is integer, and
-nothing here is ever sent to anyone. The same records give the same scores in any order, and the
-records seen twice give no more than seen once. What is absent on purpose: the clock (evidence does
-not fade by itself) and every word of a third party about a fourth; that is a rule of its own, which
-adds to `r` and `s` below what others vouch, weighted by what they did for the observer.
+Law: whatever the order of tasks, and however often each is looked at, the same records give the
+same scores; and nothing here is ever sent to anyone. The evidence is `evidence.py`'s, the
+arithmetic `trust.py`'s; here is only the keeping: which deeds stand now, who owes a verdict, and
+which tasks must be looked at again because of a record that names none of theirs. What must never
+be in here: a clock. The time comes in as a tick, and only moves on.
 
-    score = r / (r + 2 s + W), in parts per million, rounded down
-
-r: the cost of what the subject did well in the capability; s: the cost of what it failed in any
-capability. A claim counts once, as the first of these that applies: accepted by the observer (where
-it was awarded or the accept names what it delivered), rejected by the observer (where it was
-awarded or has a result), a failed result for the observer, a lapse or an overrun that the observer
-signed, a release after the observer's award. What counts for or against a key that was revoked
-counts for or against its successor (`Standings.lineage`).
+What counts for or against a key that was revoked counts for or against its successor
+(`Standings.lineage`); so do pins and blocks.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from antsp2p.coordination.body import Outcome, ReopenReason
+from antsp2p.coordination.evidence import (
+    CONDUCT,
+    NOTHING,
+    Deed,
+    Evidence,
+    Kind,
+    Proof,
+    evidence_of,
+)
+from antsp2p.coordination.first_seen import BUCKET_TICKS, FirstSeen
+from antsp2p.coordination.pins import NO_PINS, Pins
+from antsp2p.coordination.trust import PPM, Contribution, Score, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from antsp2p.coordination.evidence import Configuration, Unanswered
     from antsp2p.coordination.tasks import TaskFold
-    from antsp2p.records.record import Record
+    from antsp2p.coordination.vouches import Given
 
-STRANGER_WEIGHT: Final = 2
-"""W: one accepted task of cost 1 gives a third, two give a half; a stranger gives 0."""
-FAILURE_FACTOR: Final = 2
-"""A failure weighs twice a success, so that one who fails every third time sinks below a half."""
-PPM: Final = 1_000_000
+__all__ = ["CONDUCT", "PPM", "Contribution", "Deed", "Kind", "Ledger", "Proof", "Score"]
 
-_Key = TypeVar("_Key", bytes, tuple[bytes, str | None])
-
-
-class Kind(StrEnum):
-    """What became of a claim, in the observer's eyes."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    LAPSED = "lapsed"
-    OVERDUE = "overdue"
-    RELEASED = "released"
-
-
-_BROKEN: Final[dict[int, Kind]] = {
-    ReopenReason.LAPSED: Kind.LAPSED,
-    ReopenReason.OVERDUE: Kind.OVERDUE,
-}
-"""What the observer's own reopen says of the claim that it names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One record that a score rests on; `weight` is the offer's cost."""
-
-    record_id: bytes
-    task: bytes
-    capability: str
-    kind: Kind
-    weight: int
-    counts_for: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """`accepted` and `failed` are sums of weights; not `known` means a stranger, not a bad one."""
-
-    value_ppm: int
-    accepted: int
-    failed: int
-    known: bool
+_JUDGED = (Kind.ACCEPTED, Kind.REJECTED)
 
 
 class Ledger:
-    """The evidence of one observer, by subject. `update` is idempotent, in any order of tasks."""
+    """The evidence of one observer, and its scores. `update` is idempotent, in any order of tasks.
+    """
 
     def __init__(
-        self, me: bytes, lineage: Callable[[bytes], Sequence[bytes]] = lambda author: (author,)
+        self, me: bytes, lineage: Callable[[bytes], Sequence[bytes]] = lambda author: (author,),
+        configuration: Configuration = lambda *_: b"",
     ) -> None:
+        """`configuration` says what an author had announced to run, below a seq or (0) at last."""
         self._me = me
         self._lineage = lineage
-        self._by_task: dict[bytes, dict[bytes, tuple[bytes, Evidence]]] = {}
-        self._by_author: dict[bytes, dict[bytes, Evidence]] = {}
-        self._accepted: dict[tuple[bytes, str | None], int] = {}
-        self._failed: dict[bytes, int] = {}
-        self._convicted: set[bytes] = set()
+        self._configuration = configuration
+        self.trust = Trust(me, lineage=lineage)
+        self.pins = NO_PINS
+        self.seen = FirstSeen()
+        self._now_tick = 0
+        self._by_task: dict[bytes, Evidence] = {}
+        self._about: dict[bytes, dict[bytes, None]] = {}
+        self._judged: dict[bytes, int] = {}
+        self._failures: dict[bytes, int] = {}
+        self._owed: dict[bytes, dict[bytes, Unanswered]] = {}
+        self._waits: dict[tuple[bytes, bytes], dict[bytes, None]] = {}
+        self._sealed: set[bytes] = set()
+
+    # --- taking in -------------------------------------------------------------------------------
+
+    @property
+    def bucket(self) -> int:
+        """The present bucket."""
+        return self._now_tick // BUCKET_TICKS
+
+    def advance(self, tick: int) -> None:
+        """It is `tick` now, or was later already."""
+        self._now_tick = max(self._now_tick, tick)
 
     def update(self, task: bytes, fold: TaskFold) -> None:
         """Make the evidence from `task` what the fold now says; forget it if the task is gone."""
-        found = _evidence(self._me, task, fold)
-        before = self._by_task.get(task, {})
+        if task in self._sealed:
+            return
+        found = evidence_of(self._me, task, fold, self.seen.tick, self._configuration)
+        before = self._by_task.get(task, NOTHING)
         if found == before:
             return
-        for claim, (author, evidence) in before.items():
-            del self._by_author[author][claim]
-            self._weigh(author, evidence, -1)
-            if not self._by_author[author]:
-                del self._by_author[author]
-        for claim, (author, evidence) in found.items():
-            self._by_author.setdefault(author, {})[claim] = evidence
-            self._weigh(author, evidence, +1)
-        if found:
+        # What rests on the same word of the same rater must go before it comes anew.
+        for deed in before.deeds:
+            self._count(deed, -1)
+            self._drop_from(deed.subject, task)
+        for deed in found.deeds:
+            self._count(deed, +1)
+            self._about.setdefault(deed.subject, {})[task] = None
+        self._settle_debts(before, found)
+        self._wait(task, before.unowned, found.unowned)
+        if found == NOTHING:
+            del self._by_task[task]
+        else:
             self._by_task[task] = found
-        else:
-            self._by_task.pop(task, None)
 
-    def _weigh(self, author: bytes, evidence: Evidence, sign: int) -> None:
-        weight = sign * evidence.weight
-        if evidence.counts_for:
-            _adjust(self._accepted, (author, evidence.capability), weight)
-            _adjust(self._accepted, (author, None), weight)
+    def seal(self, task: bytes) -> None:
+        """The task's records will go, and not because they were wrong: what they say stays."""
+        self._sealed.add(task)
+
+    def waiting_for(self, pairs: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
+        """Tasks to look at again because an author's log now reaches further into another's."""
+        if not self._waits:
+            return ()
+        return tuple(task for pair in pairs for task in self._waits.get(pair, ()))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `waiting_for` has anything to say at all."""
+        return bool(self._waits)
+
+    def _count(self, deed: Deed, sign: int) -> None:
+        if sign > 0:
+            self.trust.add(deed)
         else:
-            _adjust(self._failed, author, weight)
+            self.trust.remove(deed)
+        if not deed.good:
+            failures = self._failures.get(deed.subject, 0) + sign
+            self._failures[deed.subject] = failures
+            if not failures:
+                del self._failures[deed.subject]
+        if deed.kind in _JUDGED:
+            self._judged[deed.rater] = self._judged.get(deed.rater, 0) + sign
+
+    def _drop_from(self, subject: bytes, task: bytes) -> None:
+        tasks = self._about.get(subject, {})
+        tasks.pop(task, None)
+        if not tasks:
+            self._about.pop(subject, None)
+
+    def _settle_debts(self, before: Evidence, found: Evidence) -> None:
+        for owed in before.unanswered:
+            debts = self._owed[owed.deed.subject]
+            del debts[owed.deed.claim]
+            if not debts:
+                del self._owed[owed.deed.subject]
+        for owed in found.unanswered:
+            self._owed.setdefault(owed.deed.subject, {})[owed.deed.claim] = owed
+
+    def _wait(
+        self, task: bytes, before: Sequence[tuple[bytes, bytes]],
+        now: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        for pair in before:
+            tasks = self._waits.get(pair, {})
+            tasks.pop(task, None)
+            if not tasks:
+                self._waits.pop(pair, None)
+        for pair in now:
+            self._waits.setdefault(pair, {})[task] = None
+
+    # --- what the observer decides ---------------------------------------------------------------
 
     def convict(self, author: bytes) -> None:
         """The author forked its log: its score is zero."""
-        self._convicted.add(author)
+        self.trust.convict(author)
 
     def pardon(self, author: bytes) -> None:
         """Undo `convict`: who forked the log was not its owner."""
-        self._convicted.discard(author)
+        self.trust.pardon(author)
+
+    def lend(self, voucher: bytes, subject: bytes, given: Given | None) -> None:
+        """What the voucher lends the subject is this now; None: it never lent anything."""
+        if given is None:
+            self.trust.unvouch(voucher, subject, at=0)
+        else:
+            self.trust.vouch(
+                voucher, subject, given.weight, since=given.since, until=given.until,
+                capability=given.capability or None,
+            )
+
+    def set_pins(self, pins: Pins) -> None:
+        """From now on a person's word is this, and nothing of what it was before."""
+        before, self.pins = self.pins, pins
+        for author in before.authors():
+            if author in before.weights and author not in pins.weights:
+                self.trust.unpin(author)
+            if author in before.blocked and author not in pins.blocked:
+                self.trust.unblock(author)
+        for author in pins.authors():
+            weight = pins.weights.get(author, 0)
+            if weight and weight != before.weights.get(author):
+                self.trust.pin(author, weight)
+            if author in pins.blocked and author not in before.blocked:
+                self.trust.block(author)
+
+    def is_blocked(self, author: bytes) -> bool:
+        """Whether the author, or a key that it succeeds, is shut out here."""
+        blocked = self.pins.blocked
+        return bool(blocked) and any(key in blocked for key in self._lineage(author))
+
+    # --- what follows ----------------------------------------------------------------------------
+
+    def runs(self, author: bytes, capability: str | None) -> bytes | None:
+        """What the author says it runs today; None where all evidence is of one kind."""
+        return self._configuration(author, capability, 0) if capability else None
 
     def score(self, author: bytes, capability: str | None = None) -> Score:
         """The author's score in a capability, or over all of them."""
-        line = self._lineage(author)
-        accepted = sum(self._accepted.get((key, capability), 0) for key in line)
-        failed = sum(self._failed.get(key, 0) for key in line)
-        if author in self._convicted:
-            return Score(0, accepted, failed, known=True)
-        value_ppm = accepted * PPM // (accepted + FAILURE_FACTOR * failed + STRANGER_WEIGHT)
-        return Score(value_ppm, accepted, failed, known=accepted + failed > 0)
+        return self._score(author, capability, self.bucket)
 
-    def why(self, author: bytes) -> tuple[Evidence, ...]:
-        """What the author's scores rest on, by (task, record)."""
-        line = self._lineage(author)
-        evidence = [item for key in line for item in self._by_author.get(key, {}).values()]
-        return tuple(sorted(evidence, key=lambda item: (item.task, item.record_id)))
+    def score_later(self, author: bytes, capability: str | None, buckets: int) -> Score:
+        """What the score would be so many buckets later, without news."""
+        return self._score(author, capability, self.bucket + buckets)
+
+    def score_after_task(self, author: bytes, capability: str | None) -> Score:
+        """What the score would be if the observer accepted one more task of cost 1."""
+        runs = self.runs(author, capability) or b""
+        done = Deed(
+            b"", b"", b"", self._me, author, capability or "", Kind.ACCEPTED, 1, self.bucket, runs)
+        self.trust.add(done)
+        score = self.score(author, capability)
+        self.trust.remove(done)
+        return score
+
+    def _score(self, author: bytes, capability: str | None, bucket: int) -> Score:
+        score = self.trust.score(
+            author, capability, now=bucket, configuration=self.runs(author, capability))
+        if self.is_blocked(author):
+            return replace(score, value_ppm=0, known=True, uncertainty_ppm=0, stranger=False)
+        return score
+
+    def contributions(
+        self, author: bytes, capability: str | None = None
+    ) -> tuple[Contribution, ...]:
+        """What the score is made of; see `Trust.contributions`."""
+        return self.trust.contributions(
+            author, capability, now=self.bucket, configuration=self.runs(author, capability))
+
+    def why(self, author: bytes) -> tuple[Deed, ...]:
+        """What is said of the author, by (task, record): what its scores rest on, and the verdicts
+        that it owes."""
+        deeds = [
+            deed for key in self._lineage(author) for task in self._about.get(key, ())
+            for deed in self._by_task.get(task, NOTHING).deeds if deed.subject == key
+        ]
+        deeds += [
+            owed.deed for key in self._lineage(author) for owed in self._owed.get(key, {}).values()
+        ]
+        return tuple(sorted(deeds, key=lambda deed: (deed.task, deed.record_id, deed.rater)))
 
     def authors(self) -> tuple[bytes, ...]:
         """Everybody there is evidence about, sorted."""
-        return tuple(sorted(self._by_author))
+        return tuple(sorted({*self._about, *self._owed}))
 
+    def judged(self, requester: bytes) -> int:
+        """On how many claims the requester gave a verdict."""
+        return self._judged.get(requester, 0)
 
-def _adjust(sums: dict[_Key, int], key: _Key, change: int) -> None:
-    total = sums.get(key, 0) + change
-    if total:
-        sums[key] = total
-    else:
-        sums.pop(key, None)
+    def owed(
+        self, requester: bytes, patience_ticks: int = 0, review_patience_ticks: int = 0
+    ) -> int:
+        """How many results the requester has left without a verdict for so long or longer, and
+        where a person is to judge for so long."""
+        since = self._now_tick - patience_ticks
+        reviewed_since = self._now_tick - review_patience_ticks
+        return sum(
+            owed.since_tick <= (reviewed_since if owed.by_person else since)
+            for owed in self._owed.get(requester, {}).values()
+        )
 
-
-def _evidence(me: bytes, task: bytes, fold: TaskFold) -> dict[bytes, tuple[bytes, Evidence]]:
-    """Claim -> (its author, the evidence), for each claim of others that `me` has seen end."""
-    offered = fold.offer(task)
-    if offered is None:
-        return {}
-    record, offer = offered
-    reopens = fold.reopens(task)
-    if not reopens and record.author != me:
-        return {}
-    outcomes: dict[bytes, tuple[Kind, Record]] = {}
-    if record.author == me:
-        _judge(task, fold, outcomes)
-    for reopening, reopen in reopens:
-        kind = _BROKEN.get(reopen.reason) if reopening.author == me else None
-        if kind is not None and reopen.claim is not None:
-            outcomes.setdefault(reopen.claim, (kind, reopening))
-    if record.author == me:
-        _note_releases(task, fold, outcomes)
-    return {
-        claim.id: (claim.author, Evidence(
-            outcomes[claim.id][1].id, task, offer.capability, outcomes[claim.id][0],
-            offer.cost, outcomes[claim.id][0] is Kind.ACCEPTED,
-        ))
-        for claim, _ in (fold.claims(task) if outcomes else ())
-        if claim.id in outcomes and claim.author != me
-    }
-
-
-def _judge(task: bytes, fold: TaskFold, outcomes: dict[bytes, tuple[Kind, Record]]) -> None:
-    """Verdicts and failed results of an own task; the accept that ended it comes first."""
-    resolution = fold.resolve(task)
-    end = None if resolution is None or resolution.end is None else resolution.end.id
-    results = fold.results(task)
-    awarded = {award.claim for _, award in fold.awards(task)}
-    delivered = {record.id for record, result in results if result.outcome == Outcome.DONE}
-    answered = {result.claim for _, result in results}
-    for record, verdict in fold.verdicts(task):
-        # A failure must not be what makes praise count: an accept needs the award or the delivery.
-        judgeable = verdict.claim in awarded or verdict.result in delivered
-        if verdict.accept and record.id == end and judgeable:
-            outcomes[verdict.claim] = (Kind.ACCEPTED, record)
-    for record, verdict in fold.verdicts(task):
-        if not verdict.accept and (verdict.claim in awarded or verdict.claim in answered):
-            outcomes.setdefault(verdict.claim, (Kind.REJECTED, record))
-    seen: set[bytes] = set()
-    for record, result in results:
-        if result.claim not in seen and result.outcome == Outcome.FAILED:
-            outcomes.setdefault(result.claim, (Kind.FAILED, record))
-        seen.add(result.claim)
-
-
-def _note_releases(
-    task: bytes, fold: TaskFold, outcomes: dict[bytes, tuple[Kind, Record]]
-) -> None:
-    """Awarded claims that their authors gave back; who withdraws from a race owes nothing."""
-    awarded = {award.claim for _, award in fold.awards(task)}
-    authors = {claim.id: (claim.author, body.epoch) for claim, body in fold.claims(task)}
-    for record, reopen in fold.reopens(task):
-        if (
-            reopen.claim is not None and reopen.claim in awarded
-            and authors.get(reopen.claim) == (record.author, reopen.epoch)
-        ):
-            outcomes.setdefault(reopen.claim, (Kind.RELEASED, record))
+    def has_failed(self, author: bytes) -> bool:
+        """Whether anybody says, rightly or not, that the author failed. It costs next to nothing.
+        """
+        return any(key in self._failures for key in self._lineage(author))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.agenda import Agenda
 from antsp2p.coordination.body import (
+    MAX_EXCLUDED,
     Award,
     BlobRef,
     Cancel,
@@ -22,13 +23,16 @@ from antsp2p.coordination.body import (
     Verdict,
 )
 from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.opinions import agreeing, choose
+from antsp2p.coordination.trials import Trials
+from antsp2p.records.record import MAX_REFS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from antsp2p.coordination.capability import CapabilityFold
+    from antsp2p.coordination.judgement import Judgement
     from antsp2p.coordination.lease import Leases
-    from antsp2p.coordination.reputation import Ledger
     from antsp2p.coordination.tasks import Resolution, TaskFold
     from antsp2p.records.record import Record
 
@@ -37,6 +41,8 @@ MAX_ARRIVALS: Final = 64
 REST_US: Final = 1_000_000
 """Between two reopens of a stalled task, and before a look at one about which much was just said:
 claims, releases and results can be written for epochs that are still to come."""
+OPINION_US: Final = 60_000_000
+"""For how long somebody is sought who gives another opinion; then the one at hand must do."""
 FETCH_TRIES: Final = 4
 """A worker that restarts, or a requester that has just come back, is not a worker that lies."""
 FETCH_RETRY_US: Final = 1_000_000
@@ -71,6 +77,10 @@ class _Own:
     """Awarded claim -> how many lapses by others were answered by awarding it again."""
     fetches: dict[bytes, _Fetch] = field(default_factory=dict)
     """By the id of the result whose content is a blob."""
+    expected: bytes = b""
+    """The hash of the answer, where it is known."""
+    asked_us: int | None = None
+    """Since when another opinion is wanted and nobody works on one."""
     unstalled_us: int | None = None
     """When the task was last reopened because nobody could hold or claim it."""
 
@@ -79,14 +89,15 @@ class Requester:
     """Watches the tasks that `me` offered."""
 
     def __init__(
-        self, me: bytes, tasks: TaskFold, capabilities: CapabilityFold, ledger: Ledger,
-        leases: Leases, is_reachable: Callable[[bytes], bool],
+        self, me: bytes, tasks: TaskFold, capabilities: CapabilityFold,
+        leases: Leases, is_reachable: Callable[[bytes], bool], judgement: Judgement,
     ) -> None:
         self._me = me
         self._is_reachable = is_reachable
         self._tasks = tasks
         self._capabilities = capabilities
-        self._ledger = ledger
+        self._judgement = judgement
+        self._trials = Trials(tasks, judgement)
         self._leases = leases
         self._own: dict[bytes, _Own] = {}
         self._agenda = Agenda()
@@ -187,9 +198,9 @@ class Requester:
         if offer.after and self._tasks.after_failed(task):
             return Draft(Cancel(
                 task, CancelReason.REQUESTER, "a task that it comes after was not accepted"))
-        accept = self._acceptable(task, offer)
-        if accept is not None:
-            return accept
+        word = self._own_verdict(task, own, offer, now_us)
+        if word is not None:
+            return word
         holder = resolution.holder
         if holder is not None and resolution.settled:
             return self._watch_attempt(task, own, holder, resolution, offer, now_us)
@@ -276,10 +287,79 @@ class Requester:
         record, result = found
         return Draft(Verdict(task, result.claim, record.id, accept, result.hash, reason))
 
-    def _acceptable(self, task: bytes, offer: Offer) -> Draft | None:
+    def expect(self, task: bytes, result_hash: bytes) -> None:
+        """The answer of an own task is known: whoever gives it is right, and nobody else. That is
+        not written down: after a restart a person judges."""
+        own = self._own.get(task)
+        if own is not None:
+            own.expected = result_hash
+
+    def _own_verdict(
+        self, task: bytes, own: _Own, offer: Offer, now_us: int
+    ) -> Draft | None:
+        """What may be said of results without asking a person."""
+        if own.expected:
+            found = self.reviewable(task)
+            is_right = found is not None and found[1].hash == own.expected
+            return self.verdict(task, is_right, "" if is_right else "the answer was known")
         if offer.review:
             return None
-        return self.verdict(task, accept=True, reason="")
+        found = self.reviewable(task)
+        if found is None or self._waits_for_more(task, own, offer, found, now_us):
+            return None
+        return self._of_many(task, found)
+
+    def _waits_for_more(
+        self, task: bytes, own: _Own, offer: Offer, found: tuple[Record, Result], now_us: int
+    ) -> bool:
+        """Whether to wait for others to claim, as long as that makes sense, or to deliver."""
+        if not self._wants_more(task, offer, found):
+            return False
+        if self._is_at_work(task):
+            own.asked_us = None
+            return True
+        if own.asked_us is None:
+            own.asked_us = now_us
+        self._agenda.set_earliest(task, own.asked_us + OPINION_US)
+        return now_us < own.asked_us + OPINION_US
+
+    def _open_results(self, task: bytes) -> list[tuple[Record, Result]]:
+        """Finished results that are to be had and have no verdict."""
+        judged = self._judged(task)
+        return [
+            (record, result) for record, result in self._own_results(task)
+            if result.outcome == Outcome.DONE and result.claim not in judged
+            and not self._is_missing(task, record)
+        ]
+
+    def _wants_more(self, task: bytes, offer: Offer, found: tuple[Record, Result]) -> bool:
+        """Whether others are to be asked before this result is accepted, and can be, or are."""
+        record, result = found
+        wanted = self._judgement.opinions(record.author, offer.capability)
+        if wanted == 1 or agreeing(self._open_results(task), result) >= wanted:
+            return False
+        if self._is_at_work(task):
+            return True
+        return self._attempts(task) < offer.attempts and (
+            self._has_others(task, offer.capability, record.author))
+
+    def _is_at_work(self, task: bytes) -> bool:
+        """Whether the one who holds the task by our award has said nothing yet."""
+        resolution = self._tasks.resolve(task)
+        holder = resolution.holder if resolution is not None and resolution.settled else None
+        return holder is not None and all(
+            result.claim != holder.id for _, result in self._own_results(task))
+
+    def _of_many(self, task: bytes, found: tuple[Record, Result]) -> Draft | None:
+        """Reject what more authors contradict than agree with, then accept the rest's best."""
+        best, outvoted = choose(self._open_results(task), found)
+        for record, result in outvoted:
+            return Draft(Verdict(
+                task, result.claim, record.id, False, result.hash, "others agree otherwise"))
+        record, result = best
+        if not self._is_here(task, record, result):
+            return None
+        return Draft(Verdict(task, result.claim, record.id, True, result.hash))
 
     # --- attempts ------------------------------------------------------------------------------
 
@@ -302,11 +382,13 @@ class Requester:
         if holder.author == self._me:
             return None
         self._leases.watch(holder.id, holder.author, holder.seq, offer.lease_ms)
-        if self._leases.has_lapsed(holder.id, now_us):
+        grace_us = self._judgement.grace_us(
+            holder.author, offer.capability, offer.lease_ms * 1_000)
+        if self._leases.has_lapsed(holder.id, now_us, grace_us):
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.LAPSED, "no sign of life"
             )
-        self._agenda.set_earliest(task, self._leases.next_look_us(holder.id, now_us))
+        self._agenda.set_earliest(task, self._leases.next_look_us(holder.id, now_us, grace_us))
         return None
 
     def _after_result(
@@ -327,6 +409,10 @@ class Requester:
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.UNAVAILABLE,
                 "the result could not be fetched",
+            )
+        if not offer.review and self._wants_more(task, offer, given):
+            return self._reopen(
+                task, holder, resolution, offer, ReopenReason.OTHER, "another opinion is wanted"
             )
         return None
 
@@ -374,9 +460,26 @@ class Requester:
         if now_us < settled_us:
             self._agenda.set_earliest(task, settled_us)
             return None
-        best = min(candidates, key=lambda claim: self._preference(own, offer, claim))
+        blocked = self._judgement.is_blocked
+        candidates, shut_out = (
+            tuple(claim for claim in candidates if blocked(claim.author) is is_out)
+            for is_out in (False, True)
+        )
+        if not candidates:
+            return self._shut_out(task, shut_out)
+        chosen = self._unknown(task, own, offer, candidates) or candidates
+        best = min(chosen, key=lambda claim: self._preference(own, offer, claim))
         own.awarded[best.id] = now_us
         return Draft(Award(task, best.id))
+
+    def _shut_out(self, task: bytes, claims: Sequence[Record]) -> Draft | None:
+        """Only such as are blocked here want the task: open it again, for others."""
+        resolution = self._tasks.resolve(task)
+        if resolution is None:
+            return None
+        authors = sorted(claim.author for claim in claims)[:MAX_EXCLUDED]
+        return Draft(Reopen(
+            task, resolution.epoch, excluded=tuple(authors), text="not for these workers"))
 
     def _preference(self, own: _Own, offer: Offer, claim: Record) -> tuple[int, int, int, bytes]:
         """Smallest first: our own trust, then who came first here.
@@ -384,9 +487,21 @@ class Requester:
         A tie-break on the claim's bytes would reward keys ground after the offer; the order of
         arrival cannot be ground.
         """
-        score = self._ledger.score(claim.author, offer.capability)
         arrival = own.arrivals.get(claim.id, MAX_ARRIVALS)
-        return (-score.value_ppm, score.failed, arrival, claim.id)
+        return (*self._judgement.rank(claim.author, offer.capability), arrival, claim.id)
+
+    def _unknown(
+        self, task: bytes, own: _Own, offer: Offer, candidates: Sequence[Record]
+    ) -> list[Record]:
+        """The best of those of whom too little is known, where this task is for such."""
+        if not (own.expected or self._judgement.is_for_strangers(task, offer)):
+            return []
+        others = [claim for claim in candidates if claim.author != self._me]
+        found = self._trials.candidates(others, offer.capability)
+        if found:
+            found = [min(found, key=lambda claim: self._preference(own, offer, claim))]
+            self._trials.begin(found[0].author, task)
+        return found
 
     def _award_back(self, task: bytes, own: _Own, now_us: int) -> Draft | None:
         """Give the task back to whom another lapsed too early, as far as we can see."""
@@ -398,18 +513,20 @@ class Requester:
         claim = claims.get(body.claim)
         if claim is None or body.claim not in own.awarded or claim.author == self._me:
             return None
-        foreign = 0
+        foreign: list[bytes] = []
         for record, reopen in self._tasks.reopens(task):
             ours = record.author == self._me and record.seq > award.seq
             if ours or (record.author == claim.author and reopen.claim == claim.id):
                 return None
-            foreign += record.author != self._me and reopen.claim == claim.id
+            if record.author != self._me and reopen.claim == claim.id:
+                foreign.append(record.id)
         # One answer for each lapse: an award that another rule keeps from holding is not repeated.
-        if foreign <= own.lapses_answered.get(claim.id, 0):
+        if len(foreign) <= own.lapses_answered.get(claim.id, 0):
             return None
         if self._leases.next_look_us(claim.id, now_us) is None:
             return None
         if self._leases.has_lapsed(claim.id, now_us):
             return None
-        own.lapses_answered[claim.id] = foreign
-        return Draft(Award(task, claim.id))
+        own.lapses_answered[claim.id] = len(foreign)
+        # Who took a lease that had not run out is named by it.
+        return Draft(Award(task, claim.id), tuple(sorted(foreign)[:MAX_REFS]))

@@ -15,6 +15,7 @@ from antsp2p.coordination.body import (
     Body,
     Cancel,
     Claim,
+    Dispute,
     Offer,
     Reopen,
     Result,
@@ -44,7 +45,7 @@ __all__ = ["Attempt", "Resolution", "Rule", "State", "TaskFold"]
 
 _B = TypeVar("_B", Award, Verdict)
 _TASK_TYPES: Final = frozenset({
-    int(kind.type) for kind in (Offer, Claim, Award, Reopen, Result, Verdict, Cancel)
+    int(kind.type) for kind in (Offer, Claim, Award, Reopen, Result, Verdict, Cancel, Dispute)
 })
 _ENDING: Final = (Offer, Verdict, Cancel)
 """What may begin or end a task: those that come after it must be looked at again."""
@@ -223,6 +224,41 @@ class TaskFold:
         """The tasks whose input is the blob of that hash and for their holder alone."""
         return tuple(self._for_holders.get(blob, ()))
 
+    def contest(self, task: bytes) -> Contest | None:
+        """All records of the task, meant or not to count, if its offer is here; not to change."""
+        return self._offered(task)
+
+    def has_claimed(self, task: bytes, author: bytes) -> bool:
+        """Whether a claim of the task by the author is here, void or not."""
+        contest = self._contests.get(task)
+        return contest is not None and any(
+            record.author == author for record, _ in contest.claims)
+
+    def is_reopened(self, task: bytes) -> bool:
+        """Whether any reopen of the task is here, valid or not."""
+        contest = self._contests.get(task)
+        return contest is not None and bool(contest.reopens)
+
+    def end(self, task: bytes) -> tuple[Record, Verdict | Cancel] | None:
+        """The record that ended the task, with its body."""
+        contest = self._offered(task)
+        return None if contest is None else resolver.end_of(contest)
+
+    def lapses(self, task: bytes) -> dict[bytes, list[Record]]:
+        """By claim, the valid reopens that took it from its author."""
+        contest = self._offered(task)
+        return {} if contest is None else self._read(contest).lapses
+
+    def first_naming(self, author: bytes, other: bytes, seq: int) -> int:
+        """The lowest seq at which the author's log names a record of `other` at or above `seq`,
+        of whatever task; 0 where it names none."""
+        return self._causality.first_naming(author, other, seq)
+
+    def naming(self, record: Record) -> tuple[tuple[bytes, bytes], ...]:
+        """(author, other) where a log reaches into another's by this record: its own by what it
+        names, and others by naming it."""
+        return self._causality.naming(record.id)
+
     def task_ids(self) -> tuple[bytes, ...]:
         """Every task whose offer is here, aliases too; sorted."""
         return tuple(sorted(
@@ -232,6 +268,10 @@ class TaskFold:
     def active(self) -> tuple[bytes, ...]:
         """The tasks that have not ended, aliases left out; sorted."""
         return tuple(sorted(self._tally.active()))
+
+    def tasks_of(self, author: bytes) -> tuple[bytes, ...]:
+        """The tasks that the author's records are of, in order of arrival."""
+        return self._causality.tasks_of(author)
 
     def counts(self) -> dict[State, int]:
         """How many tasks are in which state, aliases too; states without any are left out."""

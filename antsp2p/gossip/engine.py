@@ -282,6 +282,7 @@ class Gossip:
             self._close(link, "timeout", now_us)
         self._parts.reconcile.due(now_us)
         self._parts.sharing.due(now_us)
+        self._parts.proofs.due(now_us)
         self._parts.spread.due(now_us)
         if self._parts.view.wake_us <= now_us:
             self._dial(now_us)
@@ -333,7 +334,7 @@ class Gossip:
             self._read_due_us if self._read else None,
             parts.pursuits.wake_us, parts.bulk.wake_us, parts.liveness.wake_us,
             parts.reconcile.wake_us, parts.sharing.wake_us, parts.view.wake_us,
-            parts.spread.wake_us, parts.awaited.wake_us,
+            parts.spread.wake_us, parts.awaited.wake_us, parts.proofs.wake_us,
         )
         earliest_us = min((time for time in times if time is not None), default=None)
         return None if earliest_us is None else max(earliest_us, now_us)
@@ -408,6 +409,10 @@ class Gossip:
     def bears_session(self, address: Address, data: bytes) -> bool:
         """Whether `data` says that it is for the link to `address`; no more is looked at."""
         return self._parts.links.bears_session(address, data)
+
+    def author_at(self, address: Address) -> bytes | None:
+        """Who is linked at the address."""
+        return self._parts.links.author_at(address)
 
     def address_of(self, author: bytes) -> Address | None:
         """The best known address of `author`."""

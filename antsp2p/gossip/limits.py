@@ -402,9 +402,16 @@ class Limits:
     assemblies: int = 4
     """Proofs and long runs put together per link at once; at worst 540 kB."""
     proof_retry_us: int = 1 * SECOND_US
-    """A proof is sent or asked for on one link at most this often."""
+    """A proof is sent unasked on one link at most this often."""
+    proof_ask_us: int = 150 * MILLISECOND_US
+    """A proof is asked for, and sent to who asks, on one link at most this often."""
+    proof_tell_us: int = 50 * MILLISECOND_US
+    proof_tells: int = 4
+    """To peers that have not shown a new proof it is said that there is one after this time, and
+    so often, each time after twice as long: the last after 750 ms, when links are asked anyway."""
     proof_marks: int = 256
-    """Proofs per link of which it is remembered when they were last sent or asked for."""
+    """Proofs per link of which it is remembered when they were last sent or asked for, and whether
+    the peer has shown them; and those that are told again."""
 
     # Reconciliation.
     lasting_mismatches: int = 2

@@ -110,6 +110,11 @@ class Links:
         link = self._table.at(address)
         return link is not None and session_id(data) == link.session.id_in
 
+    def author_at(self, address: Address) -> bytes | None:
+        """Who is linked at the address."""
+        link = self._table.at(address)
+        return None if link is None else link.author
+
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
         return {

@@ -159,7 +159,7 @@ class Reader:
                 self._parts.rotation.told(link, frame, now_us)
             case WantProofs(authors):
                 for author in authors:
-                    self._parts.proofs.offer(link, author, now_us)
+                    self._parts.proofs.asked(link, author, now_us)
             case Peers(asks, peers):
                 if asks:
                     self._parts.sharing.asked(link, now_us)
@@ -180,7 +180,7 @@ class Reader:
 
     def _read_part(self, link: Link, part: Part, now_us: int) -> None:
         parts = self._parts
-        if part.kind == PROOF and parts.proofs.is_known(part):
+        if part.kind == PROOF and parts.proofs.is_known(link, part):
             return
         whole = parts.assemblies.add(link, part)
         if whole is None:
@@ -188,7 +188,7 @@ class Reader:
         if part.kind == RUN:
             self._take(link, parts.intake.entries(part, whole), now_us)
             return
-        insertion = parts.proofs.receive(part, whole)
+        insertion = parts.proofs.receive(link, part, whole)
         if insertion is not None:
             parts.intake.settle(insertion, now_us)
             self._learn(link, insertion, 0, None, now_us)

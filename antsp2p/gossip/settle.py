@@ -56,6 +56,8 @@ class Settle:
         if author == self._visible.me:
             self._own(link, seq, is_head)
         own_convicted_seq = self._visible.fork_seq(author)
+        if own_convicted_seq:
+            self._proofs.shown(link, author, convicted_seq)
         if convicted_seq and (not own_convicted_seq or convicted_seq < own_convicted_seq):
             self._proofs.ask(link, author, now_us)
         elif own_convicted_seq and convicted_seq != own_convicted_seq:

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from antsp2p import __version__
@@ -16,6 +17,7 @@ from antsp2p.interfaces.durations import BadDuration, parse_duration_ms
 from antsp2p.interfaces.exit_codes import MEANING, CommandError, Exit
 from antsp2p.interfaces.printing import complain
 from antsp2p.interfaces.streams import fill_closed_streams, silence_broken_streams
+from antsp2p.interfaces.trust_commands import add_pins, add_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -202,6 +204,11 @@ def _profiles_help() -> str:
     return "\n".join(["profiles:", *lines, ""])
 
 
+def _policy_help() -> str:
+    policy = importlib.import_module("antsp2p.interfaces.policy")
+    return str(policy.help_text())
+
+
 # --- the commands --------------------------------------------------------------------------------
 
 
@@ -231,6 +238,7 @@ class _Commands:
         self._add_post()
         self._add_tasks()
         self._add_looking()
+        self._add_vouch()
         self._add_key()
         self._add_membership()
         self._add_simulate()
@@ -250,6 +258,14 @@ class _Commands:
             common.add_argument("--name", metavar="NAME", help="a home of this name, beside others")
         common.add_argument("--json", action="store_true", help="answer in JSON")
         return parser
+
+    def _add_group(self, name: str, summary: str) -> argparse._SubParsersAction[_Parser]:
+        """A command that takes an action, each with the common options."""
+        group = self._commands.add_parser(
+            name, help=summary, description=summary, epilog=_EPILOG, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        return group.add_subparsers(metavar="ACTION", dest="action", required=True)
 
     def _add_node(self) -> None:
         start = self._add("start", "run a node until it is stopped")
@@ -290,6 +306,11 @@ class _Commands:
             "--only-copy", metavar="NAME", default="",
             help="go on with a home that seems to be an old copy: NAME is how the node's id begins",
         )
+        start.add_argument(
+            "--reputation", metavar="NAME=VALUE", type=_text, action="append", default=[],
+            help="what to do with what is thought of others; may be repeated, see below",
+        )
+        start.more_help = _policy_help
         _add_passphrase(start)
         self._add("stop", "stop the node and wait until it has ended", "node")
         self._add("status", "show what the node is doing", "node")
@@ -306,6 +327,11 @@ class _Commands:
         )
         work.add_argument(
             "--description", metavar="TEXT", type=_text, default="", help="what it does"
+        )
+        work.add_argument(
+            "--configuration", metavar="FILE|TEXT", action="append", default=[],
+            help="what CMD is made of: a model's name, a file of prompts; may be repeated. Others "
+            "learn a digest, and that it changed: then past work counts for less",
         )
         work.epilog = (
             "CMD gets the input on standard input; its standard output is the result. Its\n"
@@ -331,6 +357,11 @@ class _Commands:
         )
         post.add_argument(
             "--holder-only", action="store_true", help="give the input to whoever has the task only"
+        )
+        post.add_argument(
+            "--expect", metavar="FILE|TEXT",
+            help="the answer is known: whoever gives these bytes is right. It goes to a worker of "
+            "whom nothing is known yet, if one wants it, and looks like any other task",
         )
         post.add_argument(
             "--lease", metavar="TIME", type=_duration, dest="lease_ms",
@@ -391,8 +422,9 @@ class _Commands:
 
     def _add_looking(self) -> None:
         self._add("peers", "list the other nodes and what they can do")
-        why = self._add("why", "list the records behind a node's score")
-        why.add_argument("id", metavar="NODE", type=_text, help="the node, or how its id begins")
+        add_trust(self._add, _text)
+        add_pins(partial(self._add, within=self._add_group(
+            "trust", "trust nodes beforehand, or shut them out")), _text, _count(1, 1_000_000))
         self._add("watch", "follow what happens")
         self._add_doctor()
         log = self._add("log", "print signed records readably")
@@ -405,13 +437,26 @@ class _Commands:
             "--decode", metavar="HEX", help="decode this record instead; - reads standard input"
         )
 
-    def _add_key(self) -> None:
-        key = self._commands.add_parser(
-            "key", help="show, protect, move or give up a node's key", epilog=_EPILOG,
-            description="show, protect, move or give up a node's key", allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+    def _add_vouch(self) -> None:
+        vouch = self._add("vouch", "stand in for a node that others do not know yet")
+        vouch.add_argument("id", metavar="NODE", type=_text, help="the node, or how it begins")
+        vouch.add_argument(
+            "--capability", metavar="NAME", type=_text, default="", help="only for this work"
         )
-        actions = key.add_subparsers(metavar="ACTION", dest="action", required=True)
+        vouch.add_argument(
+            "--for", metavar="DAYS", type=_count(1, 366), default=30, dest="days",
+            help="how long, as those count who hear it (default: %(default)s)",
+        )
+        vouch.add_argument(
+            "--weight", metavar="N", type=_count(1, 1_000), default=1,
+            help="how much of its own good name this node lends, and loses if the other fails "
+            "(default: %(default)s)",
+        )
+        vouch.add_argument("--reason", metavar="TEXT", type=_text, default="", help="in words")
+        vouch.add_argument("--withdraw", action="store_true", help="take it back instead")
+
+    def _add_key(self) -> None:
+        actions = self._add_group("key", "show, protect, move or give up a node's key")
 
         def add(name: str, summary: str, *, seals: bool = True) -> _Parser:
             action = self._add(name, summary, "key", within=actions)

@@ -9,7 +9,7 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """The task failed, was rejected, cancelled or given up."""
+    """The task failed, was rejected, cancelled or given up; or a file proves nothing."""
     USAGE = 2
     NO_NODE = 3
     NOT_FOUND = 4
@@ -24,7 +24,7 @@ class Exit(IntEnum):
 
 MEANING = {
     Exit.OK: "done",
-    Exit.FAILED: "the task failed, was cancelled or given up",
+    Exit.FAILED: "the task failed, was cancelled or given up; the file proves nothing",
     Exit.USAGE: "the command line is wrong",
     Exit.NO_NODE: "no node is running in this home",
     Exit.NOT_FOUND: "no such id, or it is ambiguous",

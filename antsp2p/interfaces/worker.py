@@ -49,6 +49,8 @@ class Service:
     command: tuple[str, ...]
     slots: int = 1
     description: str = ""
+    configuration: bytes = b""
+    """The digest of what the command is made of; empty: nothing is said of it."""
 
 
 class Worker:
@@ -103,6 +105,8 @@ class Worker:
             "capability": service.capability, "slots": service.slots,
             "description": service.description,
         }
+        if service.configuration:
+            params["configuration"] = service.configuration.hex()
         async with (
             httpx2.AsyncClient(
                 transport=httpx2.AsyncHTTPTransport(

@@ -33,6 +33,7 @@ from antsp2p.events import (
     RevokeKey,
     StartWork,
     StopWork,
+    VouchFor,
 )
 from antsp2p.gossip.limits import MAX_OVERLAP_MS
 from antsp2p.runtime import limits, views
@@ -41,6 +42,7 @@ from antsp2p.runtime.event_stream import EventStream, Feed
 from antsp2p.runtime.examine.own_node import node_view
 from antsp2p.runtime.host import CommandRefused
 from antsp2p.runtime.invitations import INVITATION_DIGITS
+from antsp2p.runtime.trust_endpoints import TrustApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,7 +83,7 @@ class LocalApi:
             ("POST", "/v1/tasks/{id}/reject", self.reject),
             ("POST", "/v1/tasks/{id}/cancel", self.cancel),
             ("GET", "/v1/peers", self.peers),
-            ("GET", "/v1/peers/{id}/why", self.why),
+            ("POST", "/v1/peers/{id}/vouch", self.vouch),
             ("GET", "/v1/log", self.log),
             ("GET", "/v1/keys/{id}", self.key),
             ("POST", "/v1/revokes", self.revoke),
@@ -96,6 +98,7 @@ class LocalApi:
             ("POST", "/v1/claims/{id}/progress", self.claim_progress),
             ("POST", "/v1/claims/{id}/release", self.claim_release),
         ]
+        table += TrustApi(self._host, self._author).table()
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     # --- the node -----------------------------------------------------------------------------
@@ -175,6 +178,10 @@ class LocalApi:
             if query.has(name):
                 given[name] = query.number(name)
         given["holder_only"] = query.flag("holder_only")
+        if expected := query.text("expected"):
+            if not re.fullmatch("[0-9a-f]{64}", expected):
+                raise ApiError(400, "expected must be a SHA-256 of 64 hex digits")
+            given["expected"] = bytes.fromhex(expected)
         query.end()
         content = await read_body(request)
         given["input"] = (
@@ -331,10 +338,16 @@ class LocalApi:
                         self._node.author})
         return find_id("node", prefix, tuple(known))
 
-    async def why(self, request: Request) -> Response:
-        Query(request).end()
+    async def vouch(self, request: Request) -> Response:
+        query = Query(request)
+        given: dict[str, Any] = {
+            "weight": query.number("weight", 1), "days": query.number("days", 0),
+            "capability": query.text("capability"), "reason": query.text("reason"),
+        }
+        query.end()
         author = self._author(request.path_params["id"])
-        return JSONResponse(views.why_view(self._node, author))
+        answer = await self._host.command(VouchFor, author=author, **given)
+        return JSONResponse({"author": author.hex(), "vouch": answer["vouch"].hex()}, 201)
 
     async def log(self, request: Request) -> Response:
         query = Query(request)
@@ -405,15 +418,19 @@ class LocalApi:
     async def work(self, request: Request) -> EventStream:
         query = Query(request)
         capability, description = query.text("capability"), query.text("description")
-        slots = query.number("slots", 1)
+        slots, configuration = query.number("slots", 1), query.text("configuration")
         query.end()
-        return EventStream(self._closing, self._serving(capability, slots, description))
+        if not re.fullmatch("([0-9a-f]{64})?", configuration):
+            raise ApiError(400, "configuration must be a digest of 64 hex digits")
+        return EventStream(self._closing, self._serving(
+            capability, slots, description, bytes.fromhex(configuration)))
 
     @asynccontextmanager
     async def _serving(
-        self, capability: str, slots: int, description: str
+        self, capability: str, slots: int, description: str, configuration: bytes
     ) -> AsyncIterator[Feed]:
-        serving = self._host.serving(capability, slots=slots, description=description)
+        serving = self._host.serving(
+            capability, slots=slots, description=description, configuration=configuration)
 
         def told(item: StartWork | StopWork) -> tuple[str, views.View]:
             if isinstance(item, StartWork):

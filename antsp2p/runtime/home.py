@@ -90,6 +90,7 @@ class Home:
         self.lock_path = self.path / "lock"
         self.api_path = self.path / "api.json"
         self.invitations_path = self.path / "invitations.json"
+        self.trust_path = self.path / "trust.json"
         self._lock: int | None = None
 
     # --- the lock ---------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import trio
 
 from antsp2p.coordination.body import BlobRef
 from antsp2p.coordination.confidence import may_have
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Policy
 from antsp2p.events import (
     Address,
     Answer,
@@ -59,6 +60,7 @@ from antsp2p.runtime.networks import OPEN_WARNING, wall_ms
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
 from antsp2p.runtime.streams import StreamServer
+from antsp2p.runtime.trust_file import LocalTrust, read_pins
 from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ class HostOptions:
     """How the author begins, in hex: a person's word that no other copy of the home ever ran."""
     remember: bool = True
     """Whether the starts of the key are counted outside the home too."""
+    policy: Policy = DEFAULT_POLICY
+    """What it does with what it thinks of others."""
     work_bits: int = 0
     """What the network asks each author to pay for its name; of an open one a part of its id."""
 
@@ -149,6 +153,7 @@ class Host:
         self._ahead = Ahead(self.warn)
         self._bound = bound
         self._udp = UdpEndpoint(bound)
+        pins = read_pins(boot.home.trust_path)
         self.node = Node(
             boot.identity, network, protection=self.protection, boot=boot.number,
             instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
@@ -158,7 +163,8 @@ class Host:
             published=boot.history.published, nickname=options.nickname,
             verify=self._ahead.verify, foresee=self._ahead.foresee,
             recovery=boot.recovery, suspicion=boot.suspicion,
-            work_bits=boot.network.work_bits, work=boot.work, send=self._udp.send,
+            work_bits=boot.network.work_bits, work=boot.work, policy=options.policy,
+            send=self._udp.send, pins=pins,
         )
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
@@ -175,6 +181,7 @@ class Host:
         self.membership = Membership(
             boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
         self.blob_service = BlobService(self._blobs, network, self._may_have)
+        self.trust = LocalTrust(boot.home.trust_path, pins, self._loop.put)
         self._server = StreamServer(self.protection, (
             self.blob_service,
             LogsService(network, self.node.gossip.answer_logs, clock),
@@ -272,7 +279,8 @@ class Host:
 
     @asynccontextmanager
     async def serving(
-        self, capability: str, *, slots: int = 1, description: str = ""
+        self, capability: str, *, slots: int = 1, description: str = "",
+        configuration: bytes = b"",
     ) -> AsyncIterator[AgentSession]:
         """Announce a capability for as long as the block lasts; then its claims are released.
 
@@ -285,7 +293,7 @@ class Host:
             try:
                 await self.command(
                     ServeCapability, agent=agent, capability=capability, slots=slots,
-                    description=description,
+                    description=description, config_digest=configuration,
                 )
                 yield AgentSession(agent, work)
             finally:

@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 
 class Inbox:
-    """`is_linked(address, data)` says at little cost whether a datagram came on a link."""
+    """`is_linked(address, data)` says at little cost whether a datagram came on a link, and
+    `is_bad(address)`, asked only where much waits, whether that peer's are shed first."""
 
-    def __init__(self, is_linked: Callable[[Address, bytes], bool]) -> None:
+    def __init__(
+        self, is_linked: Callable[[Address, bytes], bool],
+        is_bad: Callable[[Address], bool] = lambda address: False,
+    ) -> None:
         self._is_linked = is_linked
+        self._is_bad = is_bad
         self._own: deque[Event] = deque()
         self._strangers: deque[DatagramReceived] = deque()
         self._peers: dict[Address, deque[DatagramReceived]] = {}
@@ -57,7 +62,9 @@ class Inbox:
             queue = self._peers.get(address)
             if queue is None:
                 queue = self._peers[address] = deque()
-            elif len(queue) >= limits.INBOX_PER_PEER:
+            elif len(queue) >= limits.INBOX_PER_BAD_PEER and (
+                len(queue) >= limits.INBOX_PER_PEER or self._is_bad(address)
+            ):
                 self.drops["inbox-full"] += 1
                 return
             queue.append(DatagramReceived(address, data))

@@ -10,6 +10,8 @@ INBOX_OWN: Final = 256
 INBOX_PER_PEER: Final = 512
 """Datagrams of one linked peer that wait: at 0.1 ms each 50 ms of work, and with 40 links at their
 largest 24 MB."""
+INBOX_PER_BAD_PEER: Final = 64
+"""And of one that the node knows to be bad: under load its datagrams are shed first."""
 INBOX_STRANGERS: Final = 128
 """Datagrams of everybody who is not linked; a hello that finds no place is sent again."""
 STRANGERS_PER_TURN: Final = 8

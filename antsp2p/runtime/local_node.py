@@ -16,6 +16,7 @@ import trio
 from antsp2p.coordination.body import MAX_INLINE_BYTES, MAX_TEXT_BYTES, BlobRef, Outcome, parse_body
 from antsp2p.coordination.body import Cancel as CancelBody
 from antsp2p.coordination.body import Verdict as VerdictBody
+from antsp2p.coordination.capability import configuration_digest
 from antsp2p.coordination.state import State
 from antsp2p.events import (
     CancelTask,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from antsp2p.coordination.body import Result
-    from antsp2p.coordination.reputation import Evidence, Score
+    from antsp2p.coordination.reputation import Deed, Score
     from antsp2p.coordination.resolver import Resolution
     from antsp2p.events import Address
     from antsp2p.gossip.outputs import LinkView
@@ -229,15 +230,18 @@ class LocalNode:
         slots: int = 1,
         description: str = "",
         media_type: str = DEFAULT_MEDIA_TYPE,
+        configuration: Sequence[bytes] = (),
     ) -> None:
         """Announce a capability and run `handler` for each claim won, up to `slots` at once.
 
         Returns when the capability is announced; it is served until the node closes. What the
         handler returns is the result, at most 16 MiB. An exception of it is a failed result;
-        `Decline` gives the claim back. Raises `CommandRefused`.
+        `Decline` gives the claim back. `configuration` is what the handler is made of (model,
+        prompt, tools …): only a digest of it leaves the machine. Raises `CommandRefused`.
         """
         agent = _Agent(self.host, handler, media_type)
-        await self._nursery.start(agent.run, capability, slots, description)
+        digest = configuration_digest(configuration) if configuration else b""
+        await self._nursery.start(agent.run, capability, slots, description, digest)
 
     # --- looking around ---------------------------------------------------------------------------
 
@@ -252,7 +256,8 @@ class LocalNode:
         node = self.host.node
         links = {link.author: link for link in node.gossip.links()}
         peers = [self._peer(author, links.get(author)) for author in peer_authors(node)]
-        return tuple(sorted(peers, key=lambda p: (p.address is None, -p.score.value_ppm, p.author)))
+        return tuple(sorted(peers, key=lambda p: (
+            p.address is None, -p.score.value_ppm, p.score.failed, p.author)))
 
     def _peer(self, author: bytes, link: LinkView | None) -> Peer:
         node = self.host.node
@@ -266,7 +271,7 @@ class LocalNode:
             score=node.ledger.score(author),
         )
 
-    def why(self, author: bytes) -> tuple[Evidence, ...]:
+    def why(self, author: bytes) -> tuple[Deed, ...]:
         """The records that the author's score rests on."""
         return self.host.node.ledger.why(author)
 
@@ -281,11 +286,13 @@ class _Agent:
         self._running: dict[bytes, trio.CancelScope] = {}
 
     async def run(
-        self, capability: str, slots: int, description: str, *,
+        self, capability: str, slots: int, description: str, configuration: bytes, *,
         task_status: trio.TaskStatus[None],
     ) -> None:
         async with (
-            self._host.serving(capability, slots=slots, description=description) as session,
+            self._host.serving(
+                capability, slots=slots, description=description, configuration=configuration
+            ) as session,
             trio.open_nursery() as nursery,
         ):
             task_status.started()

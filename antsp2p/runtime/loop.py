@@ -88,7 +88,7 @@ class Loop:
         self._warn = warn
         self._is_awaited = is_awaited
         self._tap = tap
-        self._inbox = Inbox(node.is_linked)
+        self._inbox = Inbox(node.is_linked, node.is_bad)
         self._kept: list[Event] = []
         self._next = _Batch()
         self._writing: _Batch | None = None

@@ -219,7 +219,8 @@ class Store:
                     self._read(parse_record, last.record.wire, last.record.seq)
                 yield last
             # The calendar may have been set back since; nothing becomes younger by that.
-            last = StoredRecord(record, age_ms + max(0, now_ms - received_wall_ms))
+            held_ms = max(0, now_ms - received_wall_ms)
+            last = StoredRecord(record, age_ms + held_ms, held_ms)
         if last is not None:
             self._read(parse_record, last.record.wire, last.record.seq)
             yield last

@@ -26,6 +26,7 @@ from antsp2p.coordination.body import (
     Verdict,
     parse_body,
 )
+from antsp2p.coordination.reputation import PPM
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.record import NO_PREV
 
@@ -377,13 +378,15 @@ def peer_authors(node: Node) -> list[bytes]:
 def peer_views(
     node: Node, limit: int, served: Callable[[bytes], Mapping[str, int]] = lambda author: {}
 ) -> list[View]:
-    """The other nodes: linked ones first, then by score. `served`: what streams gave each."""
+    """The other nodes: linked ones first, then by score; who failed comes after the unknown.
+    `served`: what streams gave each."""
     links = {link.author: link for link in node.gossip.links()}
     views = [
         _peer_view(node, author, links.get(author), served(author))
         for author in peer_authors(node)
     ]
-    views.sort(key=lambda v: (not v["linked"], v["convicted"], -v["score_ppm"], v["author"]))
+    views.sort(key=lambda v: (
+        not v["linked"], v["convicted"], -v["score_ppm"], v["failed"], v["author"]))
     return views[:limit]
 
 
@@ -402,18 +405,22 @@ def _peer_view(node: Node, author: bytes, link: Any, served: Mapping[str, int]) 
         "rtt_ms": None if rtt_us is None else round(rtt_us / 1_000, 3),
         "used": {**used, "author": {**used.get("author", {}), **served}} if served else used,
         "capabilities": [
-            {"name": item.name, "slots": item.slots, "description": item.description}
+            {
+                "name": item.name, "slots": item.slots, "description": item.description,
+                "configuration": item.config_digest.hex() or None,
+            }
             for item in announced
         ],
         # Until its first beat, a node is as free as it announced itself.
         "free_slots": sum(item.slots for item in announced) if beat is None else beat.free_slots,
         "score_ppm": score.value_ppm,
-        "accepted": score.accepted,
-        "failed": score.failed,
+        "accepted": weight_view(score.accepted),
+        "failed": weight_view(score.failed),
         "known": score.known,
         "convicted": standing.convicted,
         "revoked": standing.revoked,
         "unpaid": standing.unpaid,
+        "blocked": node.ledger.is_blocked(author),
         "succeeds": [each.hex() for each in node.meaning.standings.lineage(author)[1:]],
         "records": 0 if leaf is None else leaf.seq,
     }
@@ -444,32 +451,10 @@ def key_view(node: Node, author: bytes, recovery: bytes, at: int) -> View | None
     }
 
 
-def why_view(node: Node, author: bytes) -> View:
-    """The records that a node's score rests on."""
-    evidence = node.ledger.why(author)
-    capabilities = sorted({item.capability for item in evidence})
-    return {
-        "author": author.hex(),
-        "scores": {
-            name or "all": _score_view(node, author, name) for name in (None, *capabilities)
-        },
-        "evidence": [
-            {
-                "record": item.record_id.hex(), "task": item.task.hex(),
-                "capability": item.capability, "kind": str(item.kind), "weight": item.weight,
-                "counts_for": item.counts_for,
-            }
-            for item in evidence
-        ],
-    }
-
-
-def _score_view(node: Node, author: bytes, capability: str | None) -> View:
-    score = node.ledger.score(author, capability)
-    return {
-        "score_ppm": score.value_ppm, "accepted": score.accepted, "failed": score.failed,
-        "known": score.known,
-    }
+def weight_view(millionths: int) -> int | float:
+    """A weight of trust in whole units, with three decimals where it has any."""
+    whole, rest = divmod(millionths, PPM)
+    return round(millionths / PPM, 3) if rest else whole
 
 
 def address_text(address: tuple[str, int]) -> str:

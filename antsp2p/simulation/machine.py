@@ -120,7 +120,9 @@ class Disk:
     def history(self, now_us: int) -> list[StoredRecord]:
         """All records, authors sorted, ascending by seq, each with its age by now."""
         return [
-            StoredRecord(record, age_ms + (now_us - kept_us) // 1_000)
+            StoredRecord(
+                record, age_ms + (now_us - kept_us) // 1_000, (now_us - kept_us) // 1_000
+            )
             for author in sorted(self.logs)
             for _, (record, age_ms, kept_us) in sorted(self.logs[author].items())
         ]

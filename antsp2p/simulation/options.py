@@ -60,7 +60,9 @@ class SimulationOptions:
         if self.profile not in PROFILES:
             raise ValueError(f"no profile {self.profile!r}; there are {', '.join(PROFILES)}")
         if self.tasks and not PROFILES[self.profile].tasks:
-            raise ValueError(f"in profile {self.profile!r} nodes leave for good: take --tasks 0")
+            raise ValueError(
+                f"in profile {self.profile!r} nodes are lost for good: take --tasks 0"
+            )
         if not 0 <= self.loss < 1:
             raise ValueError("loss is a share of the datagrams: at least 0, below 1")
 

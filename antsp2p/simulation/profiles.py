@@ -9,6 +9,7 @@ from antsp2p.simulation.adversaries.eclipse import Eclipse
 from antsp2p.simulation.adversaries.expander import Expander
 from antsp2p.simulation.adversaries.flooder import Flooder
 from antsp2p.simulation.adversaries.forger import Forger
+from antsp2p.simulation.adversaries.forker import Forkers
 from antsp2p.simulation.adversaries.handshakes import HandshakeFlood
 from antsp2p.simulation.adversaries.oversize import Oversize
 from antsp2p.simulation.adversaries.poisoner import Poisoner
@@ -119,6 +120,9 @@ PROFILES: Final[Mapping[str, Profile]] = {
     )),
     "slow-loris": Profile("a member has much, and gives it drop by drop", (SlowLoris(50),)),
     "expander": Profile("a member sends few bytes that ask for much memory", (Expander(500),)),
+    "forkers": Profile("a tenth of the members shows two histories, and 30 % of all is lost", (
+        Forkers(0.1), Loss(0.3),
+    ), tasks=False),
     "mixed": Profile("all of that, but for restored backups", (
         Loss(0.1), Duplication(0.05), Reordering(0.1, 30), OneWayLoss(0.05, 0.7),
         Delay(20, 3_000), Partition(4_000, (500, 3_000)), Crash(2_000, (50, 2_000)),

@@ -31,6 +31,7 @@ record and one node, other than its author, that runs at the end:
 - `adverts_per_node`: advert frames sent in the window, per measured record and node.
 - `datagrams_per_node`: datagrams sent in the window per node.
 - `links`: of the running nodes, when the measured part begins; `isolated`: nodes without any then.
+- In the profile with forkers, what `Convictions.report` says.
 - `wall_s`, `cpu_s`, `peak_memory_mb`: what the run cost this machine; no other figure depends on
   it.
 """
@@ -288,6 +289,8 @@ class RecordsRun:
         self.spread(options.records)
         self.settle(first)
         report = self._report(first, before, traffic(world, self.isolated), links)
+        for observer in world.observers:
+            report |= observer.report()
         return {
             **report,
             "window_ms": (world.now_us - from_us) // 1_000,

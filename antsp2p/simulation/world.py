@@ -62,6 +62,10 @@ class Observer:
     def performed(self, machine: Machine, effect: Effect) -> None:
         """An effect other than sending and keeping leaves the node."""
 
+    def report(self) -> dict[str, Any]:
+        """Figures of its own for the report of a run."""
+        return {}
+
 
 class World:
     """Machines, a network and time."""

@@ -5,7 +5,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from antsp2p.coordination.body import Announce, RecordType
-from antsp2p.coordination.capability import CapabilityFold
+from antsp2p.coordination.capability import CapabilityFold, configuration_digest
 from tests.coordination.contests import Log, an_offer, key_of
 
 if TYPE_CHECKING:
@@ -109,3 +109,25 @@ def test_providers_come_by_author() -> None:
     fold = fold_of([log.records[0] for log in logs])
     authors = [author for author, _ in fold.providers("text.count")]
     assert authors == sorted(log.author for log in logs)
+
+
+def test_a_configuration_is_that_of_the_last_announcement_below_that_is_no_withdrawal() -> None:
+    log = Log(key_of("ann"))
+    first, second = (configuration_digest([part]) for part in (b"model-7", b"model-8"))
+    log.say(Announce("work", config_digest=first))
+    log.say(Announce("other"))
+    log.say(Announce("work", config_digest=second))
+    log.say(Announce("work", withdrawn=True))
+    fold = fold_of(log.records)
+    found = [fold.configuration(log.author, "work", seq) for seq in range(1, 6)]
+    assert found == [b"", first, first, second, second]
+    assert fold.configuration(log.author, "work") == second
+    assert fold.configuration(log.author, "none") == b""
+    assert fold.configuration(key_of("bob"), "work", 1) == b""
+
+
+def test_a_configuration_is_the_same_in_any_order_and_another_with_any_change() -> None:
+    digest = configuration_digest([b"model-7", b"Be brief."])
+    assert digest == configuration_digest([b"Be brief.", b"model-7"])
+    for other in ([b"model-7"], [b"model-7", b"Be brief"], [b"model-7Be brief."], []):
+        assert configuration_digest(other) != digest

@@ -13,7 +13,9 @@ from antsp2p.coordination.claimant import (
     Start,
     Stop,
 )
+from antsp2p.coordination.judgement import Judgement
 from antsp2p.coordination.lease import SECOND_LOOK_US, Leases
+from antsp2p.coordination.reputation import Ledger
 from tests.coordination.scribe import Scribe
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ class Bench:
         self.scribe = Scribe()
         self.me = self.scribe.author("me")
         self.leases = Leases(0)
+        self.ledger = Ledger(self.me)
         self.claimant = Claimant(
-            self.me, self.scribe.tasks, self.scribe.capabilities, self.leases
+            self.me, self.scribe.tasks, self.scribe.capabilities, self.leases,
+            Judgement(self.ledger),
         )
         self.scribe.announce("me", slots=slots)
         self.claimant.serve("agent", "work", slots)

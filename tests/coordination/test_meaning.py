@@ -21,6 +21,7 @@ from antsp2p.coordination.body import (
     content_hash,
 )
 from antsp2p.coordination.meaning import Meaning
+from antsp2p.coordination.reputation import PPM
 from antsp2p.coordination.standing import MAX_SUCCESSIONS, Standing, recovery_digest
 from antsp2p.coordination.state import State
 from antsp2p.records.log import Insertion, LogSet
@@ -165,7 +166,7 @@ def test_a_successor_that_agrees_keeps_the_reputation() -> None:
     assert not named_only.ledger.score(HEIR).known
     told.logs["heir"].say(Announce("work", succeeds=ADA))
     meaning = told.observed().meaning
-    assert before.accepted == 8
+    assert before.accepted == 8 * PPM
     assert meaning.ledger.score(HEIR) == before
     assert meaning.ledger.why(HEIR) == meaning.ledger.why(ADA)
     assert meaning.standings.lineage(HEIR) == (HEIR, ADA)
@@ -183,7 +184,7 @@ def test_what_was_accepted_below_the_point_stays_and_what_is_above_counts_for_no
     told.logs["recovery"].say(revoke(told.logs["ada"], 3))
     meaning = told.observed().meaning
     assert meaning.standing(ADA) == Standing(3, revoked=True, named=HEIR)
-    assert meaning.ledger.score(ADA).accepted == 4
+    assert meaning.ledger.score(ADA).accepted == 4 * PPM
     states = [meaning.tasks.resolve(task.id) for task in told.tasks]
     assert [found.state for found in states if found] == [
         State.ACCEPTED, State.ACCEPTED, State.OPEN]
@@ -216,7 +217,7 @@ def test_a_fork_above_the_point_convicts_nobody_and_one_at_it_does() -> None:
     told.logs["recovery"].say(revoke(ada, 3))
     cleared = told.observed(thief)
     assert not cleared.meaning.standing(ADA).convicted
-    assert cleared.meaning.ledger.score(HEIR).accepted == 4
+    assert cleared.meaning.ledger.score(HEIR).accepted == 4 * PPM
     leaf = cleared.logs.leaf(ADA)
     assert leaf is not None
     assert leaf.convicted_seq == 4

@@ -15,6 +15,7 @@ from antsp2p.coordination.body import (
     Verdict,
     content_hash,
 )
+from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import SECOND_LOOK_US, Leases
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.requester import FETCH_RETRY_US, FETCH_TRIES, REST_US, Requester
@@ -31,15 +32,15 @@ SECOND = 1_000_000
 class Desk:
     """One requester with its fold; `step` writes what it decides until it rests."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy = DEFAULT_POLICY) -> None:
         self.scribe = Scribe()
         me = self.scribe.author("requester")
         self.ledger = Ledger(me)
         self.unreachable: list[bytes] = []
         self.leases = Leases(0)
         self.requester = Requester(
-            me, self.scribe.tasks, self.scribe.capabilities, self.ledger, self.leases,
-            lambda author: author not in self.unreachable,
+            me, self.scribe.tasks, self.scribe.capabilities, self.leases,
+            lambda author: author not in self.unreachable, Judgement(self.ledger, policy),
         )
 
     def post(self, **options: object) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.claimant import MAX_AGENTS, MAX_STANDBY
 from antsp2p.coordination.lease import MAX_WATCHED
+from antsp2p.coordination.pins import MAX_PINS
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
 from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS, MAX_DEFERRED
@@ -55,9 +56,10 @@ _KEPT_TABLES: Final = (
     "Contest.verdicts", "Decisions._fetching", "Decisions._postponed", "Decisions._told",
     "Decisions._touched", "Digest._change_authors", "Digest._change_numbers", "Digest._numbers",
     "Digest._shelf_digests", "Digest._shelves", "Digest._shelves[]", "Digest._wires",
-    "Ledger._accepted", "Ledger._by_author", "Ledger._by_author[]", "Ledger._by_task",
-    "Ledger._by_task[]", "Ledger._convicted", "Ledger._failed", "LogSet._by_id",
-    "LogSet._crowds[]", "Node._recovered", "Node._waiting", "Requester._own", "TaskFold._active",
+    "_Author.raters", "_Author.subjects",
+    "Contest.disputes", "LogSet._by_id", "OwedAnswers._noted", "OwedAnswers._noted[]",
+    "Trials._trying", "LogSet._crowds[]", "Node._recovered", "Node._waiting",
+    "Requester._own", "TaskFold._active",
     "TaskFold._changed", "TaskFold._contests", "TaskFold._convicted", "TaskFold._digests",
     "TaskFold._for_holders", "TaskFold._for_holders[]",
     "TaskFold._offers_at", "TaskFold._offers_by_key", "TaskFold._offers_by_key[]",
@@ -67,7 +69,9 @@ _KEPT_TABLES: Final = (
     "_Line.seqs", "_Line.targets", "_Line.targets[]", "Agenda._due_us", "Agenda._heap",
     "_Own.fetches", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
 )
-_KEPT_OWNERS: Final = ("Meaning", "Standings", "Tally")
+_KEPT_OWNERS: Final = (
+    "Meaning", "Standings", "Tally", "Ledger", "Trust", "_Pair", "FirstSeen", "Vouches",
+)
 """Classes of which every collection is made of accepted records."""
 _OF_RECORDS: Final = ("antsp2p.records.", "antsp2p.coordination.")
 """Where classes stand of which there are as many as there are records, or authors of them."""
@@ -98,6 +102,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Caller.reasons": NAMES,
     "Calls._calls": 2 * _limits.dials,
     "Calls._dials": _limits.dials,
+    "CapabilityFold._blocked": MAX_PINS,
     "Catching._early": _limits.since_frames + SLACK,
     "Claimant._standby": MAX_STANDBY,
     "Claimant.agents": MAX_AGENTS,
@@ -165,8 +170,12 @@ BOUNDS: Final[dict[str, int]] = {
     "_Expected.sources": _limits.sources,
     "_Fetch.wants": 1_024,
     "_Peer.heads": _limits.peer_heads,
+    "Pins.blocked": MAX_PINS,
+    "Pins.weights": MAX_PINS,
+    "Proofs._told": _limits.proof_marks,
     "_Peer.marks": _limits.proof_marks,
     "_Peer.refused": _limits.bulk_refused,
+    "_Peer.shown": _limits.proof_marks,
     "_Peer.suspected": _limits.proof_marks,
     "_Peer.tells": MAX_AUTHORS,
     "_Pursuit.asks": _limits.asks_per_pursuit,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.coordination.audit import judge
 from antsp2p.coordination.body import parse_body
 from antsp2p.gossip.admission import MAX_ADMISSION_BYTES, encode_answer, parse_answer
 from antsp2p.gossip.bulk_wire import parse_chunk, parse_request
@@ -40,6 +41,7 @@ from antsp2p.gossip.session import Session
 from antsp2p.gossip.stream_cipher import LENGTH_BYTES, Channel, StreamAnswerer
 from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import Confirm, Hello, encode_frame
+from antsp2p.records.audit import check_audit, encode_audit, parse_audit
 from antsp2p.records.beat import parse_beat
 from antsp2p.records.encoding import Malformed, decode, encode
 from antsp2p.records.fork import encode_proof, parse_proof, verify_proof
@@ -125,6 +127,14 @@ def _proof(data: bytes) -> bool:
     proof = parse_proof(data)
     verify_proof(proof, NETWORK, verify)
     assert encode_proof(proof) == data
+    return True
+
+
+def _audit(data: bytes) -> bool:
+    audit = parse_audit(data)
+    assert encode_audit(audit) == data
+    check_audit(audit, verify)
+    judge(audit)
     return True
 
 
@@ -268,6 +278,7 @@ TARGETS: Final = {
         Target("record", _record, ("records", "bodies")),
         Target("beat", _beat, ("beats",)),
         Target("proof", _proof, ("proofs",)),
+        Target("audit", _audit, ("audits",)),
         Target("frame", _frame, ("frames",)),
         Target("bulk-request", _request, ("bulk",)),
         Target("bulk-chunk", _chunk, ("bulk",)),

@@ -43,6 +43,7 @@ BOUNDS = {
     "bulk-authors": 16_384, "bulk-fetches": 3, "bulk-light": 256, "bulk-refused": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "unanswered": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,
+    "proofs-shown": 256, "proofs-told": 256,
     "suspected": 256, "reconciled": 40, "exchanges": 2, "exchanged": 8_192 + 4_096 + 2 * 512,
     "cursors": 256, "recent-roots": 64, "beats": 4_096, "early-beats": 64, "ages-waiting": 4_096,
     "blame": 40, "eager": 40, "tells": 65_536, "shares": 4_096, "pushes": 1_024,

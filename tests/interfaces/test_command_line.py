@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "start", "stop", "status", "work", "post", "accept", "reject", "cancel", "tasks", "task",
     "peers", "why", "watch", "log", "simulate", "invite", "join", "networks",
-    "rotate-secret",
+    "rotate-secret", "audit", "proof", "verify",
 )
 
 
@@ -59,7 +59,7 @@ def test_every_command_has_the_common_options(
     text = help_of(capsys, command)
     assert "--json" in text
     assert ("--home DIR" in text and "--name NAME" in text) == (
-        command not in ("simulate", "join", "networks"))
+        command not in ("simulate", "join", "networks", "verify"))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,7 @@ def test_a_mistake_gets_one_line(
     [
         ("peers",), ("stop",), ("status",), ("tasks",), ("watch",), ("log",),
         ("post", "a", "--text", "x"), ("work", "--can", "a", "--", "cat"), ("why", "abcd"),
+        ("audit", "abcd", "-o", "x"), ("proof",), ("trust", "list"), ("trust", "block", "abcd"),
     ],
 )
 def test_without_a_node_the_line_says_how_to_start_one(

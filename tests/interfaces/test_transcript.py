@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from antsp2p.coordination.capability import configuration_digest
 from tests.interfaces.terminal import Desk, antsp2p, two_nodes
 
 if TYPE_CHECKING:
@@ -71,14 +72,20 @@ def test_what_is_shown_of_a_task(pair: Pair) -> None:
 
 def test_what_is_shown_of_peers(pair: Pair) -> None:
     first, second = pair
-    second.work("peer.cat", "cat", options=("--slots", "3", "--description", "as it is"))
+    second.work("peer.cat", "cat", options=(
+        "--slots", "3", "--description", "as it is",
+        "--configuration", "model-7", "--configuration", "Be brief.",
+    ))
     first.say("post", "peer.cat", "--text", "x", "--wait")
     (peer,) = first.json("peers")["peers"]
     assert peer["author"] == second.author
     assert peer["nickname"] == "second"
     assert peer["linked"] is True
     assert peer["address"] == second.ready["address"]
-    assert {"name": "peer.cat", "slots": 3, "description": "as it is"} in peer["capabilities"]
+    assert {
+        "name": "peer.cat", "slots": 3, "description": "as it is",
+        "configuration": configuration_digest([b"Be brief.", b"model-7"]).hex(),
+    } in peer["capabilities"]
     assert peer["known"] is True
     assert 0 < peer["score_ppm"] < 1_000_000
     line = next(x for x in first.say("peers").splitlines() if x.startswith(second.author[:12]))
@@ -87,7 +94,7 @@ def test_what_is_shown_of_peers(pair: Pair) -> None:
 
     why = first.json("why", second.author[:8])
     assert why["author"] == second.author
-    assert why["scores"]["peer.cat"]["accepted"] == 1
+    assert why["scores"]["peer.cat"]["accepted"] >= 1
     evidence = [item for item in why["evidence"] if item["capability"] == "peer.cat"]
     assert [item["kind"] for item in evidence] == ["accepted"]
     assert all(is_id(item["record"]) for item in evidence)
@@ -281,3 +288,15 @@ def test_a_record_can_be_decoded_by_itself() -> None:
     assert b"\x1b" not in again.stdout
     assert json.loads(again.stdout) == view
     assert antsp2p("log", "--decode", "-", stdin=b"82" * 50).returncode == 1
+
+
+def test_a_node_stands_in_for_another(pair: Pair) -> None:
+    first, second = pair
+    name = second.author[:12]
+    assert first.say("vouch", second.author, "--for", "3", "--weight", "2") == (
+        f"vouching for {name} for 3 days, with 2\n")
+    (given,) = first.json("why", second.author)["vouched_by"]
+    assert (given["author"], given["weight"], given["days_left"]) == (first.author, 2, 3)
+    assert is_id(given["record"])
+    assert first.say("vouch", name, "--withdraw") == f"no longer vouching for {name}\n"
+    assert first.json("why", second.author)["vouched_by"][0]["days_left"] == 0

@@ -101,3 +101,21 @@ async def test_whoever_waits_when_it_closes_is_told() -> None:
         nursery.start_soon(wait)
         await trio.testing.wait_all_tasks_blocked()
         inbox.close()
+
+
+def test_what_a_bad_peer_sends_is_shed_first_and_only_where_much_waits() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def is_bad(address: tuple[str, int]) -> bool:
+        asked.append(address)
+        return address == peer(11)
+
+    inbox = Inbox(lambda address, data: True, is_bad)
+    for number in (11, 12):
+        for _ in range(limits.INBOX_PER_BAD_PEER):
+            inbox.offer_datagram(peer(number), b"x")
+    assert asked == []
+    for number in (11, 12):
+        inbox.offer_datagram(peer(number), b"x")
+    assert inbox.drops == {"inbox-full": 1}
+    assert senders(inbox, 2) == ["11", "12"]

@@ -62,6 +62,9 @@ class Recorder:
     def is_linked(self, address: Address, data: bytes) -> bool:
         return address[0] != STRANGE
 
+    def is_bad(self, address: Address) -> bool:
+        return False
+
     def note(self, kind: str, value: Any) -> None:
         self.trace.append((kind, value))
         self._noted.set()

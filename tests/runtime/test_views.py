@@ -27,6 +27,7 @@ from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
 from antsp2p.runtime import views
+from antsp2p.runtime.trust_views import why_view
 from tests.gossip.protections import protection_of
 
 NETWORK = bytes(16)
@@ -222,6 +223,6 @@ def test_the_log_in_order_and_from_a_place(alone: Alone) -> None:
 def test_nobody_else_is_there(alone: Alone) -> None:
     work_through(alone)
     assert views.peer_views(alone.node, 10) == []
-    shown = views.why_view(alone.node, ID)
+    shown = why_view(alone.node, ID)
     assert shown["evidence"] == []
     assert shown["scores"]["all"]["known"] is False

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antsp2p.coordination.body import content_hash
+from antsp2p.coordination.capability import configuration_digest
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records.clock import compare, join
@@ -184,11 +185,22 @@ def hashes() -> dict[str, list[Case]]:
              digest=recovery_digest(identity(who).author))
         for who in ("ann", "bob")
     ]
+    configurations = [
+        case(name, why, parts=[part.hex() for part in parts], digest=configuration_digest(parts))
+        for name, why, parts in (
+            ("no parts", "an agent of which nothing is said leaves the key out instead", ()),
+            ("one part", "hashed twice, like several", (b"model-7",)),
+            ("three parts", "in any order", (b"model-7", b"Be brief.", b"")),
+            ("three parts, otherwise", "in any order", (b"", b"model-7", b"Be brief.")),
+            ("one part twice", "each counts", (b"model-7", b"model-7")),
+        )
+    ]
     names = ("local", "a", "Local", "café", "n" * MAX_NETWORK_NAME_BYTES)
     return {
         "tie_breaks": ties,
         "contents": contents,
         "recovery_digests": digests,
+        "configuration_digests": configurations,
         "work": [
             case(name, why, network_id=network, author=author, nonce=nonce, bits=bits,
                  pays=pays)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.vectors import (
     admission,
+    audits,
     blobs,
     bodies,
     bulk,
     clocks,
     contests,
     datagrams,
+    deeds,
     digests,
     encodings,
     envelopes,
@@ -47,17 +49,22 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("proofs", "Fork proofs: parsed, or malformed. `convicts`: whether both tops are signed and "
      "the network is this one; `unknown`: ids at seq whose records are not in it. Section 6.",
      logs.proofs),
+    ("audits", "Audit files: the records and forks proven, or why the file proves nothing. "
+     "Section 6.", audits.cases),
     ("clocks", "`derived`: the clock of records within one task, joined with their authors' own "
      "records of the task below. `orders`: two clocks compared and joined. Section 10.",
      clocks.clocks),
     ("contests", "A set of records, who is convicted, and what follows for one task; null where "
      "the offer is not in the set. The order of the records does not matter. Section 11.",
      contests.cases),
+    ("evidence", "A set of records, and what it says of one task's authors to an observer who is "
+     "none of them: the deeds by kind, claim and rater; `rater` null: the records alone say so. "
+     "The order of the records does not matter. Section 24.", deeds.cases),
     ("standings", "A set of records, the authors out of it or succeeding, and how the set says so. "
      "`last_seq`: records above it do not count; null where all do. The order of the records does "
      "not matter. Section 8.", standings.cases),
-    ("hashes", "The tie-break, hashes of content, recovery digests, work, and network ids of "
-     "names. Sections 11, 3, 8 and 22.", clocks.hashes),
+    ("hashes", "The tie-break, hashes of content, recovery and configuration digests, work, "
+     "and network ids of names. Sections 11, 3, 8 and 22.", clocks.hashes),
     ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
      "below a prefix under a session's key. Sections 7 and 19.", digests.cases),
     ("frames", "Frames, each alone in the array that a datagram seals: the fields, or why the "

@@ -34,8 +34,8 @@ def score_text(score: Any) -> str:
 
 
 def _score(peer: Any) -> str:
-    if peer["convicted"]:
-        return "convicted"
+    if peer["convicted"] or peer["blocked"]:
+        return "convicted" if peer["convicted"] else "blocked"
     return "revoked" if peer["revoked"] else score_text(peer)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from antsp2p.coordination.body import content_hash
 from antsp2p.interfaces.client import Client, hint
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import complain, say, say_json, short
@@ -30,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
         params["review"] = "true"
     if options.holder_only:
         params["holder_only"] = "true"
+    if options.expect is not None:
+        params["expected"] = content_hash(_answer(options.expect)).hex()
     if options.after:
         params["after"] = options.after
     with Client(options) as client:
@@ -64,6 +67,12 @@ def _input(options: argparse.Namespace) -> bytes:
             Exit.REFUSED, f"the input is larger than {MAX_INPUT_BYTES >> 20} MiB; split the work up"
         )
     return content
+
+
+def _answer(given: str) -> bytes:
+    """The known answer: a file's bytes, or the text itself."""
+    path = Path(given)
+    return _read(path) if os.path.isfile(path) else os.fsencode(given)
 
 
 def _read(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from antsp2p.events import LogsReceived
 from antsp2p.interfaces.client import hint, home_path
 from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.passphrase import Passphrases
+from antsp2p.interfaces.policy import read_policy
 from antsp2p.interfaces.printing import complain, escape, say, say_json
 from antsp2p.runtime.api import serve_api
 from antsp2p.runtime.home import Home, HomeError, network_id
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         listen=tuple(options.listen), peers=tuple(address_text(peer) for peer in options.peer),
         discovery=options.discovery, nickname=options.nickname,
         accept_lost_store=options.accept_lost_store, passphrase=passphrase,
-        only_copy=options.only_copy,
+        only_copy=options.only_copy, policy=read_policy(options.reputation),
     )
     try:
         trio.run(_serve, host_options, options)

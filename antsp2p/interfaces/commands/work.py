@@ -1,11 +1,14 @@
 """`antsp2p work --can NAME -- CMD`: serve a capability with a command."""
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from antsp2p.coordination.capability import configuration_digest
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.printing import one_line, say, say_json, short
@@ -30,13 +33,29 @@ def run(options: argparse.Namespace) -> int:
         )
     if shutil.which(command[0]) is None:
         raise CommandError(Exit.USAGE, f"there is no command {command[0]} that could be run")
-    service = Service(options.can, command, options.slots, options.description)
+    service = Service(
+        options.can, command, options.slots, options.description,
+        _configuration(options.configuration),
+    )
     worker = Worker(service, options, _say_json if options.json else _say)
     try:
         trio.run(worker.run)
     except BaseExceptionGroup as group:
         raise sole_cause(group) from None
     return Exit.INTERRUPTED
+
+
+def _configuration(given: list[str]) -> bytes:
+    """The digest of files and texts; only the digest is told to anybody."""
+    try:
+        parts = [
+            Path(each).read_bytes() if os.path.isfile(each) else os.fsencode(each)
+            for each in given
+        ]
+    except OSError as error:
+        raise CommandError(
+            Exit.USAGE, f"cannot read {error.filename}: {error.strerror}") from None
+    return configuration_digest(parts) if parts else b""
 
 
 def _say_json(event: str, facts: Mapping[str, Any]) -> None:

@@ -1,0 +1,175 @@
+"""The words and the sums of trust: what is said, what a score is, and how a voice is weighed.
+
+Law: facts and functions of integers, rounded down; nothing here remembers anything. Who said what
+is kept in `trust.py`.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+PPM: Final = 1_000_000
+"""Weights, shares and scores are in millionths; division rounds down."""
+ALPHA_PPM: Final = 250_000
+"""Of what an author earned, how much its praise, and its blame, may weigh in all. More lets spies
+pass on more than their work was worth; below the root of a half a failure never helps its author.
+"""
+ETA_PPM: Final = 500_000
+"""What is known of other capabilities counts by this factor, up to `BORROW_LIMIT`."""
+BORROW_LIMIT: Final = 1
+"""Of all other capabilities together, no more than one small task would have earned."""
+ELSEWHERE_PPM: Final = 500_000
+"""What a failure in one capability counts for in another: not hidden, and not sinking it."""
+DOUBT: Final = 5
+"""How fast a voice is lost that contradicts what the observer saw: at a mean square difference of
+the rates of failure of a fifth, nothing of it is left."""
+COMPARED_LIMIT: Final = 3
+"""Of one subject this much weight is compared, or one long acquaintance would vouch for the rest.
+"""
+STRANGER_WEIGHT: Final = 2
+"""W: one accepted task of cost 1 gives a third, two give a half; a stranger gives 0."""
+FAILURE_FACTOR: Final = 2
+"""A failure weighs twice a success, so that one who fails every third time sinks below a half."""
+KEEP_PPM: Final = 900_000
+"""What is left of a weight when one more bucket has passed: half after six and a half."""
+HORIZON_BUCKETS: Final = 100
+"""Older than this, nothing is left."""
+CHAIN_PPM: Final = 500_000
+"""What is left of a vouched weight where it is lent once more."""
+KNOWN_WEIGHT: Final = 8
+"""With less evidence than this, none of it bad in the main, an author is still worth a try."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """The knobs of the rule. Those that end in `_ppm` are millionths of one, others whole."""
+
+    alpha_ppm: int = ALPHA_PPM
+    eta_ppm: int = ETA_PPM
+    borrow_limit: int = BORROW_LIMIT
+    elsewhere_ppm: int = ELSEWHERE_PPM
+    doubt: int = DOUBT
+    compared_limit: int = COMPARED_LIMIT
+    failure_factor: int = FAILURE_FACTOR
+    stranger_weight: int = STRANGER_WEIGHT
+    keep_ppm: int = KEEP_PPM
+    horizon_buckets: int = HORIZON_BUCKETS
+    chain_ppm: int = CHAIN_PPM
+    known_weight: int = KNOWN_WEIGHT
+
+
+DEFAULT: Final = TrustSettings()
+
+
+class Statement(Protocol):
+    """What `Trust` reads of a deed: `rater` says that `subject` did well, or not, by `claim`."""
+
+    @property
+    def rater(self) -> bytes: ...
+    @property
+    def claim(self) -> bytes: ...
+    @property
+    def subject(self) -> bytes: ...
+    @property
+    def capability(self) -> str: ...
+    @property
+    def good(self) -> bool: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def bucket(self) -> int: ...
+    @property
+    def configuration(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What it rests on in `accepted` and `failed`, in millionths; not `known` means no evidence.
+
+    `uncertainty_ppm` is the part of the score's denominator that is not evidence. `stranger`: too
+    little is known to judge, and what is known does not speak against a try.
+    """
+
+    value_ppm: int
+    accepted: int
+    failed: int
+    known: bool
+    uncertainty_ppm: int = PPM
+    stranger: bool = field(default=True, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one voice adds to a score, in millionths.
+
+    `part` is "own", "testimony", "pin" or "vouch". `accepted` is the capability's own evidence,
+    `borrowed` that of others, before factor and limit; `failed_here` is the part of `failed` in the
+    capability itself. `praise_ppm` and `blame_ppm`: how much of what it says counts, of which
+    `belief_ppm` is how far it agrees with what the observer saw of others.
+    """
+
+    part: str
+    rater: bytes
+    accepted: int
+    borrowed: int
+    failed: int
+    failed_here: int
+    praise_ppm: int = PPM
+    blame_ppm: int = PPM
+    belief_ppm: int = PPM
+
+
+def factors(settings: TrustSettings) -> tuple[int, ...]:
+    """What is left of one after 0, 1, 2 … buckets; after the last, nothing."""
+    found, left = [PPM], PPM
+    while left and len(found) < settings.horizon_buckets:
+        left = left * settings.keep_ppm // PPM
+        found.append(left)
+    return tuple(found)
+
+
+def part_of(amount: int, budget: int, said: int) -> int:
+    """What counts of `amount`, one of the things on which `said` was spent, under the budget."""
+    return amount if said <= budget else amount * budget // said
+
+
+def borrowed(other: int, failed_here: int, of: TrustSettings) -> int:
+    """What other capabilities lend to one; failures in it take the loan away first."""
+    loan = min(other * of.eta_ppm // PPM, of.borrow_limit * PPM)
+    return max(0, loan - of.failure_factor * failed_here)
+
+
+def weigh(good: int, loan: int, bad: int, here: int, of: TrustSettings) -> Score:
+    """The score of these sums: `bad` is what counts against, `here` its part in the capability."""
+    accepted = good + loan
+    stranger = of.stranger_weight * PPM
+    whole = accepted + of.failure_factor * bad + stranger
+    return Score(
+        accepted * PPM // whole, accepted, bad, known=accepted + bad > 0,
+        uncertainty_ppm=stranger * PPM // whole,
+        stranger=here <= good and accepted + bad < of.known_weight * PPM,
+    )
+
+
+def difference(
+    own: tuple[int, int], other: tuple[int, int], of: TrustSettings
+) -> tuple[int, int]:
+    """How two views (good, bad) of one subject differ, and how much that tells.
+
+    The second is the product of both weights, each up to a limit; the first the square of the
+    difference of the rates of failure, times the second.
+    """
+    seen, said = sum(own), sum(other)
+    if not seen or not said:
+        return 0, 0
+    limit = of.compared_limit * PPM
+    weight = min(seen, limit) * min(said, limit) // PPM
+    apart = own[1] * PPM // seen - other[1] * PPM // said
+    return weight * (apart * apart // PPM) // PPM, weight
+
+
+def belief(differs: int, compared: int, of: TrustSettings) -> int:
+    """How far a voice is believed whose views differ from the observer's own by so much."""
+    if not compared:
+        return PPM
+    return max(0, PPM - of.doubt * (differs * PPM // compared))
