@@ -47,6 +47,9 @@ def test_no_more_signatures_are_checked_than_needed() -> None:
     assert check_audit(Audit(NETWORK, ADA, (long,)), verify) == 3
     covered = (*map(spoiled, long[:MAX_UNSIGNED]), long[MAX_UNSIGNED])
     assert check_audit(Audit(NETWORK, ADA, (covered,)), verify) == 1
+    uncovered = (*map(spoiled, long[: MAX_UNSIGNED + 1]), long[MAX_UNSIGNED + 1])
+    with pytest.raises(Malformed, match="audit-signature"):
+        check_audit(Audit(NETWORK, ADA, (uncovered,)), verify)
 
 
 def test_whatever_the_bytes_a_file_is_whole_or_malformed() -> None:
