@@ -9,8 +9,9 @@ the number of a bucket), and any effect of the order of arrival or of a set.
     capacity_k = earned_k + sum over m of min(1, a earned_m / praise_m) * max(0, good_mk - 2 bad_mk)
     r          = own good + sum over k of belief_k * min(1, a capacity_k / praise_k) * good_kj
     s          = own bad + sum over k of belief_k * min(1, a capacity_k / blame_k) * bad_kj
-    r_c        = r[c] + max(0, min(eta * r[others], B) - 2 s[c])
-    score      = r_c / (r_c + 2 (s[c] + gamma * s[others]) + W)
+    s_c        = s[c] + gamma * s[others]
+    r_c        = r[c] + max(0, min(eta * r[others], B) - 2 s_c)
+    score      = r_c / (r_c + 2 s_c + W)
 
 `i` is the observer, j the subject; praise_k and blame_k are all that k ever said of anybody. So all
 that k says adds at most a * capacity_k for, and as much against, over however many names it is
@@ -43,13 +44,12 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "PPM", "Contribution", "Score", "Statement", "Trust", "TrustSettings"]
 
 _Sort = tuple[str, bytes]
-_Held = tuple[bytes, _Sort, bool, int, int]
 
 
 class _Pair:
     """What one says of another, faded to now, and what followed from it so far."""
 
-    __slots__ = ("bad", "compared", "count", "differs", "good", "lent", "rater", "sorts", "subject")
+    __slots__ = ("bad", "compared", "count", "differs", "good", "rater", "sorts", "subject")
 
     def __init__(self, rater: _Author, subject: _Author) -> None:
         self.rater = rater
@@ -58,16 +58,20 @@ class _Pair:
         self.sorts: dict[_Sort, list[int]] = {}
         self.good = 0
         self.bad = 0
-        self.lent = 0
         self.differs = 0
         self.compared = 0
 
 
 class _Author:
-    """One author as rater and as subject. `budget` is what its words may weigh; None: ask."""
+    """One author as rater and as subject.
+
+    `reach` is what it passes on of what it earned itself, `budget` what its words may weigh; None:
+    not known now.
+    """
 
     __slots__ = (
-        "blame", "budget", "compared", "differs", "key", "lent", "praise", "raters", "subjects",
+        "blame", "budget", "compared", "differs", "key", "praise", "raters", "reach",
+        "subjects",
     )
 
     def __init__(self, key: bytes) -> None:
@@ -76,10 +80,10 @@ class _Author:
         self.subjects: dict[bytes, _Pair] = {}
         self.praise = 0
         self.blame = 0
-        self.lent = 0
         self.differs = 0
         self.compared = 0
         self.budget: int | None = None
+        self.reach = 0
 
 
 class _Vouch:
@@ -108,7 +112,7 @@ class Trust:
         self._of = settings
         self._lineage = lineage
         self._factors = factors(settings)
-        self._held: dict[tuple[bytes, bytes], _Held] = {}
+        self._held: dict[tuple[bytes, bytes], Statement] = {}
         self._authors: dict[bytes, _Author] = {}
         self._own_failures: dict[bytes, dict[int, int]] = {}
         self._vouches: dict[bytes, dict[bytes, _Vouch]] = {}
@@ -125,46 +129,42 @@ class Trust:
 
     def add(self, statement: Statement) -> None:
         """Count a statement; a second one of the same (rater, claim) must equal the first."""
-        rater, weight = statement.rater, statement.weight
-        key = (rater, statement.claim)
-        held = (
-            statement.subject, (statement.capability, statement.configuration), statement.good,
-            weight, statement.bucket,
-        )
-        if key in self._held:
-            assert self._held[key] == held, "remove what a rater said of a claim before it changes"
+        key = (statement.rater, statement.claim)
+        held = self._held.get(key)
+        if held is not None:
+            assert held == statement, "remove what a rater said of a claim before it changes"
             return
-        assert weight > 0
-        self._held[key] = held
-        self._count(rater, held, weight)
+        assert statement.weight > 0
+        self._held[key] = statement
+        self._count(statement, 1)
 
     def remove(self, statement: Statement) -> None:
         """Forget what this rater said of this claim, if it is known."""
-        rater = statement.rater
-        held = self._held.pop((rater, statement.claim), None)
+        held = self._held.pop((statement.rater, statement.claim), None)
         if held is not None:
-            self._count(rater, held, -held[3])
+            self._count(held, -1)
 
-    def _count(self, rater: bytes, held: _Held, weight: int) -> None:
-        subject, sort, good, _, bucket = held
-        if rater == subject:
+    def _count(self, said: Statement, sign: int) -> None:
+        if said.rater == said.subject:
             return
-        pair = self._pair(rater, subject)
-        pair.count += 1 if weight > 0 else -1
-        self._sum(pair, sort, good, weight * self._factor(bucket))
-        if rater == self._me and not good:
-            failures = self._own_failures.setdefault(subject, {})
-            failures[bucket] = failures.get(bucket, 0) + weight
-            for voucher in self._vouched_by.get(subject, ()):
+        pair = self._pair(said.rater, said.subject)
+        pair.count += sign
+        self._sum(pair, said, sign)
+        if said.rater == self._me and not said.good:
+            failures = self._own_failures.setdefault(said.subject, {})
+            failures[said.bucket] = failures.get(said.bucket, 0) + sign * said.weight
+            for voucher in self._vouched_by.get(said.subject, ()):
                 self._moved[self._author(voucher)] = None
         self._changed[pair] = None
         self._moved[pair.rater] = None
 
-    def _sum(self, pair: _Pair, sort: _Sort, good: bool, weight: int) -> None:
+    def _sum(self, pair: _Pair, said: Statement, sign: int) -> None:
+        weight = sign * said.weight * self._factor(said.bucket)
+        sort = (said.capability, said.configuration)
         sums = pair.sorts.get(sort)
         if sums is None:
             sums = pair.sorts[sort] = [0, 0]
-        if good:
+        if said.good:
             sums[0] += weight
             pair.good += weight
             pair.rater.praise += weight
@@ -180,7 +180,7 @@ class Trust:
         return author
 
     def _pair(self, rater: bytes, subject: bytes) -> _Pair:
-        spoken = self._author(rater)
+        spoken = self._authors.get(rater) or self._author(rater)
         pair = spoken.subjects.get(subject)
         if pair is None:
             of = self._author(subject)
@@ -239,19 +239,19 @@ class Trust:
             given = _Vouch(weight, since, until, capability)
             self._vouches.setdefault(voucher, {})[subject] = given
             self._vouched_by.setdefault(subject, {})[voucher] = given
-            self._revise_vouches(voucher)
+            self._revise_vouches(subject)
 
     def unvouch(self, voucher: bytes, subject: bytes, *, at: int) -> None:
         """The vouch ends at the bucket `at`; what failed before stays charged."""
         given = self._vouches.get(voucher, {}).get(subject)
         if given is not None:
             given.until = min(given.until, at)
-            self._revise_vouches(voucher)
+            self._revise_vouches(subject)
 
-    def _revise_vouches(self, voucher: bytes) -> None:
-        self._moved[self._author(voucher)] = None
-        for subject in self._vouches[voucher]:
-            self._author(subject).budget = None
+    def _revise_vouches(self, subject: bytes) -> None:
+        self._author(subject).budget = None
+        for voucher in self._vouched_by[subject]:
+            self._moved[self._author(voucher)] = None
 
     # --- working in what is new ------------------------------------------------------------------
 
@@ -267,9 +267,7 @@ class Trust:
         for pair in self._changed:
             self._compare(pair)
         for author in self._moved:
-            author.budget = None
-            if author is not me:
-                self._lend(author)
+            self._reconsider(author)
         for pair in self._changed:
             if not pair.count:
                 pair.rater.subjects.pop(pair.subject.key, None)
@@ -289,10 +287,9 @@ class Trust:
                 pair.good = pair.bad = 0
                 self._changed[pair] = None
             self._moved[author] = None
-        for (rater, _), (subject, sort, good, weight, bucket) in self._held.items():
-            if rater != subject:
-                pair = self._authors[rater].subjects[subject]
-                self._sum(pair, sort, good, weight * self._factor(bucket))
+        for said in self._held.values():
+            if said.rater != said.subject:
+                self._sum(self._authors[said.rater].subjects[said.subject], said, 1)
 
     def _compare(self, pair: _Pair) -> None:
         """Hold what a rater says of a subject against what the observer saw of it."""
@@ -304,18 +301,16 @@ class Trust:
         pair.rater.compared += compared - pair.compared
         pair.differs, pair.compared = differs, compared
 
-    def _lend(self, author: _Author) -> None:
-        """Pass on what an author earned from the observer to those whose work it praised."""
-        reach = self._earned(author) * self._of.alpha_ppm // PPM
-        praise = self._praise(author)
-        for pair in author.subjects.values():
-            lent = part_of(self._net(pair), reach, praise) if reach else 0
-            if lent != pair.lent:
-                pair.subject.lent += lent - pair.lent
+    def _reconsider(self, author: _Author) -> None:
+        """An author spoke, or what it earned changed: so did what it passes on to others."""
+        before = author.reach
+        author.budget = None
+        author.reach = self._earned(author) * self._of.alpha_ppm // PPM
+        if before or author.reach:
+            for pair in author.subjects.values():
                 pair.subject.budget = None
-                pair.lent = lent
-        for subject in self._vouches.get(author.key, ()):
-            self._author(subject).budget = None
+            for subject in self._vouches.get(author.key, ()):
+                self._author(subject).budget = None
 
     def _net(self, pair: _Pair) -> int:
         return max(0, pair.good - self._of.failure_factor * pair.bad)
@@ -331,13 +326,19 @@ class Trust:
         return self._pins.get(key, 0) * PPM + max(0, net)
 
     def _charge(self, subject: bytes, given: _Vouch) -> int:
-        """What the subject failed the observer while it was vouched for, up to what was lent."""
-        failed = sum(
-            weight * self._factor(bucket)
-            for bucket, weight in self._own_failures.get(subject, {}).items()
-            if given.lasts(bucket)
-        )
-        return min(given.weight * PPM, failed * self._of.failure_factor)
+        """What the subject failed the observer while it was vouched for, up to what was lent.
+
+        Who vouched at the time share it by weight: each in full would, by losing its say, take
+        back more blame than the failure adds.
+        """
+        failed = 0
+        for bucket, weight in self._own_failures.get(subject, {}).items():
+            if given.lasts(bucket):
+                whole = sum(
+                    each.weight for each in self._vouched_by[subject].values() if each.lasts(bucket)
+                )
+                failed += weight * self._factor(bucket) * given.weight // whole
+        return min(given.weight * PPM, failed)
 
     def _praise(self, author: _Author) -> int:
         lent = sum(
@@ -349,11 +350,15 @@ class Trust:
     def _capacity(self, author: _Author) -> int:
         if author.key in self._convicted or author.key in self._blocked:
             return 0
-        lent = author.lent
+        lent = 0
+        for rater, pair in author.raters.items():
+            by = pair.rater
+            if by.reach and pair.good and rater != self._me:
+                praise = self._praise(by) if rater in self._vouches else by.praise
+                lent += part_of(self._net(pair), by.reach, praise)
         for voucher, given in self._vouched_by.get(author.key, {}).items():
             if given.lasts(self._now):
-                reach = self._earned(self._author(voucher)) * self._of.alpha_ppm // PPM
-                whole = self._whole(voucher, given, reach)
+                whole = self._whole(voucher, given, self._author(voucher).reach)
                 lent += whole * self._of.chain_ppm // PPM
         return self._earned(author) + lent
 
@@ -381,15 +386,15 @@ class Trust:
         are; None: configurations do not matter.
         """
         self._settle(now)
-        good = other = here = elsewhere = 0
+        good = other = here = bad = 0
         for key in self._lineage(subject):
             for voice in self._voices(key, capability, configuration):
                 good += voice[0]
                 other += voice[1]
                 here += voice[2]
-                elsewhere += voice[3]
+                bad += voice[3]
         of = self._of
-        found = weigh(good, borrowed(other, here, of), here + elsewhere, here, of)
+        found = weigh(good, borrowed(other, bad, of), bad, here, of)
         if subject in self._convicted or subject in self._blocked:
             return Score(0, found.accepted, found.failed, known=True, uncertainty_ppm=0,
                          stranger=False)
@@ -401,13 +406,13 @@ class Trust:
     ) -> tuple[Contribution, ...]:
         """What the score is made of, by (part, rater); the columns add up to it exactly.
 
-        `accepted` of the score is the sum of `accepted` and what `borrowed` of the sums of
-        `borrowed` and `failed_here` gives; `failed` is the sum of `failed`.
+        `failed` of the score is the sum of `failed`; `accepted` is the sum of `accepted` and what
+        `weighing.borrowed` gives for the sums of `borrowed` and `failed`.
         """
         self._settle(now)
         found = []
         for key in self._lineage(subject):
-            for good, other, here, elsewhere, part, rater in self._voices(
+            for good, other, here, bad, part, rater in self._voices(
                 key, capability, configuration
             ):
                 praise_ppm = blame_ppm = believed = PPM
@@ -417,7 +422,7 @@ class Trust:
                     praise_ppm = part_of(PPM, self._budget(by), self._praise(by))
                     blame_ppm = part_of(PPM, self._budget(by), by.blame)
                 found.append(Contribution(
-                    part, rater, good, other, here + elsewhere, here,
+                    part, rater, good, other, bad, here,
                     praise_ppm * believed // PPM, blame_ppm * believed // PPM, believed,
                 ))
         return tuple(sorted(found, key=lambda each: (each.part, each.rater)))
@@ -437,27 +442,37 @@ class Trust:
     def _voices(
         self, key: bytes, capability: str | None, configuration: bytes | None
     ) -> Iterator[tuple[int, int, int, int, str, bytes]]:
-        """Good here, good elsewhere, bad here, what bad elsewhere counts for; which part; whose."""
+        """Good here, good elsewhere, bad here, what bad counts for in all; which part; whose."""
         if key in self._pins:
             yield self._pins[key] * PPM, 0, 0, 0, "pin", self._me
+        gamma = self._of.elsewhere_ppm
         author = self._authors.get(key)
         for rater, pair in () if author is None else author.raters.items():
+            by = pair.rater
             if rater == self._me:
-                yield (*self._split(pair, capability, configuration), "own", rater)
-            elif budget := self._budget(pair.rater):
-                by = pair.rater
-                believed = self._belief(by, pair)
-                if not believed:
-                    continue
-                praise = self._praise(by) if by.key in self._vouches else by.praise
-                good, other, here, elsewhere = self._split(pair, capability, configuration)
-                yield (
-                    part_of(good, budget, praise) * believed // PPM,
-                    part_of(other, budget, praise) * believed // PPM,
-                    part_of(here, budget, by.blame) * believed // PPM,
-                    part_of(elsewhere, budget, by.blame) * believed // PPM,
-                    "testimony", rater,
-                )
+                good, other, here = self._split(pair, capability, configuration)
+                yield good, other, here, here + (pair.bad - here) * gamma // PPM, "own", rater
+                continue
+            budget = self._budget(by) if by.budget is None else by.budget
+            # Most who say much in bad faith are seen here to be worth nothing.
+            if not budget or not (believed := belief(
+                by.differs - pair.differs, by.compared - pair.compared, self._of
+            )):
+                continue
+            good, other, here = self._split(pair, capability, configuration)
+            bad = 0
+            if pair.good:
+                praise = self._praise(by) if rater in self._vouches else by.praise
+                good = part_of(good, budget, praise) * believed // PPM
+                other = part_of(other, budget, praise) * believed // PPM
+            if pair.bad:
+                # The asked capability comes first, or a failure elsewhere would thin out those
+                # here; and one rounding, or a failure could gain a millionth.
+                bad = part_of(pair.bad, budget, by.blame)
+                here = min(here, bad)
+                bad = (here + (bad - here) * gamma // PPM) * believed // PPM
+                here = here * believed // PPM
+            yield good, other, here, bad, "testimony", rater
         for voucher, given in self._vouched_by.get(key, {}).items():
             is_asked = capability is None or given.capability in (None, capability)
             if given.lasts(self._now) and is_asked:
@@ -468,16 +483,12 @@ class Trust:
 
     def _split(
         self, pair: _Pair, capability: str | None, configuration: bytes | None
-    ) -> tuple[int, int, int, int]:
-        good = other = here = elsewhere = 0
+    ) -> tuple[int, int, int]:
+        """Of what one says of another: good in the capability, good elsewhere, bad in it."""
+        good = here = 0
         for (name, digest), (well, ill) in pair.sorts.items():
             if capability is None or name == capability:
                 here += ill
                 if configuration is None or digest == configuration:
                     good += well
-                else:
-                    other += well
-            else:
-                other += well
-                elsewhere += ill
-        return good, other, here, elsewhere * self._of.elsewhere_ppm // PPM
+        return good, pair.good - good, here

@@ -12,7 +12,7 @@ PPM: Final = 1_000_000
 """Weights, shares and scores are in millionths; division rounds down."""
 ALPHA_PPM: Final = 250_000
 """Of what an author earned, how much its praise, and its blame, may weigh in all. More lets spies
-pass on more than their work was worth; below the root of a half a failure never helps its author.
+pass on more than their work was worth; up to this, a failure never helps its author.
 """
 ETA_PPM: Final = 500_000
 """What is known of other capabilities counts by this factor, up to `BORROW_LIMIT`."""
@@ -103,7 +103,7 @@ class Contribution:
     """What one voice adds to a score, in millionths.
 
     `part` is "own", "testimony", "pin" or "vouch". `accepted` is the capability's own evidence,
-    `borrowed` that of others, before factor and limit; `failed_here` is the part of `failed` in the
+    `borrowed` that of others, before factor and limit; `failed_here` is what of `failed` is in the
     capability itself. `praise_ppm` and `blame_ppm`: how much of what it says counts, of which
     `belief_ppm` is how far it agrees with what the observer saw of others.
     """
@@ -133,10 +133,10 @@ def part_of(amount: int, budget: int, said: int) -> int:
     return amount if said <= budget else amount * budget // said
 
 
-def borrowed(other: int, failed_here: int, of: TrustSettings) -> int:
-    """What other capabilities lend to one; failures in it take the loan away first."""
+def borrowed(other: int, failed: int, of: TrustSettings) -> int:
+    """What other capabilities lend to one; failures take the loan away first."""
     loan = min(other * of.eta_ppm // PPM, of.borrow_limit * PPM)
-    return max(0, loan - of.failure_factor * failed_here)
+    return max(0, loan - of.failure_factor * failed)
 
 
 def weigh(good: int, loan: int, bad: int, here: int, of: TrustSettings) -> Score:
@@ -170,6 +170,7 @@ def difference(
 
 def belief(differs: int, compared: int, of: TrustSettings) -> int:
     """How far a voice is believed whose views differ from the observer's own by so much."""
-    if not compared:
+    if not differs:
         return PPM
-    return max(0, PPM - of.doubt * (differs * PPM // compared))
+    left = PPM - of.doubt * (differs * PPM // compared)
+    return left if left > 0 else 0

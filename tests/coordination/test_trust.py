@@ -143,7 +143,7 @@ def test_a_vouch_lends_fades_along_a_chain_and_expires() -> None:
     assert not trust.score(BEN, "text.count", now=3).known
 
 
-@pytest.mark.parametrize(("bucket", "left"), [(0, 10), (1, 6), (2, 6), (3, 10)])
+@pytest.mark.parametrize(("bucket", "left"), [(0, 10), (1, 7), (2, 7), (3, 10)])
 def test_who_vouched_pays_for_what_failed_meanwhile(bucket: int, left: int) -> None:
     trust = trust_of(Said(ME, ANN, weight=10))
     trust.vouch(ANN, BEN, 4, since=1, until=5)
@@ -164,7 +164,7 @@ def test_contributions_add_up_to_the_score() -> None:
     assert [each.part for each in found] == ["own", "pin", "testimony", "vouch"]
     score = trust.score(BEN, "text.count")
     loan = borrowed(
-        sum(each.borrowed for each in found), sum(each.failed_here for each in found), PLAIN
+        sum(each.borrowed for each in found), sum(each.failed for each in found), PLAIN
     )
     assert score.failed == sum(each.failed for each in found)
     assert score.accepted == sum(each.accepted for each in found) + loan

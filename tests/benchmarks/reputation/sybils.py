@@ -1,0 +1,123 @@
+"""What made-up names gain, by MeritRank's measure, and what slander by nobody's masters does."""
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from antsp2p.coordination.trust import DEFAULT, PPM
+from tests.benchmarks.reputation.policies import Antsp2p, MeritRank
+from tests.benchmarks.reputation.world import (
+    ERROR,
+    HONEST,
+    ME_NAMES,
+    UNLIMITED,
+    Said,
+    Scenario,
+    World,
+    key_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHAPES: Final = ("cycle", "path", "parallel")
+SWARMS: Final = (1, 10, 50)
+ALL_SWARMS: Final = (1, 2, 5, 10, 20, 35, 50)
+SKILL: Final = ME_NAMES[0]
+ATTACKER: Final = key_of(HONEST)
+_QUIET: Final = Scenario(
+    "quiet", "one attacker does honest work first", 1, lambda which, capability, at: ERROR
+)
+
+
+def edges(shape: str, count: int) -> list[tuple[bytes, bytes]]:
+    """Who praises whom, without limit, when an attacker invents `count` names."""
+    names = [key_of(1_000 + number) for number in range(count)]
+    if shape == "parallel":
+        return [(ATTACKER, name) for name in names]
+    line = [ATTACKER, *names, *([ATTACKER] if shape == "cycle" else [])]
+    return list(pairwise(line))
+
+
+def lies(pairs: Sequence[tuple[bytes, bytes]], good: bool = True) -> list[Said]:
+    return [
+        Said(rater, b"lie %d" % number, subject, SKILL, good, UNLIMITED, 0)
+        for number, (rater, subject) in enumerate(pairs)
+    ]
+
+
+def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
+    """The sum of the Sybils' scores over the attacker's, as all honest observers see them.
+
+    Ours is measured in what a score rests on (`accepted`), because the score itself is no sum.
+    `per work`: the Sybils' sum over what the attacker's words may draw on, the largest anywhere.
+    """
+    ours, merit = Antsp2p(), MeritRank(seed)
+    World(_QUIET, seed).play(_Both(ours, merit))
+    found: dict[str, float] = {}
+    per_work = 0.0
+    for shape in SHAPES:
+        for count in swarms:
+            said = lies(edges(shape, count))
+            names = [key_of(1_000 + number) for number in range(count)]
+            ours.hear(said, 0)
+            now, swarm, alone = 5, 0, 0
+            for trust in ours.trusts:
+                mass = sum(trust.score(name, SKILL, now=now).accepted for name in names)
+                swarm += mass
+                alone += trust.score(ATTACKER, SKILL, now=now).accepted
+                if capacity := trust.capacity(ATTACKER, now=now):
+                    per_work = max(per_work, mass / capacity)
+            found[f"{shape} {count}"] = swarm / alone
+            ours.forget(said)
+            merit.hear(said, 0)
+            visits = [merit.visits(observer) for observer in range(HONEST)]
+            theirs = sum(each.get(name, 0.0) for each in visits for name in names)
+            found[f"meritrank {shape} {count}"] = theirs / sum(
+                each.get(ATTACKER, 0.0) for each in visits
+            )
+            merit.forget(said)
+    found["per work"] = per_work
+    return found
+
+
+def slander(seed: int) -> float:
+    """How far 20 liars that nobody worked for move any honest author's score, at most (of 1)."""
+    ours = Antsp2p()
+    World(_QUIET, seed).play(ours)
+    honest = [key_of(number) for number in range(HONEST)]
+
+    def scores() -> list[int]:
+        return [
+            trust.score(key, skill, now=5).value_ppm
+            for trust in ours.trusts for key in honest for skill in ME_NAMES
+        ]
+
+    before = scores()
+    ours.hear(lies([(key_of(2_000 + liar), key) for liar in range(20) for key in honest], False), 5)
+    moved = zip(before, scores(), strict=True)
+    return max(abs(one - other) for one, other in moved) / PPM
+
+
+LIMIT: Final = DEFAULT.alpha_ppm / PPM
+
+
+class _Both:
+    """Two policies in one world; the first chooses."""
+
+    def __init__(self, first: Antsp2p, second: MeritRank) -> None:
+        self._first, self._second = first, second
+
+    def hear(self, said: Sequence[Said], bucket: int) -> None:
+        self._first.hear(said, bucket)
+        self._second.hear(said, bucket)
+
+    def forget(self, said: Sequence[Said]) -> None:
+        self._first.forget(said)
+        self._second.forget(said)
+
+    def judge(
+        self, observer: int, subjects: Sequence[bytes], capability: str,
+        configurations: Sequence[bytes],
+    ) -> tuple[Sequence[float], Sequence[bool]]:
+        return self._first.judge(observer, subjects, capability, configurations)

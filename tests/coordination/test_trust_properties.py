@@ -1,0 +1,164 @@
+"""What must hold of trust whatever is said, in whatever order."""
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from antsp2p.coordination.trust import DEFAULT, PPM, Trust
+from tests.coordination.test_trust import ME, Said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PEOPLE = (ME, *(bytes([number]) * 32 for number in range(1, 7)))
+SKILLS = ("sort", "sum")
+NOW = 3
+
+
+@st.composite
+def statements(draw: st.DrawFn, most: int = 40) -> list[Said]:
+    """A market of few people, where many speak of the same, each of claims of its own."""
+    number = draw(st.integers(0, most))
+    one = st.builds(
+        Said, rater=st.sampled_from(PEOPLE), subject=st.sampled_from(PEOPLE), good=st.booleans(),
+        weight=st.sampled_from((1, 2, 5, 40)), capability=st.sampled_from(SKILLS),
+        bucket=st.integers(0, NOW), configuration=st.sampled_from((b"", b"a")),
+    )
+    said = draw(st.lists(one, min_size=number, max_size=number))
+    return [replace(each, claim=place.to_bytes(4, "big")) for place, each in enumerate(said)]
+
+
+def after(said: Iterable[Said]) -> Trust:
+    trust = Trust(ME)
+    for each in said:
+        trust.add(each)
+    return trust
+
+
+def everything(trust: Trust, now: int = NOW) -> list[object]:
+    return [
+        (trust.score(each, skill, now=now, configuration=digest),
+         trust.contributions(each, skill, now=now, configuration=digest),
+         trust.capacity(each, now=now))
+        for each in PEOPLE for skill in (*SKILLS, None) for digest in (None, b"", b"a")
+    ]
+
+
+def capabilities(trust: Trust, subject: bytes) -> list[int]:
+    return [trust.score(subject, skill, now=NOW).value_ppm for skill in (*SKILLS, None)]
+
+
+@given(statements(), st.randoms(use_true_random=False))
+def test_neither_order_nor_questions_nor_repeats_nor_retractions_matter(
+    said: list[Said], rng: object
+) -> None:
+    batch = everything(after(said))
+    shuffled = said * 2
+    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert everything(after(shuffled)) == batch
+    trust, now = Trust(ME), 0
+    for place, each in enumerate(shuffled):
+        trust.add(each)
+        if place % 3 == 0:
+            trust.score(each.subject, each.capability, now=now)
+            now = (now + 1) % (NOW + 2)
+        if place % 5 == 0:
+            trust.remove(each)
+            trust.capacity(each.rater, now=now)
+            trust.add(each)
+    assert everything(trust) == batch
+    for each in said:
+        trust.remove(each)
+        trust.score(each.rater, None, now=NOW)
+    assert everything(trust) == everything(Trust(ME))
+
+
+@settings(max_examples=300)
+@given(statements(), st.sampled_from(PEOPLE), st.sampled_from(PEOPLE[1:]), st.sampled_from(SKILLS),
+       st.sampled_from((1, 5, 40)), st.integers(0, NOW),
+       st.lists(st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE), st.integers(1, 40),
+                          st.integers(0, NOW)), max_size=6))
+def test_a_failure_never_helps_its_author(
+    said: list[Said], rater: bytes, subject: bytes, capability: str, weight: int, bucket: int,
+    vouches: list[tuple[bytes, bytes, int, int]],
+) -> None:
+    trust = after(said)
+    for voucher, vouched, lent, since in vouches:
+        trust.vouch(voucher, vouched, lent, since=since, until=NOW + 1)
+    before = capabilities(trust, subject)
+    trust.add(Said(rater, subject, good=False, weight=weight, capability=capability,
+                   bucket=bucket, claim=b"more"))
+    for one, other in zip(before, capabilities(trust, subject), strict=True):
+        assert other <= one
+
+
+@given(statements(), st.sets(st.sampled_from(PEOPLE[1:]), min_size=1, max_size=3),
+       st.lists(st.tuples(st.integers(0, 5), st.integers(6, 40), st.integers(1, 10**9)),
+                max_size=20))
+def test_fake_praise_gives_a_collective_no_more_than_alpha_of_what_it_earned(
+    said: list[Said], liars: set[bytes], fakes: Sequence[tuple[int, int, int]]
+) -> None:
+    members = sorted(liars)
+    trust = after(said)
+    # What its members may pass on: nobody is believed more than in full.
+    earned = sum(trust.capacity(each, now=NOW) for each in members)
+    names = [bytes([number]) * 32 for number in range(10, 50)]
+    for place, (who, name, weight) in enumerate(fakes):
+        trust.add(Said(members[who % len(members)], names[name % len(names)], weight=weight,
+                       capability=SKILLS[0], bucket=NOW, claim=b"fake%d" % place))
+    gained = sum(trust.score(each, SKILLS[0], now=NOW).accepted for each in names)
+    assert gained <= earned * DEFAULT.alpha_ppm // PPM
+
+
+@given(statements(), statements())
+def test_strangers_do_not_move_what_i_think_of_strangers_through_strangers(
+    said: list[Said], strange: list[Said]
+) -> None:
+    far = [bytes([number]) * 32 for number in range(100, 107)]
+    other = dict(zip(PEOPLE, far, strict=True))
+    trust = after(said)
+    before = everything(trust)
+    for each in strange:
+        # Nobody of these ever worked for me, or for one of whom I know.
+        subject = each.subject if each.good is (each.weight > 2) else other[each.subject]
+        trust.add(replace(each, rater=other[each.rater], subject=subject, claim=b"s" + each.claim))
+    assert everything(trust) == before
+    assert not any(trust.score(each, None, now=NOW).known for each in far)
+
+
+@given(statements(), st.sampled_from(PEOPLE[1:]))
+def test_slander_by_twenty_liars_it_never_worked_for_changes_nothing(
+    said: list[Said], honest: bytes
+) -> None:
+    trust = after(said)
+    before = everything(trust)
+    for number in range(20):
+        trust.add(Said(bytes([200, number]), honest, good=False, weight=10**9,
+                       capability=SKILLS[0], bucket=NOW, claim=b"lie"))
+    assert everything(trust) == before
+
+
+@given(statements(), st.sampled_from(PEOPLE[1:]))
+def test_contributions_add_up(said: list[Said], subject: bytes) -> None:
+    trust = after(said)
+    score = trust.score(subject, SKILLS[0], now=NOW)
+    found = trust.contributions(subject, SKILLS[0], now=NOW)
+    assert sum(each.failed for each in found) == score.failed
+    loan = score.accepted - sum(each.accepted for each in found)
+    assert 0 <= loan <= DEFAULT.borrow_limit * PPM
+    assert len({(each.part, each.rater) for each in found}) == len(found)
+
+
+@given(statements(), st.integers(NOW, NOW + 2 * DEFAULT.horizon_buckets))
+def test_everything_fades(said: list[Said], now: int) -> None:
+    trust = after(said)
+    for subject in PEOPLE[1:]:
+        early = trust.score(subject, None, now=NOW)
+        late = trust.score(subject, None, now=now)
+        assert late.uncertainty_ppm <= PPM
+        if now >= NOW + DEFAULT.horizon_buckets:
+            assert not late.known
+        assume(early.known or not late.known)
