@@ -20,6 +20,7 @@ from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import PLAIN, recovery_digest
 from antsp2p.coordination.tasks import TaskFold
+from antsp2p.coordination.trust import Trust
 from antsp2p.gossip import trie
 from antsp2p.gossip.admission import Admission, Refusal, parse_answer, parse_join_request
 from antsp2p.gossip.bulk_wire import parse_chunk
@@ -47,7 +48,7 @@ from antsp2p.runtime.streams import StreamServer
 from tests.gossip.protections import protection_of
 from tests.runtime.secured import ask as sealed_ask
 from tests.runtime.secured import member
-from tests.vectors import digests, generate
+from tests.vectors import digests, generate, trust
 from tests.vectors.common import NETWORK, diagnostic, identity, verify, written
 from tests.vectors.logs import told
 
@@ -397,6 +398,30 @@ def test_priced_network_names(case: dict[str, Any]) -> None:
 def test_bad_network_names(case: dict[str, Any]) -> None:
     with pytest.raises(HomeError, match="1 to 64 bytes"):
         network_id(case["network_name"])
+
+
+# --- trust ---------------------------------------------------------------------------------------
+
+
+@each("trust", "cases")
+def test_trust(case: dict[str, Any]) -> None:
+    said = [
+        trust.Said(
+            unhex(each, "rater"), unhex(each, "subject"), each["good"], each["weight"],
+            each["capability"], each["bucket"], unhex(each, "configuration"), unhex(each, "claim"),
+        ) for each in case["said"]
+    ]
+    for order in (said, said[::-1]):
+        view = Trust(unhex(case, "observer"))
+        for one in order:
+            view.add(one)
+        assert written(trust.scores(view, case["now"])) == case["scores"]
+
+
+def test_the_example_of_the_text() -> None:
+    (case,) = (case for case in load("trust")["cases"] if case["name"] == "why 0.31")
+    ben = next(each for each in case["scores"] if each["subject"] == trust.BEN.hex())
+    assert (ben["value_ppm"], ben["accepted"], ben["failed"]) == (307_692, 2_000_000, 1_250_000)
 
 
 # --- digests -------------------------------------------------------------------------------------

@@ -7,17 +7,19 @@ the number of a bucket), and any effect of the order of arrival or of a set.
 
     earned_k   = pin_k + max(0, good_ik - 2 bad_ik - charged_k)
     capacity_k = earned_k + sum over m of min(1, a earned_m / praise_m) * max(0, good_mk - 2 bad_mk)
-    r          = own good + sum over k of belief_k * min(1, a capacity_k / praise_k) * good_kj
-    s          = own bad + sum over k of belief_k * min(1, a capacity_k / blame_k) * bad_kj
+    budget_k   = a (1 - a) capacity_k
+    r          = own good + sum over k of belief_k * min(1, budget_k / praise_k) * good_kj
+    s          = own bad + sum over k of belief_k * min(1, budget_k / blame_k) * bad_kj
     s_c        = s[c] + gamma * s[others]
     r_c        = r[c] + max(0, min(eta * r[others], B) - 2 s_c)
     score      = r_c / (r_c + 2 s_c + W)
 
-`i` is the observer, j the subject; praise_k and blame_k are all that k ever said of anybody. So all
-that k says adds at most a * capacity_k for, and as much against, over however many names it is
-spread; and nobody has a capacity whom neither the observer nor one who worked for it well has seen
-work. belief_k falls as k's words differ from what the observer itself saw of the same subjects,
-except j: what j does must not change who is believed about it. Weights fade with their buckets.
+`i` is the observer, j the subject; praise_k and blame_k are all that k ever said of anybody. So
+what k says adds at most its budget for, and as much against, over however many names it is spread;
+it and all whom it invents, in two steps, less than a * earned_k. Nobody has a capacity whom neither
+the observer nor one who worked for it well has seen work. belief_k falls as k's words differ from
+what the observer itself saw of the same subjects, except j: what j does must not change who is
+believed about it. Weights fade with their buckets.
 """
 from __future__ import annotations
 
@@ -371,7 +373,9 @@ class Trust:
 
     def _budget(self, author: _Author) -> int:
         if author.budget is None:
-            author.budget = self._capacity(author) * self._of.alpha_ppm // PPM
+            author.budget = (
+                self._capacity(author) * self._of.alpha_ppm * (PPM - self._of.alpha_ppm) // PPM**2
+            )
         return author.budget
 
     # --- what follows ----------------------------------------------------------------------------

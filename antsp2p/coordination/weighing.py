@@ -11,13 +11,13 @@ from typing import Final, Protocol
 PPM: Final = 1_000_000
 """Weights, shares and scores are in millionths; division rounds down."""
 ALPHA_PPM: Final = 250_000
-"""Of what an author earned, how much its praise, and its blame, may weigh in all. More lets spies
-pass on more than their work was worth; up to this, a failure never helps its author.
-"""
+"""Of what an author earned, how much its words, and those of all the names it may invent, weigh at
+most. More lets spies pass on more; up to this, a failure never helps its author."""
 ETA_PPM: Final = 500_000
-"""What is known of other capabilities counts by this factor, up to `BORROW_LIMIT`."""
-BORROW_LIMIT: Final = 1
-"""Of all other capabilities together, no more than one small task would have earned."""
+"""What is known of other capabilities counts by this factor, up to `BORROW_PPM`."""
+BORROW_PPM: Final = 250_000
+"""Of all other capabilities together, no more than a quarter of what one small task earns: enough
+to be tried before a stranger, not before one who did well in the capability."""
 ELSEWHERE_PPM: Final = 500_000
 """What a failure in one capability counts for in another: not hidden, and not sinking it."""
 DOUBT: Final = 5
@@ -46,7 +46,7 @@ class TrustSettings:
 
     alpha_ppm: int = ALPHA_PPM
     eta_ppm: int = ETA_PPM
-    borrow_limit: int = BORROW_LIMIT
+    borrow_ppm: int = BORROW_PPM
     elsewhere_ppm: int = ELSEWHERE_PPM
     doubt: int = DOUBT
     compared_limit: int = COMPARED_LIMIT
@@ -135,7 +135,7 @@ def part_of(amount: int, budget: int, said: int) -> int:
 
 def borrowed(other: int, failed: int, of: TrustSettings) -> int:
     """What other capabilities lend to one; failures take the loan away first."""
-    loan = min(other * of.eta_ppm // PPM, of.borrow_limit * PPM)
+    loan = min(other * of.eta_ppm // PPM, of.borrow_ppm)
     return max(0, loan - of.failure_factor * failed)
 
 

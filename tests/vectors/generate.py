@@ -26,6 +26,7 @@ from tests.vectors import (
     links,
     logs,
     standings,
+    trust,
 )
 from tests.vectors.common import NETWORK
 
@@ -63,6 +64,9 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("standings", "A set of records, the authors out of it or succeeding, and how the set says so. "
      "`last_seq`: records above it do not count; null where all do. The order of the records does "
      "not matter. Section 8.", standings.cases),
+    ("trust", "What raters said of claims in one capability or another, and the integers that "
+     "follow for the observer at a bucket of time, by the first settings. Section 24, which is "
+     "informative: a node may score otherwise.", trust.cases),
     ("hashes", "The tie-break, hashes of content, recovery and configuration digests, work, "
      "and network ids of names. Sections 11, 3, 8 and 22.", clocks.hashes),
     ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
