@@ -372,17 +372,21 @@ class Claimant:
             self._wait_turn(task, entry, now_us, place)
 
     def _doubt_us(self, task: bytes, entry: _Open) -> int:
-        """How long to wait where only such as are not to be believed say that it is open again."""
+        """How long to wait where only such as are not to be believed say that its holder is silent.
+        """
         offered = self._tasks.offer(task)
         if not entry.epoch or offered is None:
             return 0
         record, offer = offered
-        reopeners = [each.author for each in self._tasks.valid_reopens(task, entry.epoch - 1)]
+        reopens = self._tasks.valid_reopens(task, entry.epoch - 1)
+        if any(each.author == record.author for each in reopens):
+            return 0
+        lapses = {each.id for taken in self._tasks.lapses(task).values() for each in taken}
         believed = any(
-            author == record.author or self._judgement.counts(author, offer.capability)
-            for author in reopeners
+            each.id not in lapses or self._judgement.counts(each.author, offer.capability)
+            for each in reopens
         )
-        return 0 if believed or not reopeners else offer.lease_ms * 1_000
+        return 0 if believed else offer.lease_ms * 1_000
 
     def _wait_turn(self, task: bytes, entry: _Open, now_us: int, place: int) -> None:
         """Wait for our rank's turn; a turn that is still to come is not put off."""

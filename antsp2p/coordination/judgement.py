@@ -31,7 +31,9 @@ class Policy:
     cheap_cost: int = 1
     """Up to this cost a task is cheap."""
     bad_ppm: int = 100_000
-    """Whoever failed somebody and scores below this is bad, and not just unknown."""
+    """Whoever failed somebody and scores below this is bad, and not just unknown …"""
+    bad_weight: int = 2
+    """… if what it failed weighs so much together: one small failure makes nobody bad."""
     ignores_bad: bool = True
     """A bad node's announcement keeps nobody else waiting for its turn, and its word that a holder
     is silent is believed one lease later."""
@@ -89,7 +91,8 @@ class Judgement:
         if not self._ledger.has_failed(author):
             return False
         score = self._score(author, capability)
-        return score.failed > 0 and score.value_ppm < self.policy.bad_ppm
+        return score.value_ppm < self.policy.bad_ppm and (
+            score.failed >= max(1, self.policy.bad_weight * PPM))
 
     def is_blocked(self, author: bytes) -> bool:
         """Whether a person has shut the author out."""

@@ -19,6 +19,7 @@ _TOLD: Final = {
     "strangers_ppm": "of cheap tasks, millionths that go to workers nothing is known of",
     "cheap_cost": "up to this cost a task is cheap",
     "bad_ppm": "who failed and scores below this is bad",
+    "bad_weight": "if what it failed weighs so much: one small failure makes nobody bad",
     "ignores_bad": "the bad keep nobody waiting by what they announce or call silent",
     "sheds_bad": "under load, what bad peers send is given up first",
     "declines_debtors": "no work for who leaves results without a verdict",

@@ -43,12 +43,13 @@ def judged(*runs: tuple[str, ...], requester: bytes = ME, policy: Policy = DEFAU
 def test_who_failed_and_did_little_else_is_bad_and_the_unknown_are_not() -> None:
     bad, good = ("award", "failed"), ("award", "done", "accept")
     assert not judged().is_bad(WORKER, "text.count")
-    assert judged(bad).is_bad(WORKER, "text.count")
-    assert not judged(bad, *([good] * 9)).is_bad(WORKER, "text.count")
+    assert not judged(bad).is_bad(WORKER, "text.count")
+    assert judged(bad, bad).is_bad(WORKER, "text.count")
+    assert not judged(bad, bad, *([good] * 9)).is_bad(WORKER, "text.count")
     # What somebody says who has earned nothing makes nobody bad.
-    assert not judged(bad, requester=STRANGER).is_bad(WORKER, "text.count")
-    assert judged(bad).counts(WORKER, "text.count") is False
-    assert judged(bad, policy=Policy(ignores_bad=False)).counts(WORKER, "text.count")
+    assert not judged(bad, bad, requester=STRANGER).is_bad(WORKER, "text.count")
+    assert judged(bad, bad).counts(WORKER, "text.count") is False
+    assert judged(bad, bad, policy=Policy(ignores_bad=False)).counts(WORKER, "text.count")
 
 
 def test_a_policy_out_of_range_is_refused() -> None:
@@ -109,12 +110,13 @@ def test_a_claimant_looks_at_a_debtors_task_again_and_takes_it_when_it_has_paid(
 
 
 def failed_for(bench: Bench, name: str) -> None:
-    """`name` fails a task of ours, and is bad from then on."""
-    task = bench.scribe.offer("me").id
-    claim = bench.scribe.claim(name, task)
-    bench.scribe.award(task, claim, "me")
-    bench.scribe.result(name, task, claim, Outcome.FAILED)
-    bench.ledger.update(task, bench.scribe.tasks)
+    """`name` fails two tasks of ours, and is bad from then on."""
+    for _ in range(2):
+        task = bench.scribe.offer("me").id
+        claim = bench.scribe.claim(name, task)
+        bench.scribe.award(task, claim, "me")
+        bench.scribe.result(name, task, claim, Outcome.FAILED)
+        bench.ledger.update(task, bench.scribe.tasks)
 
 
 def test_nobody_waits_for_a_bad_node_to_claim_first() -> None:
@@ -141,6 +143,17 @@ def test_a_bad_node_that_calls_a_holder_silent_is_believed_later(is_bad: bool) -
     bench.claimant.touched(task, 0)
     assert bench.claimant.is_our_turn(task, 0) is not is_bad
     assert bench.claimant.is_our_turn(task, SECOND)  # One lease.
+
+
+def test_a_bad_node_that_gives_its_own_claim_back_is_believed_at_once() -> None:
+    bench = Bench()
+    failed_for(bench, "holder")
+    task = bench.scribe.offer().id
+    claim = bench.scribe.claim("holder", task)
+    bench.scribe.award(task, claim)
+    bench.scribe.write("holder", Reopen(task, 0, claim.id, ReopenReason.RELEASED))
+    bench.claimant.touched(task, 0)
+    assert bench.claimant.is_our_turn(task, 0)
 
 
 # --- the requester -------------------------------------------------------------------------------
