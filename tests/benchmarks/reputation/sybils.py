@@ -49,7 +49,9 @@ def lies(pairs: Sequence[tuple[bytes, bytes]], good: bool = True) -> list[Said]:
 def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
     """The sum of the Sybils' scores over the attacker's, as all honest observers see them.
 
-    Ours is measured in what a score rests on (`accepted`), because the score itself is no sum.
+    Ours is measured in what a score rests on (`accepted`), because the score itself is no sum, and
+    over all capabilities, as MeritRank knows but one. An attacker that did its work in five can
+    spend all of it on one: in that one the gain is up to five times as much.
     `per work`: the Sybils' sum over what the attacker's words may draw on, the largest anywhere.
     """
     ours, merit = Antsp2p(), MeritRank(seed)
@@ -63,9 +65,9 @@ def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
             ours.hear(said, 0)
             now, swarm, alone = 5, 0, 0
             for trust in ours.trusts:
-                mass = sum(trust.score(name, SKILL, now=now).accepted for name in names)
+                mass = sum(trust.score(name, None, now=now).accepted for name in names)
                 swarm += mass
-                alone += trust.score(ATTACKER, SKILL, now=now).accepted
+                alone += trust.score(ATTACKER, None, now=now).accepted
                 if capacity := trust.capacity(ATTACKER, now=now):
                     per_work = max(per_work, mass / capacity)
             found[f"{shape} {count}"] = swarm / alone
