@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from antsp2p.coordination.explanation import Explanation, explain
 from antsp2p.coordination.pins import NO_PINS
 from antsp2p.coordination.reputation import PPM, Kind
+from antsp2p.coordination.weighing import BORROW_PPM
 from tests.coordination.market import ME, STEPS, STRANGER, THIRD, WORKER, Market
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def test_other_work_counts_a_little() -> None:
     market.run(*DONE)
     told = explained(market, "text.count")
     assert [(part.name, part.weight, len(part.records)) for part in told.parts] == [
-        ("own", PPM, 1), ("elsewhere", PPM, 4)]
+        ("own", PPM, 1), ("elsewhere", BORROW_PPM, 4)]
     assert [part.weight for part in explained(market).parts] == [5 * PPM]
 
 
@@ -91,7 +92,7 @@ def test_the_word_of_others_counts_as_far_as_they_earned_it() -> None:
     assert untrusted.parts == ()
     assert len(untrusted.unheard) == 1
     ledger = market.ledger()
-    ledger.set_pins(NO_PINS.pin(THIRD, 5))
+    ledger.set_pins(NO_PINS.pin(THIRD, 6))
     told = check(ledger, "text.count")
     assert [(part.name, part.rater, part.share_ppm) for part in told.parts] == [
         ("testimony", THIRD, PPM)]
