@@ -5,15 +5,23 @@ only late counts as lost in one look and as found in the next, so that the two c
 """
 from __future__ import annotations
 
+from typing import Final
+
+LATE_OF: Final = 16
+"""At the first look one of so many datagrams may only be late."""
+LINKS_LOOKED_AT: Final = 4
+"""Looks of one link in a look at all together: on a new link hardly anything has come in order."""
+
 
 class CommonLoss:
     """What all links of a node together lose: all that is known of a link that is new."""
 
-    __slots__ = ("_heard", "_sample", "_sent", "permille")
+    __slots__ = ("_heard", "_permille", "_sample", "_sent", "permille")
 
     def __init__(self, sample: int) -> None:
-        self._sample = sample
+        self._sample = LINKS_LOOKED_AT * sample
         self._sent = self._heard = 0
+        self._permille = 0
         self.permille: int | None = None
         """Smoothed, from 0 on; None until enough was sent on all links."""
 
@@ -22,12 +30,9 @@ class CommonLoss:
         self._sent += sent
         self._heard += heard
         if self._sent >= self._sample:
-            missing = self._sent - self._heard
-            if self.permille is None:
-                self.permille = _first_look(self._sent, missing)
-            else:
-                lost = max(1_000 * missing // self._sent, 0)
-                self.permille += (lost - self.permille) // 4
+            before = None if self.permille is None else self._permille
+            self._permille = _looked(before, self._sent, self._sent - self._heard)
+            self.permille = max(self._permille, 0)
             self._sent = self._heard = 0
 
 
@@ -57,16 +62,17 @@ class Loss:
         self._sent, self._heard = sent, heard
         if sent_since <= 0 or heard_since < 0:
             return
-        missing = sent_since - heard_since
-        if self.permille is None:
-            self._permille = _first_look(sent_since, missing)
-        else:
-            lost = max(1_000 * missing // sent_since, -1_000)
-            self._permille += (lost - self._permille) // 4
+        before = None if self.permille is None else self._permille
+        self._permille = _looked(before, sent_since, sent_since - heard_since)
         self.permille = max(self._permille, 0)
 
 
-def _first_look(sent: int, missing: int) -> int:
-    """All that is known, and so not smoothed, which would take a dozen looks to come near; but one
-    of the missing may only be late."""
-    return max(1_000 * (missing - 1) // sent, 0)
+def _looked(before: int | None, sent: int, missing: int) -> int:
+    """The estimate after one more look, `before` it None. What is only late is found again in the
+    next look, so an estimate may be below nought for a while."""
+    if before is not None:
+        lost = max(1_000 * missing // sent, -1_000)
+        return before + (lost - before) // 4
+    # All that is known, and so not smoothed, which would take a dozen looks to come near.
+    late = sent // LATE_OF
+    return max(1_000 * (missing - late) // sent, 0)
