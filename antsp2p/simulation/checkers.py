@@ -343,6 +343,9 @@ class Checkers:
 
     def _has_ended(self, node: Node, task: bytes) -> bool:
         resolution = node.tasks.resolve(task) if task else None
+        if resolution is not None and resolution.alias_of is not None:
+            # Posted again after a loss, and then peers gave the first offer back: that is the task.
+            resolution = node.tasks.resolve(resolution.alias_of)
         return resolution is not None and resolution.end is not None
 
     def finish(self) -> None:

@@ -44,8 +44,7 @@ def test_the_honest_are_never_exposed_and_all_agree(
     name: str, faults: tuple[Fault, ...]
 ) -> None:
     kinds: set[Kind] = set()
-    # With 1 a store is lost with a task that nobody else has seen yet, and that never ends.
-    for seed in (2, 3, 4):
+    for seed in (1, 2, 4):
         simulation = build(replace(TROUBLED, seed=seed), faults=faults)
         simulation.run()
         nodes = [machine.node for machine in simulation.world.machines if machine.node]
