@@ -35,9 +35,10 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "coordination.capability", "coordination.first_seen", "coordination.vouches",
     "coordination.judgement", "coordination.pins",
     "gossip.admission", "gossip.join_code",
-    "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.wire", "gossip.noise",
-    "gossip.datagram", "gossip.handshake", "gossip.network_keys", "gossip.protection",
-    "gossip.replay", "gossip.session", "gossip.stream_cipher", "own_log", "pulse", "node",
+    "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.loss", "gossip.wire",
+    "gossip.noise", "gossip.datagram", "gossip.handshake", "gossip.network_keys",
+    "gossip.protection", "gossip.replay", "gossip.session", "gossip.stream_cipher",
+    "own_log", "pulse", "node",
     "runtime.home", "runtime.key_file", "runtime.machine", "runtime.boot", "interfaces.passphrase",
     "runtime.networks", "runtime.limits", "runtime.blobs", "runtime.discovery",
 ))
