@@ -51,9 +51,10 @@ from antsp2p.events import (
     WithdrawAgent,
     Woke,
 )
-from antsp2p.gossip.engine import (
+from antsp2p.gossip.engine import Gossip
+from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
+from antsp2p.gossip.outputs import (
     BeatLearned,
-    Gossip,
     HeadReported,
     Learned,
     LinkDown,
@@ -62,7 +63,6 @@ from antsp2p.gossip.engine import (
     OwnDisplaced,
     Send,
 )
-from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.own_log import OwnLog
 from antsp2p.profile import Profile
 from antsp2p.pulse import Pulse

@@ -8,7 +8,7 @@ from antsp2p.coordination.draft import Draft
 from antsp2p.coordination.state import State
 from antsp2p.decisions import MAX_LOOKS
 from antsp2p.events import Answer, AppendRecord, FinishClaim, PostTask, ServeCapability, Woke
-from antsp2p.gossip.engine import BeatLearned
+from antsp2p.gossip.outputs import BeatLearned
 from antsp2p.records import log
 from antsp2p.records.beat import sign_beat
 from antsp2p.records.keys import Identity

@@ -25,10 +25,11 @@ from antsp2p.gossip import trie
 from antsp2p.gossip.admission import Admission, Refusal, parse_answer, parse_join_request
 from antsp2p.gossip.bulk_wire import parse_chunk
 from antsp2p.gossip.datagram import split_frames
-from antsp2p.gossip.engine import Gossip, Send
+from antsp2p.gossip.engine import Gossip
 from antsp2p.gossip.join_code import NotACode, read_code
 from antsp2p.gossip.network_keys import KeyRing, NetworkKey, link_key
 from antsp2p.gossip.noise import Handshake, KeyPair, rekeyed
+from antsp2p.gossip.outputs import Send
 from antsp2p.gossip.suite import NOISE
 from antsp2p.gossip.wire import frame_name
 from antsp2p.records import keys, work

@@ -1,4 +1,4 @@
-"""The gossip engine: links, view, spread, serving and reconciliation put together.
+"""The gossip engine: neighbours, spread, serving and reconciliation put together.
 
 Law: bytes and time in, outputs out; it never raises on any bytes, never blocks, and every table
 has a bound. It owns no rule of its own except the order: frames are read, timers run, and what a
@@ -9,79 +9,32 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.gossip.addresses import pack_host
-from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.bulk_serve import LogsAnswer
 from antsp2p.gossip.callers import Caller, Callers
-from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES, Limits
-from antsp2p.gossip.link import (
-    BYE_REASONS,
-    Change,
-    Closed,
-    Doubted,
-    Link,
-    Opened,
-    Own,
-    Reached,
-    Reading,
-    Refused,
-)
-from antsp2p.gossip.network_keys import KeyPurpose
-from antsp2p.gossip.outputs import (
-    BeatLearned,
-    Dial,
-    FetchLogs,
-    HeadReported,
-    Learned,
-    LinkDown,
-    LinkUp,
-    LinkView,
-    MoreLogs,
-    Output,
-    OwnDisplaced,
-    SecretLearned,
-    Send,
-    StopLogs,
-)
+from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
+from antsp2p.gossip.neighbours import Neighbours
+from antsp2p.gossip.outputs import Dial, LinkView, Output, Send
 from antsp2p.gossip.parts import Calls, build_parts
-from antsp2p.gossip.places import Places
 from antsp2p.gossip.quotas import Use
 from antsp2p.gossip.reader import Reader
 from antsp2p.gossip.tree import FROM_HERE
-from antsp2p.gossip.view import Linked
-from antsp2p.gossip.wire import (
-    Address,
-    Bye,
-    News,
-    PeerAddress,
-    Peers,
-    Ping,
-    encode_frame,
-    frame_name,
-)
+from antsp2p.gossip.wire import News, Ping, encode_frame, frame_name
 from antsp2p.records.record import parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from random import Random
 
+    from antsp2p.gossip.link import Link, Reading
     from antsp2p.gossip.network_keys import NetworkKey
     from antsp2p.gossip.protection import Protection
-    from antsp2p.gossip.wire import Range
+    from antsp2p.gossip.wire import Address, Range
     from antsp2p.records.beat import Beat
     from antsp2p.records.keys import Foresee, Verify
     from antsp2p.records.log import Insertion, LogSet
     from antsp2p.records.record import Parse, Record
 
-__all__ = [
-    "BeatLearned", "FetchLogs", "Gossip", "HeadReported", "Learned", "LinkDown", "LinkUp",
-    "LinkView", "MoreLogs", "Output", "OwnDisplaced",
-    "SecretLearned", "Send", "StopLogs",
-]
-
 _GREETINGS: Final = ("welcome", "busy", "cookie")
-_BUSY_PEERS: Final = 8
-"""Addresses in a refusal: with them it is still smaller than the hello it answers."""
 
 
 class Gossip:
@@ -107,23 +60,19 @@ class Gossip:
         self._limits = limits
         self._foresee = foresee
         self._me = protection.author
-        self._rng = rng
+        calls = self._calls()
         self._parts = build_parts(
             logs=logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
             verify=verify, parse=parse, limits=limits, drops=self.drops, sent=self.sent,
-            calls=Calls(
-                room=self._busy_peers, may_open=self._late_busy_peers, takes=self._takes,
-                ping=self._ping, share=self._share, report=self._report,
-                tell=self._tell, offence=self._bad_signature,
-            ),
+            calls=calls,
         )
         self._reader = Reader(
-            parts=self._parts, limits=limits, drops=self.drops, tell=self._tell,
-            bad_signature=self._bad_signature,
+            parts=self._parts, limits=limits, drops=self.drops, tell=calls.tell,
+            bad_signature=calls.offence,
         )
-        self._places = Places(
-            me=self._me, links=self._parts.links, view=self._parts.view, limits=limits,
-            now_us=now_us,
+        self._neighbours = Neighbours(
+            parts=self._parts, reader=self._reader, limits=limits, sent=self.sent,
+            tell=calls.tell, now_us=now_us,
         )
         self._callers = Callers(limits)
         self._out: list[Output] = []
@@ -137,6 +86,22 @@ class Gossip:
         self._wake_us: int | None = None
         self._is_settled = False
         """Whether `_wake_us` is what the parts say now. It is not asked for after every event."""
+
+    def _calls(self) -> Calls:
+        """What the parts ask, for the most part of the neighbours, who come after them."""
+        return Calls(
+            room=lambda links, caller, host: self._neighbours.busy_peers(
+                caller, host, self._last_us, is_needy=links < self._limits.needy_links),
+            # When the caller confirms: many may have been welcomed to one place.
+            may_open=lambda caller, host: self._neighbours.busy_peers(
+                caller, host, self._last_us, is_needy=True),
+            takes=lambda address, root: self._neighbours.takes(address, root, self._last_us),
+            share=lambda link, count, asks, now_us: self._neighbours.share(
+                link, count, asks, now_us),
+            offence=lambda link, now_us: self._neighbours.offend(link, now_us),
+            ping=self._ping, report=lambda link, seq, head: self._reader.report(link, seq, head),
+            tell=self._tell,
+        )
 
     # --- events ------------------------------------------------------------------------------
 
@@ -185,7 +150,7 @@ class Gossip:
         """Do what a datagram of `size` bytes asks for."""
         self.received["datagram"] += size
         for change in reading.changes:
-            self._apply(change, now_us)
+            self._neighbours.apply(change, now_us)
         for reply in reading.replies:
             if reply.name in _GREETINGS:
                 self._parts.quotas.of_host(address[0]).charge(Use.HANDSHAKES, 1, now_us)
@@ -201,7 +166,7 @@ class Gossip:
             if self._is_within_quota(link, size, now_us):
                 self._reader.read(link, reading.frames, now_us)
             if len(self._out) == told and self._parts.blame.vain(link, now_us):
-                self._cut(link, "flood", now_us)
+                self._neighbours.cut(link, "flood", now_us)
 
     def _is_within_quota(self, link: Link, size: int, now_us: int) -> bool:
         account = self._parts.quotas.of_link(link)
@@ -218,7 +183,7 @@ class Gossip:
         self._begin(now_us)
         self._parts.view.hint(address, now_us, keep)
         if self._parts.view.wake_us <= now_us:
-            self._dial(now_us)
+            self._neighbours.dial(now_us)
         return self._end(now_us)
 
     def publish(self, upto_seq: int, now_us: int) -> list[Output]:
@@ -279,13 +244,13 @@ class Gossip:
         self._parts.bulk.due(now_us)
         self._parts.pursuits.due(now_us)
         for link in self._parts.liveness.due(now_us):
-            self._close(link, "timeout", now_us)
+            self._neighbours.close(link, "timeout", now_us)
         self._parts.reconcile.due(now_us)
         self._parts.sharing.due(now_us)
         self._parts.proofs.due(now_us)
         self._parts.spread.due(now_us)
         if self._parts.view.wake_us <= now_us:
-            self._dial(now_us)
+            self._neighbours.dial(now_us)
         return self._end(now_us)
 
     def keys_changed(
@@ -296,14 +261,14 @@ class Gossip:
         self._begin(now_us)
         links = self._parts.links.all()
         for link in self._parts.rotation.changed(keys, overlap_ms, links, now_us):
-            self._dismiss(link, "secret", now_us)
+            self._neighbours.dismiss(link, "secret", now_us)
         return self._end(now_us)
 
     def leave(self, now_us: int) -> list[Output]:
         """The node stops: say goodbye on all links."""
         self._begin(now_us)
         for link in self._parts.links.all():
-            self._dismiss(link, "leaving", now_us)
+            self._neighbours.dismiss(link, "leaving", now_us)
         return self._end(now_us)
 
     def attend(self, now_us: int) -> None:
@@ -485,148 +450,7 @@ class Gossip:
         for link in links if records else ():
             self._parts.liveness.active(link, now_us)
 
-    # --- links -------------------------------------------------------------------------------
-
-    def _apply(self, change: Change, now_us: int) -> None:
-        match change:
-            case Opened(link) if link.purpose is KeyPurpose.INVITATION:
-                # Whoever holds an invitation may talk about joining and nothing else.
-                self._parts.links.close(link, "invited")
-            case Opened(link, seq, head):
-                self._open(link, seq, head, now_us)
-            case Closed(link, reason):
-                self._closed(link, reason, now_us)
-            case Doubted(link):
-                self._call(link.address, HELLO_BYTES, now_us)
-            case Reached(address, author):
-                self._parts.view.reached(address, author, now_us)
-            case Own(address):
-                self._parts.view.own(address)
-            case Refused(address, peers):
-                self._parts.view.refused(address, now_us)
-                self._parts.view.named(address[0].encode(), address[0], peers, now_us)
-
-    def _open(self, link: Link, seq: int, head: bytes, now_us: int) -> None:
-        self._parts.view.linked(link.address, link.author, now_us)
-        self._parts.links.forget_dial(link.address)
-        self._tell(LinkUp(link.author, link.address))
-        self._parts.opened(link, now_us)
-        self._reader.opened(link, seq, head, now_us)
-        if self._parts.view.is_small():
-            self._introduce(link)
-        self._settle(link, now_us)
-
-    def _close(self, link: Link, reason: str, now_us: int) -> None:
-        self._closed(self._parts.links.close(link, reason).link, reason, now_us)
-
-    def _closed(self, link: Link, reason: str, now_us: int) -> None:
-        """Forget all that was kept for a link that is out of the table."""
-        self._parts.closed(link, now_us)
-        self._reader.closed(link)
-        if reason in ("peer-full", "full"):
-            self._parts.view.refused(link.address, now_us)
-        else:
-            self._parts.view.lost(link.address, now_us, is_silent=reason == "timeout")
-        self._parts.view.thinned(now_us)
-        if reason == "timeout":
-            self._parts.sharing.soon(now_us)
-        if not self._parts.links.of(link.author):
-            self._tell(LinkDown(link.author, link.address, reason))
-
-    def _dismiss(self, link: Link, reason: str, now_us: int) -> None:
-        """Close a link and say so."""
-        bye = Bye(BYE_REASONS.index(reason))
-        for data in self._parts.links.write(link, [encode_frame(bye)], now_us):
-            self.sent["bye"] += len(data)
-            self._tell(Send(link.address, data))
-        self._close(link, reason, now_us)
-
-    def _settle(self, newcomer: Link, now_us: int) -> None:
-        """Keep links within their number."""
-        settled = self._places.settle(newcomer, now_us)
-        for link in settled.leaving:
-            self._dismiss(link, "full", now_us)
-        if settled.is_guest:
-            self._parts.view.wake_by(now_us + self._limits.guest_us)
-
-    def _busy_peers(
-        self, caller_links: int, caller: bytes, host: str
-    ) -> tuple[PeerAddress, ...] | None:
-        """Addresses to name where there is no room for the caller; None where there is."""
-        is_needy = caller_links < self._limits.needy_links
-        if self._places.admits(caller, is_needy=is_needy, now_us=self._last_us):
-            return None
-        return self._sample(host, caller, _BUSY_PEERS)
-
-    def _late_busy_peers(self, caller: bytes, host: str) -> tuple[PeerAddress, ...] | None:
-        """The same when the caller confirms: many may have been welcomed to one place."""
-        if self._places.admits(caller, is_needy=True, now_us=self._last_us):
-            return None
-        return self._sample(host, caller, _BUSY_PEERS)
-
-    def _bad_signature(self, link: Link, now_us: int) -> None:
-        if self._parts.blame.add(link, now_us):
-            self._cut(link, "signatures", now_us)
-
-    def _cut(self, link: Link, reason: str, now_us: int) -> None:
-        """Close the link of an offender, and do not answer there for a while."""
-        if self._parts.links.holds(link):
-            self._dismiss(link, reason, now_us)
-            self._parts.links.ban(link, now_us)
-
-    # --- pings, addresses, dialling ----------------------------------------------------------
-
     def _ping(self, link: Link, counter: int, now_us: int) -> None:
         root, cursor = self._parts.reconcile.root(now_us)
         self._parts.outbox.post(link, Ping(counter, root, cursor, link.sent + 1))
         self._parts.rotation.remind(link, now_us)
-
-    def _report(self, link: Link, seq: int, head: bytes) -> None:
-        self._reader.report(link, seq, head)
-
-    def _share(self, link: Link, count: int, asks: bool, now_us: int) -> None:
-        peers = self._sample(link.address[0], link.author, count)
-        if peers or asks:
-            self._parts.outbox.post(link, Peers(int(asks), peers))
-
-    def _sample(self, host: str, asker: bytes, count: int) -> tuple[PeerAddress, ...]:
-        linked = [(link.author, link.address) for link in self._parts.links.all()]
-        return self._parts.view.sample(linked, host, asker, count, self._last_us)
-
-    def _introduce(self, newcomer: Link) -> None:
-        """Tell the other links of a newcomer, so that a mesh forms at once."""
-        host, port = newcomer.address
-        if not pack_host(host):
-            return
-        frame = Peers(0, (PeerAddress(newcomer.author, pack_host(host), port),))
-        for link in self._parts.links.all():
-            if link.author != newcomer.author:
-                self._parts.outbox.post(link, frame)
-
-    def _linked(self) -> Linked:
-        links = self._parts.links.all()
-        return Linked(
-            addresses={link.address for link in links}, authors={link.author for link in links},
-            initiated=sum(link.initiated for link in links),
-            reach=self._places.reach(),
-        )
-
-    def _takes(self, address: Address, root: bytes) -> bool:
-        """Whether to link with the node that answered at `address` and told `root`."""
-        own_root, _ = self._parts.reconcile.root(self._last_us)
-        is_strange = root != own_root
-        return self._parts.view.wants(address, self._linked(), is_strange=is_strange)
-
-    def _dial(self, now_us: int) -> None:
-        for link in self._places.overstaying(now_us):
-            self._dismiss(link, "full", now_us)
-        for address, purpose in self._parts.view.plan(self._linked(), now_us):
-            if not self._parts.links.is_banned(address, now_us):
-                asks_little = purpose in (Purpose.LOST, Purpose.LOOK)
-                size = MIN_HELLO_BYTES if asks_little else HELLO_BYTES
-                self._call(address, size, now_us)
-
-    def _call(self, address: Address, size: int, now_us: int) -> None:
-        data = self._parts.links.dial(address, now_us, size)
-        self.sent["hello"] += len(data)
-        self._tell(Send(address, data))

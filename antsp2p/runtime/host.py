@@ -42,8 +42,8 @@ from antsp2p.events import (
     StopWork,
     WithdrawAgent,
 )
-from antsp2p.gossip.engine import Send
 from antsp2p.gossip.network_keys import KeyRing
+from antsp2p.gossip.outputs import Send
 from antsp2p.gossip.protection import protect
 from antsp2p.node import Node
 from antsp2p.runtime import limits

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.bulk_wire import END
-from antsp2p.gossip.engine import FetchLogs, Gossip, MoreLogs, Output, Send, StopLogs
+from antsp2p.gossip.engine import Gossip
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_DATAGRAM_BYTES, Limits
+from antsp2p.gossip.outputs import FetchLogs, MoreLogs, Output, Send, StopLogs
 from antsp2p.gossip.wire import encode_frame
 from antsp2p.records.keys import Identity, verify
 from antsp2p.records.log import LogSet

@@ -9,10 +9,10 @@ import pytest
 
 from antsp2p.gossip.bulk import Bulk
 from antsp2p.gossip.bulk_wire import END, join_chunk, parse_chunk
-from antsp2p.gossip.engine import FetchLogs, MoreLogs, Output, StopLogs
 from antsp2p.gossip.intake import Taken
 from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.gossip.link import Link
+from antsp2p.gossip.outputs import FetchLogs, MoreLogs, Output, StopLogs
 from antsp2p.gossip.wire import Range
 from antsp2p.records.log import Insertion
 from antsp2p.records.record import Record, parse_record

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antsp2p.gossip.engine import (
+from antsp2p.gossip.outputs import (
     BeatLearned,
     HeadReported,
     Learned,

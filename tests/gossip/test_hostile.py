@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antsp2p.gossip.datagram import GONE, SEALED, SEALED_HEADER_BYTES
-from antsp2p.gossip.engine import Gossip, LinkDown, Send
+from antsp2p.gossip.engine import Gossip
 from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MAX_PARTS, MIN_HELLO_BYTES
 from antsp2p.gossip.network_keys import KeyRing, NetworkKey
 from antsp2p.gossip.noise import TAG_BYTES
+from antsp2p.gossip.outputs import LinkDown, Send
 from antsp2p.gossip.wire import (
     Adverts,
     Entry,

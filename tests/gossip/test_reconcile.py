@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antsp2p.gossip.engine import HeadReported
 from antsp2p.gossip.limits import DEFAULT_LIMITS
+from antsp2p.gossip.outputs import HeadReported
 from antsp2p.gossip.wire import Changes, Leaves, Line, Nodes, Ping, Probe, Since, frame_name
 from antsp2p.records.fork import make_proof
 from tests.gossip.protections import frames_in

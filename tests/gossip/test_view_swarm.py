@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antsp2p.gossip.addresses import pack_host
-from antsp2p.gossip.engine import LinkDown
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.link import BYE_REASONS
+from antsp2p.gossip.outputs import LinkDown
 from antsp2p.gossip.wire import PeerAddress, Peers, Pong
 from tests.gossip.protections import frames_in
 from tests.gossip.swarm import SECOND, Peer, Swarm, identity

@@ -64,10 +64,10 @@ class Hostile(Node):
         self._draws = machine.world.stream(f"eclipse/{machine.index}")
         self._advertise_us = self._dial_us = machine.local_us
         # Whoever asks hears of members only, and nobody is ever sent away.
-        gossip: Any = self.gossip
-        honest = gossip._sample
-        gossip._sample = lambda host, asker, count: (
-            honest(host, asker, count) if self._is_over else ring.named(self._draws, count))
+        neighbours: Any = self.gossip._neighbours
+        honest = neighbours.sample
+        neighbours.sample = lambda host, asker, count, now_us: (
+            honest(host, asker, count, now_us) if self._is_over else ring.named(self._draws, count))
 
     @property
     def _is_over(self) -> bool:
