@@ -45,8 +45,10 @@ class Decisions:
         """When `settle` is due next."""
         if self._touched:
             return now_us
-        dues = (self._node.requester.wake_at, self._node.claimant.wake_at)
-        return min((due for due in dues if due is not None), default=None)
+        due, other = self._node.requester.wake_at, self._node.claimant.wake_at
+        if due is None or other is None:
+            return other if due is None else due
+        return min(due, other)
 
     def touch(self, tasks: Iterable[bytes]) -> None:
         """Records of these tasks have come or gone."""

@@ -237,7 +237,7 @@ class Node:
             self.gossip.wake_at, self._decisions.wake_at(self._now_us), self._own.confirm_at,
             self._pulse.wake_at, self._commands.wake_at,
         )
-        return min((due for due in deadlines if due is not None), default=None)
+        return min([due for due in deadlines if due is not None], default=None)
 
     # --- the one entry -------------------------------------------------------------------------
 
@@ -461,13 +461,15 @@ class Node:
 
     def _take(self, outputs: Sequence[Output]) -> None:
         """Datagrams leave first: who waits for them need not wait for what they mean here."""
+        rest: list[Output] = []
         for output in outputs:
-            if type(output) is Send:
-                if self._send is not None:
-                    self._send(output.address, output.data)
-                else:
-                    self._effects.append(SendDatagram(output.address, output.data))
-        for output in outputs:
+            if type(output) is not Send:
+                rest.append(output)
+            elif self._send is not None:
+                self._send(output.address, output.data)
+            else:
+                self._effects.append(SendDatagram(output.address, output.data))
+        for output in rest:
             match output:
                 case Learned(insertion=insertion, age_ms=age_ms):
                     self._apply(insertion, age_ms)

@@ -14,7 +14,7 @@ from antsp2p.gossip.addresses import is_loopback
 from antsp2p.gossip.strangers import is_local, subnet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from random import Random
 
     from antsp2p.gossip.limits import Limits
@@ -82,6 +82,8 @@ class Book:
         self._kept: dict[Address, Known] = {}
         self._named: Counter[bytes] = Counter()
         """Source -> how many passive addresses only its payloads name."""
+        self._named_hosts: Counter[str] = Counter()
+        """Host -> how many of those are there."""
 
     def get(self, address: Address) -> Known | None:
         return (
@@ -96,6 +98,11 @@ class Book:
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._remembered) + len(self._passive)
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a person named any address."""
+        return bool(self._kept)
 
     def proven(self) -> Iterator[Known]:
         """Where a node answered once."""
@@ -121,33 +128,39 @@ class Book:
         if own >= limits.named_per_source:
             self._drops["named-full"] += 1
             return None
-        named = [known for known in self._passive.values() if known.origin is Origin.NAMED]
-        host = address[0]
-        rivals: list[Known] | None = None
-        if not is_loopback(host):
-            here = [known for known in named if known.address[0] == host]
-            near = [] if is_local(host) else self._near(host, named)
-            if len(here) >= limits.named_per_host:
-                rivals = here
-            elif len(near) >= limits.named_per_subnet:
-                rivals = near
-        if rivals is None and len(self._passive) >= limits.passive_addresses:
-            rivals = named
+        rivals = self._rivals(address[0])
         if rivals is not None and not self._yield(rivals, own):
             self._drops["named-full"] += 1
             return None
         known = Known(address, Origin.NAMED, author, source, now_us, next_us=now_us)
         self._passive[address] = known
         self._named[source] += 1
+        self._named_hosts[address[0]] += 1
         return known
 
-    def _near(self, host: str, named: Iterable[Known]) -> list[Known]:
+    def _rivals(self, host: str) -> list[Known] | None:
+        """Of which one must give way to a named address at `host`; None where there is room."""
+        limits = self._limits
+        if not is_loopback(host):
+            if self._named_hosts[host] >= limits.named_per_host:
+                return [known for known in self._all_named() if known.address[0] == host]
+            near = [] if is_local(host) else self._near(host)
+            if len(near) >= limits.named_per_subnet:
+                return near
+        return self._all_named() if len(self._passive) >= limits.passive_addresses else None
+
+    def _all_named(self) -> list[Known]:
+        return [known for known in self._passive.values() if known.origin is Origin.NAMED]
+
+    def _near(self, host: str) -> list[Known]:
         subnet = subnet_of(host)
-        return [known for known in named if subnet_of(known.address[0]) == subnet]
+        return [known for known in self._all_named() if subnet_of(known.address[0]) == subnet]
 
     def _yield(self, rivals: list[Known], own: int) -> bool:
         """Let one of `rivals` give way to a source that has `own` addresses so far."""
         counts = self._named
+        if max(counts.values(), default=0) <= own + 1:
+            return False
         worst = min(
             rivals, default=None,
             key=lambda known: (-counts[known.source], -known.failures, known.added_us,
@@ -162,9 +175,10 @@ class Book:
         """Out of the passive shelf."""
         known = self._passive.pop(address, None)
         if known is not None and known.origin is Origin.NAMED:
-            self._named[known.source] -= 1
-            if not self._named[known.source]:
-                del self._named[known.source]
+            for counts, key in ((self._named, known.source), (self._named_hosts, known.address[0])):
+                counts[key] -= 1
+                if not counts[key]:
+                    del counts[key]
         return known
 
     def hint(self, address: Address, keep: bool, now_us: int) -> Known:
@@ -221,4 +235,5 @@ class Book:
         return {
             "passive": len(self._passive), "remembered": len(self._remembered),
             "kept": len(self._kept), "named-sources": len(self._named),
+            "named-hosts": len(self._named_hosts),
         }

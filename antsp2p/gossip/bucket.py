@@ -20,16 +20,20 @@ class Bucket:
 
     def take(self, tokens: int, now_us: int) -> bool:
         """Take `tokens` if they are there."""
-        if self.available(now_us) < tokens:
+        self._fill(now_us)
+        wanted = tokens * SECOND_US
+        if self._level < wanted:
             return False
-        self._level -= tokens * SECOND_US
+        self._level -= wanted
         return True
 
     def available(self, now_us: int) -> int:
         """Whole tokens that can be taken now."""
-        if now_us > self._updated_us:
-            self._level = min(
-                self._burst, self._level + (now_us - self._updated_us) * self._rate_per_s
-            )
-            self._updated_us = now_us
+        self._fill(now_us)
         return self._level // SECOND_US
+
+    def _fill(self, now_us: int) -> None:
+        if now_us > self._updated_us:
+            level = self._level + (now_us - self._updated_us) * self._rate_per_s
+            self._level = level if level < self._burst else self._burst
+            self._updated_us = now_us

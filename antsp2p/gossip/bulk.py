@@ -326,12 +326,12 @@ class Bulk:
     @property
     def wake_us(self) -> int | None:
         """When `due` has something to do."""
-        times = [fetch.deadline_us for fetch in self._fetches.values()]
+        times = [fetch.deadline_us for fetch in self._fetches.values()] if self._fetches else []
         if self._plan_us is not None:
             times.append(self._plan_us)
         if self._pause_end_us is not None:
             times.append(self._pause_end_us)
-        return min(times, default=None)
+        return min(times) if times else None
 
     def due(self, now_us: int) -> None:
         """End the fetches of which nothing was heard, and begin new ones."""

@@ -94,10 +94,10 @@ class Places:
 
     def _bounded(self) -> list[Link]:
         """All but the guest and those to addresses that a person named."""
-        return [
-            link for link in self._links.all()
-            if link is not self._guest and not self._view.is_kept(link.address)
-        ]
+        links = [link for link in self._links.all() if link is not self._guest]
+        if self._view.has_kept:
+            links = [link for link in links if not self._view.is_kept(link.address)]
+        return links
 
     def _free(self) -> int:
         bounded = len(self._bounded())

@@ -128,7 +128,7 @@ class Proofs:
     @property
     def wake_us(self) -> int | None:
         """When `due` has something to do."""
-        return min((told.due_us for told in self._told.values()), default=None)
+        return min([told.due_us for told in self._told.values()]) if self._told else None
 
     def due(self, now_us: int) -> None:
         """Say again of which proofs peers may not have heard, ever more rarely."""

@@ -33,6 +33,9 @@ class Use(Enum):
     BLOB_BYTES = "blob_bytes"
     """Served of blobs; counted where they are served, and shown with an author's account."""
 
+    # There is one of each: the inherited hash is of the name, by a call, for every datagram.
+    __hash__ = object.__hash__
+
 
 Shares = dict[Use, tuple[int, int]]
 """Use -> so much a second for good, and so much at once."""

@@ -259,7 +259,8 @@ class Reconcile:
 
     @property
     def wake_us(self) -> int | None:
-        return min((exchange.deadline_us for exchange in self._exchanges.values()), default=None)
+        exchanges = self._exchanges
+        return min([each.deadline_us for each in exchanges.values()]) if exchanges else None
 
     def due(self, now_us: int) -> None:
         """Ask again for what was lost."""

@@ -86,7 +86,7 @@ def items(build: Callable[..., Any], readers: Sequence[Read], low: int, high: in
         for item in value:
             if type(item) is not list or len(item) != len(readers):
                 raise Malformed("frame-array")
-            built.append(build(*(reader(part) for reader, part in zip(readers, item, strict=True))))
+            built.append(build(*[reader(part) for reader, part in zip(readers, item, strict=True)]))
         return tuple(built)
 
     return read
@@ -98,6 +98,6 @@ def plain(reader: Read, low: int, high: int) -> Read:
     def read(value: Any) -> tuple[Any, ...]:
         if type(value) is not list or not low <= len(value) <= high:
             raise Malformed("frame-array")
-        return tuple(reader(item) for item in value)
+        return tuple([reader(item) for item in value])
 
     return read

@@ -187,8 +187,10 @@ class View:
     def plan(self, linked: Linked, now_us: int) -> list[tuple[Address, Purpose]]:
         """The addresses to send a hello to now, and `wake_us` anew."""
         limits = self._limits
-        for known in [known for known in self._book.unproven() if self._is_spent(known, now_us)]:
-            self._book.remove(known.address)
+        tried = [known for known in self._book.unproven() if known.failures]
+        for known in tried:
+            if self._is_spent(known, now_us):
+                self._book.remove(known.address)
         addresses, authors = linked.addresses, linked.authors
         free = [
             known for known in self._book
@@ -419,6 +421,11 @@ class View:
         """Whether hellos went to `address` and nobody has answered there yet."""
         known = self._book.get(address)
         return known is not None and known.failures > 0 and not known.proven
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a person named any address."""
+        return self._book.has_kept
 
     def is_kept(self, address: Address) -> bool:
         known = self._book.get(address)

@@ -152,8 +152,10 @@ class World:
     ) -> Sequence[Effect]:
         """Count and trace one step, and show it to the observers."""
         self.steps += 1
-        line = b"%d %d %s\n" % (self.now_us, machine.index, type(event).__name__.encode())
-        self._trace.update(line + b"".join(map(effect_bytes, effects)) if effects else line)
+        trace = self._trace.update
+        trace(b"%d %d %s\n" % (self.now_us, machine.index, type(event).__name__.encode()))
+        for effect in effects:
+            trace(effect_bytes(effect))
         if effects or isinstance(event, Committed):
             for observer in self.observers:
                 observer.handled(machine, event, effects)

@@ -39,7 +39,8 @@ NODE = ("192.0.2.200", 7)
 BOUNDS = {
     "answers": 512, "hellos": 1_024, "fading": 64,
     "links": 40, "handles": 4_096, "held": 1_024, "dials": 384, "banned": 512, "known": 384,
-    "passive": 64, "named-sources": 64, "remembered": 256, "kept": 64, "silent-dials": 256,
+    "passive": 64, "named-sources": 64, "named-hosts": 64, "remembered": 256, "kept": 64,
+    "silent-dials": 256,
     "own": 16, "pursuits": 1_024,
     "bulk-authors": 16_384, "bulk-fetches": 3, "bulk-light": 256, "bulk-refused": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "unanswered": 256, "buckets": 40,

@@ -129,6 +129,7 @@ def test_every_shelf_has_its_bound() -> None:
         book.name((host, 3), AUTHOR, bytes((number % 200,)), number)
     sizes = book.sizes()
     assert sizes.pop("named-sources") <= DEFAULT_LIMITS.passive_addresses
+    assert sizes.pop("named-hosts") <= DEFAULT_LIMITS.passive_addresses
     assert sizes == {
         "passive": DEFAULT_LIMITS.passive_addresses,
         "remembered": DEFAULT_LIMITS.remembered_addresses,
@@ -153,6 +154,6 @@ def test_how_many_addresses_a_source_named_is_known_whatever_becomes_of_them() -
         assert [each is not None for each in known] == [True] * places + [False]
         for address in named[:places]:
             leave(address)
-        assert book.sizes()["named-sources"] == 0
+        assert book.sizes()["named-sources"] == book.sizes()["named-hosts"] == 0
         for address in named:
             book.remove(address)
