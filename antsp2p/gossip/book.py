@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from antsp2p.gossip.addresses import is_loopback
 from antsp2p.gossip.strangers import is_local, subnet_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.wire import Address
+
+Key = TypeVar("Key", bytes, str)
 
 
 class Origin(IntEnum):
@@ -175,10 +177,8 @@ class Book:
         """Out of the passive shelf."""
         known = self._passive.pop(address, None)
         if known is not None and known.origin is Origin.NAMED:
-            for counts, key in ((self._named, known.source), (self._named_hosts, known.address[0])):
-                counts[key] -= 1
-                if not counts[key]:
-                    del counts[key]
+            _count_down(self._named, known.source)
+            _count_down(self._named_hosts, known.address[0])
         return known
 
     def hint(self, address: Address, keep: bool, now_us: int) -> Known:
@@ -237,3 +237,10 @@ class Book:
             "kept": len(self._kept), "named-sources": len(self._named),
             "named-hosts": len(self._named_hosts),
         }
+
+
+def _count_down(counts: Counter[Key], key: Key) -> None:
+    """One less; what is nought takes no place."""
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

@@ -301,7 +301,7 @@ class Gossip:
             parts.reconcile.wake_us, parts.sharing.wake_us, parts.view.wake_us,
             parts.spread.wake_us, parts.awaited.wake_us, parts.proofs.wake_us,
         )
-        earliest_us = min((time for time in times if time is not None), default=None)
+        earliest_us = min([time for time in times if time is not None], default=None)
         return None if earliest_us is None else max(earliest_us, now_us)
 
     @property

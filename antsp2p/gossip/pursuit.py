@@ -259,6 +259,8 @@ class Pursuits:
 
     def flush(self, now_us: int) -> None:
         """Send the questions of this turn."""
+        if not self._idle and not self._wants:
+            return
         for link_id, waiting in list(self._idle.items()):
             while waiting and self._has_room(link_id):
                 pursuit = self._pursuits[next(iter(waiting))]
