@@ -23,11 +23,9 @@ from antsp2p.coordination.requester import Requester
 from antsp2p.decisions import Decisions
 from antsp2p.events import (
     Address,
-    Answer,
     AppendRecord,
     BlobFetched,
     BlobMissing,
-    Command,
     Committed,
     DatagramReceived,
     DatagramsReceived,
@@ -44,11 +42,9 @@ from antsp2p.events import (
     RemoveRecords,
     SaveAddress,
     SaveProof,
-    SavePublished,
     SecretLearned,
     SendDatagram,
     StopLogs,
-    WithdrawAgent,
     Woke,
 )
 from antsp2p.gossip.engine import Gossip
@@ -65,6 +61,7 @@ from antsp2p.gossip.outputs import (
 )
 from antsp2p.own_log import OwnLog
 from antsp2p.profile import Profile
+from antsp2p.publication import Publication
 from antsp2p.pulse import Pulse
 from antsp2p.records import keys
 from antsp2p.records.log import ForkProof, Insertion, LogSet
@@ -83,8 +80,6 @@ STALL_US: Final = 1_000_000
 MAX_BEATS: Final = 10_000
 """Latest beats kept, one an author; the gossip bounds authors likewise."""
 MAX_BLOB_SOURCES: Final = 8
-MAX_DEFERRED: Final = 1_000
-"""Commands that wait, for a second or so, until a peer has confirmed where our log ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +159,13 @@ class Node:
         )
         self._profile = Profile(recovery, work)
         self._commands = Commands(self)
+        self._publication = Publication(self, self._own, self._commands)
         self._decisions = Decisions(self)
         self._effects: list[Effect] = []
         self._send = send
-        self._waiting: list[tuple[int, Answer]] = []
-        self._deferred: list[Command] = []
-        self._was_confirming = False
-        self._recovered: list[Record] = []
-        self._durable_seq = self._published_seq = 0
         self._now_us = now_us
         self._wall_offset_us, self._began_ms = wall_ms * 1_000 - now_us, wall_ms
         self._pulse = Pulse(identity, network, boot, now_us)
-        self._saved_published = 0
         self._restore(history, proofs, published, now_us)
         self._wake_at: int | None = None
         self._is_settled = False
@@ -204,7 +194,7 @@ class Node:
         """The seq of the author's last record that is here for good; own ones are once they are
         on disk, held back or not."""
         if author == self.author:
-            return min(self._durable_seq, self._own.head[0])
+            return min(self._publication.durable_seq, self._own.head[0])
         head = self.logs.head(author)
         return 0 if head is None else head.seq
 
@@ -255,31 +245,32 @@ class Node:
             case Woke():
                 if self._leases:
                     self.gossip.attend(now_us)
-                self._take(self.gossip.wake(now_us))
+                self.take(self.gossip.wake(now_us))
             case Committed(seq=seq):
-                self._committed(seq)
+                self._publication.committed(seq, now_us)
             case PeerHint(address=address, keep=keep):
-                self._take(self.gossip.hint(address, now_us, keep))
+                self.take(self.gossip.hint(address, now_us, keep))
             case BlobFetched(blob=blob):
                 self._decisions.blob_done(blob, "", now_us)
             case BlobMissing(blob=blob, reason=reason):
                 self._decisions.blob_done(blob, reason or "no source", now_us)
             case LogsReceived(fetch=fetch, chunk=chunk):
-                self._take(self.gossip.logs_received(fetch, chunk, now_us))
+                self.take(self.gossip.logs_received(fetch, chunk, now_us))
             case LogsEnded(fetch=fetch, reason=reason):
-                self._take(self.gossip.logs_ended(fetch, reason, now_us))
+                self.take(self.gossip.logs_ended(fetch, reason, now_us))
             case KeysChanged(keys=secrets, overlap_ms=overlap_ms):
                 if secrets[0].generation != self.gossip.generation:
                     self.notice("secret", self.author, generation=secrets[0].generation,
                                 overlap_ms=overlap_ms)
-                self._take(self.gossip.keys_changed(secrets, overlap_ms, now_us))
+                self.take(self.gossip.keys_changed(secrets, overlap_ms, now_us))
             case PinsChanged(pins=pins):
                 self._decisions.touch(self.meaning.set_pins(pins))
             case _:
-                self._command(event)
+                self._publication.run(event, now_us)
         if self._own.may_confirm(now_us):
-            self._confirm()
-        self._serve_deferred()
+            self._publication.confirm(now_us)
+        if self._publication.run_deferred(now_us):
+            self._decisions.resume(now_us)
         self._commands.wake(now_us)
         self._decisions.settle(now_us)
         self._answer()
@@ -300,28 +291,7 @@ class Node:
         outputs = self.gossip.receive_all(datagrams, now_us, more=more)
         if self.gossip.heard_us == now_us:
             self._leases.heard(now_us)
-        self._take(outputs)
-
-    def _command(self, command: Command) -> None:
-        # An agent that has gone must be let go, however much waits.
-        is_full = self._own.is_full or len(self._deferred) >= MAX_DEFERRED
-        is_full = is_full and not isinstance(command, WithdrawAgent)
-        is_suspect = self._own.is_suspect and not self.is_confirming
-        if self._own.is_closed or is_full or is_suspect:
-            self._effects.append(Answer(command.request, refusal=self._own.why_not))
-            return
-        if self.is_confirming:
-            self._deferred.append(command)
-            return
-        answer = self._commands.run(command, self._now_us)
-        durable_seq, _ = self._own.head
-        if answer.refusal or not self._unsaved(durable_seq):
-            self._effects.append(answer)
-        else:
-            self._waiting.append((durable_seq, answer))
-
-    def _unsaved(self, seq: int) -> bool:
-        return seq > self._durable_seq
+        self.take(outputs)
 
     @property
     def is_confirming(self) -> bool:
@@ -333,28 +303,6 @@ class Node:
     def may_sign(self) -> bool:
         """Whether drafts may become records now."""
         return not (self._own.is_closed or self._own.is_suspect or self.is_confirming)
-
-    def _serve_deferred(self) -> None:
-        """What waited while the head was being confirmed."""
-        if self._was_confirming and not self.is_confirming:
-            deferred, self._deferred = self._deferred, []
-            for command in deferred:
-                self._command(command)
-            self._decisions.resume(self._now_us)
-        self._was_confirming = self.is_confirming
-
-    def _committed(self, seq: int) -> None:
-        self._durable_seq = max(self._durable_seq, seq)
-        ready = [answer for due, answer in self._waiting if due <= seq]
-        self._waiting = [(due, answer) for due, answer in self._waiting if due > seq]
-        self._effects.extend(ready)
-        self._publish()
-
-    def _publish(self) -> None:
-        upto = min(self._durable_seq, self._own.base_seq)
-        if self._own.confirmed and upto > self._published_seq:
-            self._published_seq = upto
-            self._take(self.gossip.publish(upto, self._now_us))
 
     # --- history -------------------------------------------------------------------------------
 
@@ -377,10 +325,8 @@ class Node:
                 self._adopt(record, stored.age_ms)
         for proof in proofs:
             self._apply(self.logs.convict(proof), 0)
-        self._durable_seq, _ = self._own.head
-        self._published_seq = self._own.base_seq
         self._effects.clear()
-        self._take(self.gossip.publish(self._published_seq, now_us))
+        self._publication.begin(now_us)
         self._commands.restored(now_us)
 
     def _adopt(self, record: Record, age_ms: int) -> None:
@@ -451,16 +397,15 @@ class Node:
         record = self._own.sign(draft, self._now_us)
         self._fold(record)
         self._adopt(record, 0)
-        if self._saved_published != self._published_seq:
-            self._saved_published = self._published_seq
-            self._effects.append(SavePublished(self._published_seq))
+        self._publication.save()
         self._effects.append(AppendRecord(record, 0, own=True))
         return record
 
     # --- what gossip learned -------------------------------------------------------------------
 
-    def _take(self, outputs: Sequence[Output]) -> None:
-        """Datagrams leave first: who waits for them need not wait for what they mean here."""
+    def take(self, outputs: Sequence[Output]) -> None:
+        """Do what gossip brought. Datagrams leave first: who waits for them need not wait for what
+        the rest means here."""
         rest: list[Output] = []
         for output in outputs:
             if type(output) is not Send:
@@ -501,17 +446,10 @@ class Node:
         for record in insertion.added:
             self._fold(record)
             if record.author == self.author:
-                self._recover(record, age_ms)
+                self._adopt(record, age_ms)
+                self._publication.given_back(record, age_ms, self._now_us)
             else:
                 self._effects.append(AppendRecord(record, age_ms, own=False))
-
-    def _recover(self, record: Record, age_ms: int) -> None:
-        """A peer gave back an own record that this store did not have."""
-        self._adopt(record, age_ms)
-        self._own.recovered(self._now_us)
-        self._effects.append(AppendRecord(record, age_ms, own=False))
-        if not self._own.confirmed:
-            self._recovered.append(record)
 
     def _beat_learned(self, beat: Beat) -> None:
         latest = self.beats.get(beat.author)
@@ -545,34 +483,15 @@ class Node:
         """Take in and pass on a record of another author that the user brings."""
         insertion, outputs = self.gossip.introduce(record, self._now_us)
         self._apply(insertion, 0)
-        self._take(outputs)
+        self.take(outputs)
         return insertion
 
     def emit(self, effect: Effect) -> None:
         """Have something done."""
         self._effects.append(effect)
 
-    def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
-        """Give an own claim back; None where the claim is not there."""
-        return self._decisions.release(task, claim, reason)
-
-    # --- the own head, the own beat ------------------------------------------------------------
-
-    def _confirm(self) -> None:
-        if self._own.is_suspect:
-            self.notice("confirmed", self.author)
-        pairs = self._own.confirm(self._now_us)
-        recovered, self._recovered = self._recovered, []
-        if pairs:
-            self._effects.append(RemoveRecords(self.author, pairs[0][0].seq))
-            # What peers gave back stands where the held ones stood in the store.
-            for record in recovered:
-                age_ms = self.gossip.age_ms(record.id, self._now_us)
-                self._effects.append(AppendRecord(record, age_ms, own=False))
-            self._replace(pairs)
-        self._publish()
-
-    def _replace(self, pairs: list[tuple[Record, Record]]) -> None:
+    def replace(self, pairs: list[tuple[Record, Record]]) -> None:
+        """Own records that were held back were signed anew: take (old, new) in."""
         for old, _ in pairs:
             self.requester.forget(old.id)
             self._unfold(old)
@@ -584,20 +503,23 @@ class Node:
             if self.tasks.offer(new.id) is not None:
                 self.notice("warning", self.author,
                              text=f"task {old.id.hex()} is now {new.id.hex()}")
-        self._durable_seq = min(self._durable_seq, pairs[0][1].seq - 1)
+
+    def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
+        """Give an own claim back; None where the claim is not there."""
+        return self._decisions.release(task, claim, reason)
 
     def _beat(self) -> None:
         # Who has not been heard of yet cannot be renewed: the first record comes first.
-        if not self._own.confirmed or self._own.is_closed or not self._published_seq:
+        if not self._own.confirmed or self._own.is_closed or not self._publication.published_seq:
             return
-        head = self.logs.at(self.author, self._published_seq)
+        head = self.logs.at(self.author, self._publication.published_seq)
         agents = self.claimant.agents.values()
         beat = self._pulse.beat(
             self.claimant.renewable(self._now_us),
             slots=sum(agent.slots for agent in agents),
             free_slots=sum(agent.slots - agent.held for agent in agents),
-            head_seq=self._published_seq, head=NO_PREV if head is None else head.id,
+            head_seq=self._publication.published_seq, head=NO_PREV if head is None else head.id,
             now_us=self._now_us,
         )
         if beat is not None:
-            self._take(self.gossip.publish_beat(beat, self._now_us))
+            self.take(self.gossip.publish_beat(beat, self._now_us))

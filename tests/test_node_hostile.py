@@ -114,5 +114,5 @@ def test_an_old_beat_replaces_nothing() -> None:
         Identity.from_seed(b"worker".ljust(32)), network=NETWORK, counter=latest.counter - 1,
         head_seq=0, head=NO_PREV, free_slots=1, load=0, claims=[(1, 0)],
     )
-    node._take([BeatLearned(old)])
+    node.take([BeatLearned(old)])
     assert node.beats[worker.author] is latest

@@ -12,8 +12,9 @@ from antsp2p.coordination.lease import MAX_WATCHED
 from antsp2p.coordination.pins import MAX_PINS
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
 from antsp2p.gossip.quotas import Use
-from antsp2p.node import MAX_BEATS, MAX_DEFERRED
+from antsp2p.node import MAX_BEATS
 from antsp2p.own_log import MAX_HELD
+from antsp2p.publication import MAX_DEFERRED
 from antsp2p.records.log import MAX_AUTHORS, MAX_WAITING_PER_AUTHOR
 from antsp2p.simulation.limits import MAX_PARSED_RECORDS, MAX_VERIFIED_SIGNATURES
 from tests.fuzz.tables import Tables
@@ -58,7 +59,7 @@ _KEPT_TABLES: Final = (
     "Digest._shelf_digests", "Digest._shelves", "Digest._shelves[]", "Digest._wires",
     "_Author.raters", "_Author.subjects",
     "Contest.disputes", "LogSet._by_id", "OwedAnswers._noted", "OwedAnswers._noted[]",
-    "Trials._trying", "LogSet._crowds[]", "Node._recovered", "Node._waiting",
+    "Trials._trying", "LogSet._crowds[]", "Publication._recovered", "Publication._waiting",
     "Requester._own", "TaskFold._active",
     "TaskFold._changed", "TaskFold._contests", "TaskFold._convicted", "TaskFold._digests",
     "TaskFold._for_holders", "TaskFold._for_holders[]",
@@ -131,7 +132,6 @@ BOUNDS: Final[dict[str, int]] = {
     "LogSet._crowds": MAX_WAITING_PER_AUTHOR + 1,
     "LogSet._logs": MAX_AUTHORS,
     "Neighbours._sent": NAMES,
-    "Node._deferred": MAX_DEFERRED,
     "Node._effects": 0,
     "Node.beats": MAX_BEATS,
     "Node.drops": NAMES,
@@ -172,6 +172,7 @@ BOUNDS: Final[dict[str, int]] = {
     "_Peer.heads": _limits.peer_heads,
     "Pins.blocked": MAX_PINS,
     "Pins.weights": MAX_PINS,
+    "Publication._deferred": MAX_DEFERRED,
     "Proofs._told": _limits.proof_marks,
     "_Peer.marks": _limits.proof_marks,
     "_Peer.refused": _limits.bulk_refused,
