@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antsp2p.interfaces import command_line
+from antsp2p.interfaces import command_line, simulation_commands
+from antsp2p.interfaces.arguments import read_address
 from antsp2p.interfaces.client import hint
 from antsp2p.interfaces.command_line import main
 from antsp2p.interfaces.exit_codes import MEANING, Exit
@@ -133,15 +134,15 @@ def test_a_hint_names_the_same_node(given: tuple[str, ...], line: str) -> None:
 
 
 def test_addresses() -> None:
-    assert command_line._address("127.0.0.1:0") == ("127.0.0.1", 0)
-    assert command_line._address("[fe80::1%eth0]:4444") == ("fe80::1%eth0", 4444)
-    assert command_line._address("host.example:65535") == ("host.example", 65_535)
+    assert read_address("127.0.0.1:0") == ("127.0.0.1", 0)
+    assert read_address("[fe80::1%eth0]:4444") == ("fe80::1%eth0", 4444)
+    assert read_address("host.example:65535") == ("host.example", 65_535)
 
 
 def test_simulate_takes_every_option_of_the_simulation() -> None:
     from antsp2p.simulation.options import SimulationOptions
 
-    flags = {flag.replace("-", "_") for flag, *_ in command_line._SIMULATION} | {"review"}
+    flags = {flag.replace("-", "_") for flag, *_ in simulation_commands.OPTIONS} | {"review"}
     assert flags == {item.name for item in fields(SimulationOptions)}
 
 
@@ -163,9 +164,9 @@ def test_help_and_usage_errors_load_nothing_heavy(arguments: tuple[str, ...]) ->
 
 def test_the_states_to_choose_from_are_all_that_there_are() -> None:
     from antsp2p.coordination.state import State
-    from antsp2p.interfaces.command_line import _STATES
+    from antsp2p.interfaces.task_commands import STATES
 
-    assert sorted(_STATES) == sorted(str(state) for state in State)
+    assert sorted(STATES) == sorted(str(state) for state in State)
 
 
 def test_the_profiles_are_listed_in_the_help_with_a_line_each(
