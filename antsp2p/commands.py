@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.coordination.body import (
     IDENTITY_NAME,
-    MAX_TEXT_BYTES,
     Announce,
     BlobRef,
     Body,
@@ -27,6 +26,7 @@ from antsp2p.coordination.body import (
 )
 from antsp2p.coordination.claimant import MAX_AGENTS
 from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.fields import MAX_TEXT_BYTES
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.events import (
     Answer,

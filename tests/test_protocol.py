@@ -29,7 +29,8 @@ _TEXT: Final = (_ROOT / "protocol.md").read_text(encoding="utf-8")
 _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.encoding", "records.record", "records.beat", "records.fork", "records.digest",
     "records.log", "records.work", "records.audit",
-    "coordination.body", "coordination.resolver", "coordination.lease", "coordination.claimant",
+    "coordination.body", "coordination.fields",
+    "coordination.resolver", "coordination.lease", "coordination.claimant",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing", "coordination.trust", "coordination.weighing",
     "coordination.capability", "coordination.first_seen", "coordination.vouches",
@@ -46,7 +47,8 @@ _ON_THE_WIRE: Final = tuple(
     module for module in _MODULES
     if module.__name__.startswith("antsp2p.records.")
     or module.__name__ in (
-        "antsp2p.coordination.body", "antsp2p.gossip.limits", "antsp2p.gossip.link",
+        "antsp2p.coordination.body", "antsp2p.coordination.fields",
+        "antsp2p.gossip.limits", "antsp2p.gossip.link",
         "antsp2p.gossip.wire", "antsp2p.gossip.noise", "antsp2p.gossip.datagram",
         "antsp2p.gossip.admission", "antsp2p.gossip.join_code",
         "antsp2p.gossip.handshake", "antsp2p.gossip.network_keys", "antsp2p.gossip.protection",

@@ -7,22 +7,26 @@ it belongs to, where it does, under key 0. Nothing here looks at a second record
 from __future__ import annotations
 
 import hashlib
-import itertools
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any, ClassVar, Final
 
+from antsp2p.coordination.fields import (
+    VOID,
+    Read,
+    ascending,
+    bytes_up_to,
+    read_bool,
+    read_id,
+    read_media_type,
+    read_name,
+    read_text,
+    uint,
+)
 from antsp2p.records.encoding import MAX_UINT53
 from antsp2p.records.record import ID_BYTES, NO_PREV, Record
 
-MAX_NAME_BYTES: Final = 64
-"""A capability's name; it is shown in one column and hashed into ranks."""
-MAX_TEXT_BYTES: Final = 300
-"""Descriptions, reasons and the end of stderr; an error's gist fits, a record stays small."""
-MAX_MEDIA_TYPE_BYTES: Final = 100
 MAX_INLINE_BYTES: Final = 400
 """Larger content is a blob; with all other fields at their widest a record still fits."""
 MAX_BLOB_BYTES: Final = 16 * 1024 * 1024
@@ -45,11 +49,6 @@ FIRST_IGNORED_KEY: Final = 16
 OFFER_AFTER_KEY: Final = 12
 IDENTITY_NAME: Final = "antsp2p.identity"
 """Announced and withdrawn at once by who has something to say of its key, and no capability yet."""
-
-_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*\Z")
-# Visible ASCII, with a space only after a `;` that something stands before. A text matches in one
-# way alone: a pattern that backtracks would let one record stop every node for good.
-_MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(?:(?<=[\x21-\x7e];) [\x21-\x7e]+)*\Z")
 
 
 class RecordType(IntEnum):
@@ -111,84 +110,17 @@ def content_hash(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def is_capability_name(text: str) -> bool:
-    """Lower-case words and digits joined by `.`, `_` or `-`, at most 64 bytes."""
-    return len(text.encode()) <= MAX_NAME_BYTES and _NAME.match(text) is not None
-
-
-# --- the shape of each field ---------------------------------------------------------------------
-
-_VOID: Final = object()
-_Read = Callable[[Any], Any]
-
-
-def _uint(high: int, low: int = 0) -> _Read:
-    return lambda value: value if type(value) is int and low <= value <= high else _VOID
-
-
-def _bytes(size: int) -> _Read:
-    return lambda value: value if type(value) is bytes and len(value) == size else _VOID
-
-
-def _bytes_up_to(high: int, low: int = 0) -> _Read:
-    return lambda value: value if type(value) is bytes and low <= len(value) <= high else _VOID
-
-
-def _text(value: Any) -> Any:
-    return value if type(value) is str and len(value.encode()) <= MAX_TEXT_BYTES else _VOID
-
-
-def _media_type(value: Any) -> Any:
-    return _known_media_type(value) if type(value) is str else _VOID
-
-
-@lru_cache(maxsize=256)
-def _known_media_type(text: str) -> Any:
-    """One and the same object for equal texts: many tasks are of one kind."""
-    fits = len(text) <= MAX_MEDIA_TYPE_BYTES and _MEDIA_TYPE.match(text)
-    return text if fits else _VOID
-
-
-def _name(value: Any) -> Any:
-    return _known_name(value) if type(value) is str else _VOID
-
-
-@lru_cache(maxsize=1_024)
-def _known_name(text: str) -> Any:
-    """One and the same object for equal names."""
-    return text if is_capability_name(text) else _VOID
-
-
-def _bool(value: Any) -> Any:
-    return value if type(value) is bool else _VOID
-
-
-def _blob(value: Any) -> Any:
+def _read_blob(value: Any) -> Any:
     if (
         type(value) is list and len(value) == 2
         and type(value[0]) is bytes and len(value[0]) == ID_BYTES
         and type(value[1]) is int and 0 <= value[1] <= MAX_BLOB_BYTES
     ):
         return BlobRef(value[0], value[1])
-    return _VOID
+    return VOID
 
 
-def _ascending(read: _Read, most: int) -> _Read:
-    def read_list(value: Any) -> Any:
-        if type(value) is not list or not 1 <= len(value) <= most:
-            return _VOID
-        items = tuple(read(item) for item in value)
-        if any(item is _VOID for item in items):
-            return _VOID
-        strictly = all(left < right for left, right in itertools.pairwise(items))
-        return items if strictly else _VOID
-
-    return read_list
-
-
-_ID: Final = _bytes(ID_BYTES)
-
-Shape = Mapping[int, tuple[str, _Read, bool]]
+Shape = Mapping[int, tuple[str, Read, bool]]
 """Key -> (attribute, reader, required). An optional field left out has its attribute's default."""
 
 
@@ -213,15 +145,15 @@ class Announce:
 
     type: ClassVar[RecordType] = RecordType.ANNOUNCE
     shape: ClassVar[Shape] = {
-        1: ("name", _name, True),
-        2: ("slots", _uint(MAX_SLOTS), False),
-        3: ("withdrawn", _bool, False),
-        4: ("description", _text, False),
-        5: ("nickname", _text, False),
-        6: ("config_digest", _ID, False),
-        7: ("recovery", _ID, False),
-        8: ("succeeds", _ID, False),
-        9: ("work", _uint(MAX_UINT53), False),
+        1: ("name", read_name, True),
+        2: ("slots", uint(MAX_SLOTS), False),
+        3: ("withdrawn", read_bool, False),
+        4: ("description", read_text, False),
+        5: ("nickname", read_text, False),
+        6: ("config_digest", read_id, False),
+        7: ("recovery", read_id, False),
+        8: ("succeeds", read_id, False),
+        9: ("work", uint(MAX_UINT53), False),
     }
 
 
@@ -246,19 +178,19 @@ class Offer:
 
     type: ClassVar[RecordType] = RecordType.OFFER
     shape: ClassVar[Shape] = {
-        1: ("capability", _name, True),
-        2: ("lease_ms", _uint(MAX_LEASE_MS, MIN_LEASE_MS), True),
-        3: ("settle_ms", _uint(MAX_SETTLE_MS), True),
-        4: ("attempts", _uint(MAX_ATTEMPTS, 1), True),
-        5: ("input", _bytes_up_to(MAX_INLINE_BYTES), False),
-        6: ("blob", _blob, False),
-        7: ("media_type", _media_type, False),
-        8: ("timeout_ms", _uint(MAX_TIMEOUT_MS), False),
-        9: ("review", _bool, False),
-        10: ("cost", _uint(MAX_COST, 1), False),
-        11: ("idempotency_key", _bytes_up_to(MAX_KEY_BYTES, 1), False),
-        OFFER_AFTER_KEY: ("after", _ascending(_uint(MAX_UINT53, 1), MAX_AFTER), False),
-        13: ("holder_only", _bool, False),
+        1: ("capability", read_name, True),
+        2: ("lease_ms", uint(MAX_LEASE_MS, MIN_LEASE_MS), True),
+        3: ("settle_ms", uint(MAX_SETTLE_MS), True),
+        4: ("attempts", uint(MAX_ATTEMPTS, 1), True),
+        5: ("input", bytes_up_to(MAX_INLINE_BYTES), False),
+        6: ("blob", _read_blob, False),
+        7: ("media_type", read_media_type, False),
+        8: ("timeout_ms", uint(MAX_TIMEOUT_MS), False),
+        9: ("review", read_bool, False),
+        10: ("cost", uint(MAX_COST, 1), False),
+        11: ("idempotency_key", bytes_up_to(MAX_KEY_BYTES, 1), False),
+        OFFER_AFTER_KEY: ("after", ascending(uint(MAX_UINT53, 1), MAX_AFTER), False),
+        13: ("holder_only", read_bool, False),
     }
 
 
@@ -271,8 +203,8 @@ class Claim:
 
     type: ClassVar[RecordType] = RecordType.CLAIM
     shape: ClassVar[Shape] = {
-        0: ("task", _ID, True),
-        1: ("epoch", _uint(MAX_EPOCH), True),
+        0: ("task", read_id, True),
+        1: ("epoch", uint(MAX_EPOCH), True),
     }
 
 
@@ -284,7 +216,7 @@ class Award:
     claim: bytes
 
     type: ClassVar[RecordType] = RecordType.AWARD
-    shape: ClassVar[Shape] = {0: ("task", _ID, True), 1: ("claim", _ID, True)}
+    shape: ClassVar[Shape] = {0: ("task", read_id, True), 1: ("claim", read_id, True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,12 +235,12 @@ class Reopen:
 
     type: ClassVar[RecordType] = RecordType.REOPEN
     shape: ClassVar[Shape] = {
-        0: ("task", _ID, True),
-        1: ("epoch", _uint(MAX_EPOCH), True),
-        2: ("claim", _ID, False),
-        3: ("reason", _uint(255), False),
-        4: ("excluded", _ascending(_ID, MAX_EXCLUDED), False),
-        5: ("text", _text, False),
+        0: ("task", read_id, True),
+        1: ("epoch", uint(MAX_EPOCH), True),
+        2: ("claim", read_id, False),
+        3: ("reason", uint(255), False),
+        4: ("excluded", ascending(read_id, MAX_EXCLUDED), False),
+        5: ("text", read_text, False),
     }
 
 
@@ -327,13 +259,13 @@ class Result:
 
     type: ClassVar[RecordType] = RecordType.RESULT
     shape: ClassVar[Shape] = {
-        0: ("task", _ID, True),
-        1: ("claim", _ID, True),
-        2: ("outcome", _uint(1), True),
-        3: ("output", _bytes_up_to(MAX_INLINE_BYTES), False),
-        4: ("blob", _blob, False),
-        5: ("media_type", _media_type, False),
-        6: ("error", _text, False),
+        0: ("task", read_id, True),
+        1: ("claim", read_id, True),
+        2: ("outcome", uint(1), True),
+        3: ("output", bytes_up_to(MAX_INLINE_BYTES), False),
+        4: ("blob", _read_blob, False),
+        5: ("media_type", read_media_type, False),
+        6: ("error", read_text, False),
     }
 
     @property
@@ -355,12 +287,12 @@ class Verdict:
 
     type: ClassVar[RecordType] = RecordType.VERDICT
     shape: ClassVar[Shape] = {
-        0: ("task", _ID, True),
-        1: ("claim", _ID, True),
-        2: ("result", _ID, True),
-        3: ("accept", _bool, True),
-        4: ("result_hash", _ID, True),
-        5: ("reason", _text, False),
+        0: ("task", read_id, True),
+        1: ("claim", read_id, True),
+        2: ("result", read_id, True),
+        3: ("accept", read_bool, True),
+        4: ("result_hash", read_id, True),
+        5: ("reason", read_text, False),
     }
 
 
@@ -374,9 +306,9 @@ class Cancel:
 
     type: ClassVar[RecordType] = RecordType.CANCEL
     shape: ClassVar[Shape] = {
-        0: ("task", _ID, True),
-        1: ("reason", _uint(255), True),
-        2: ("text", _text, False),
+        0: ("task", read_id, True),
+        1: ("reason", uint(255), True),
+        2: ("text", read_text, False),
     }
 
 
@@ -392,10 +324,10 @@ class Dispute:
 
     type: ClassVar[RecordType] = RecordType.DISPUTE
     shape: ClassVar[Shape] = {
-        0: ("task", _ID, True),
-        1: ("claim", _ID, True),
-        2: ("record", _ID, True),
-        3: ("text", _text, False),
+        0: ("task", read_id, True),
+        1: ("claim", read_id, True),
+        2: ("record", read_id, True),
+        3: ("text", read_text, False),
     }
 
 
@@ -412,11 +344,11 @@ class Vouch:
 
     type: ClassVar[RecordType] = RecordType.VOUCH
     shape: ClassVar[Shape] = {
-        1: ("author", _ID, True),
-        2: ("weight", _uint(MAX_COST, 1), False),
-        3: ("days", _uint(MAX_VOUCH_DAYS), False),
-        4: ("capability", _name, False),
-        5: ("text", _text, False),
+        1: ("author", read_id, True),
+        2: ("weight", uint(MAX_COST, 1), False),
+        3: ("days", uint(MAX_VOUCH_DAYS), False),
+        4: ("capability", read_name, False),
+        5: ("text", read_text, False),
     }
 
 
@@ -435,11 +367,11 @@ class Revoke:
 
     type: ClassVar[RecordType] = RecordType.REVOKE
     shape: ClassVar[Shape] = {
-        1: ("author", _ID, True),
-        2: ("seq", _uint(MAX_UINT53), True),
-        3: ("id", _ID, True),
-        4: ("successor", _ID, False),
-        5: ("text", _text, False),
+        1: ("author", read_id, True),
+        2: ("seq", uint(MAX_UINT53), True),
+        3: ("id", read_id, True),
+        4: ("successor", read_id, False),
+        5: ("text", read_text, False),
     }
 
 
@@ -459,9 +391,9 @@ class _Reading:
     """A body's shape, made ready for reading: every attribute has a place among the arguments."""
 
     kind: Any
-    fields: Mapping[int, tuple[int, _Read, str]]
+    fields: Mapping[int, tuple[int, Read, str]]
     defaults: tuple[Any, ...]
-    """What stands where nothing was read; `_VOID` where something must be."""
+    """What stands where nothing was read; `VOID` where something must be."""
     required: tuple[int, ...]
     """The places where something must be, in order."""
 
@@ -472,7 +404,7 @@ def _reading(kind: Any) -> _Reading:
     return _Reading(
         kind,
         {key: (names.index(name), read, name) for key, (name, read, _) in kind.shape.items()},
-        tuple(_VOID if item.name in required else item.default for item in fields(kind)),
+        tuple(VOID if item.name in required else item.default for item in fields(kind)),
         tuple(place for place, name in enumerate(names) if name in required),
     )
 
@@ -499,10 +431,10 @@ def read_body(type_: int, values: Mapping[int, Any]) -> tuple[Body | None, str]:
             continue
         place, read, name = field
         arguments[place] = read(value)
-        if arguments[place] is _VOID:
+        if arguments[place] is VOID:
             return None, name
     for place in reading.required:
-        if arguments[place] is _VOID:
+        if arguments[place] is VOID:
             return None, _names(reading.kind)[place]
     body: Body = reading.kind(*arguments)
     if type(body) is Offer and (body.input is None) == (body.blob is None):

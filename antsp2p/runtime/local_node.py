@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from antsp2p.coordination.body import MAX_INLINE_BYTES, MAX_TEXT_BYTES, BlobRef, Outcome, parse_body
+from antsp2p.coordination.body import MAX_INLINE_BYTES, BlobRef, Outcome, parse_body
 from antsp2p.coordination.body import Cancel as CancelBody
 from antsp2p.coordination.body import Verdict as VerdictBody
 from antsp2p.coordination.capability import configuration_digest
+from antsp2p.coordination.fields import MAX_TEXT_BYTES
 from antsp2p.coordination.state import State
 from antsp2p.events import (
     CancelTask,

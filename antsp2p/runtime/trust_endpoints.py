@@ -13,7 +13,7 @@ import trio
 from starlette.responses import JSONResponse, Response
 
 from antsp2p.coordination.audit import Collected, collect
-from antsp2p.coordination.body import is_capability_name
+from antsp2p.coordination.fields import is_capability_name
 from antsp2p.coordination.pins import (
     DEFAULT_PIN_WEIGHT,
     MAX_PIN_WEIGHT,

@@ -7,7 +7,6 @@ import pytest
 
 from antsp2p.coordination.body import (
     MAX_INLINE_BYTES,
-    MAX_TEXT_BYTES,
     Announce,
     Award,
     BlobRef,
@@ -26,11 +25,11 @@ from antsp2p.coordination.body import (
     Vouch,
     body_map,
     content_hash,
-    is_capability_name,
     named_ids,
     parse_body,
     read_body,
 )
+from antsp2p.coordination.fields import MAX_TEXT_BYTES, is_capability_name
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import MAX_RECORD_BYTES, NO_PREV, Record, parse_record, sign_record
 

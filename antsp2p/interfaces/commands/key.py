@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from antsp2p.coordination.body import MAX_TEXT_BYTES, Revoke, body_map
+from antsp2p.coordination.body import Revoke, body_map
+from antsp2p.coordination.fields import MAX_TEXT_BYTES
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.interfaces.client import Client, home_path, id_segment
 from antsp2p.interfaces.exit_codes import CommandError, Exit
