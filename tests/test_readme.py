@@ -90,9 +90,10 @@ class Shell:
         assert process.stdout is not None
         if not in_background:
             output, _ = process.communicate(timeout=SECONDS)
-            # On a slow machine a wait may be long enough to be told of.
+            # On a slow machine a wait may be long enough to be told of; nothing else tells of one.
             return [
-                line for line in output.splitlines() if not line.startswith("antsp2p: waiting: ")
+                line for line in output.splitlines()
+                if not ("--wait" in command.split() and line.startswith("antsp2p: waiting: "))
             ]
         self._running.append(process)
         # A node in the background is ready when it says so; others when they said what is shown.

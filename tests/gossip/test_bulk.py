@@ -350,10 +350,17 @@ def test_a_newcomer_catches_up_over_streams() -> None:
     assert not newcomer.gossip.drops
 
 
-def test_several_sources_share_the_work() -> None:
-    swarm, _ = full_and_empty(500, authors=9, servers=3, seed=3)
+@pytest.mark.parametrize("seed", range(1, 8))
+def test_all_who_have_shown_authors_share_the_work(seed: int) -> None:
+    """Who has listed what it holds by the time that the first plan is made, differs by the seed."""
+    swarm, newcomer = full_and_empty(500, authors=9, servers=3, seed=seed)
+    bulk = newcomer.gossip._parts.bulk
+    assert swarm.run(5 * SECOND, lambda: bool(swarm.fetches))
+    shown = {link for entry in bulk._authors.values() for link in entry.sources}
+    assert len({fetch.peer for fetch in swarm.fetches}) == len(shown)
+    assert sum(len(fetch.ranges) for fetch in swarm.fetches) == 9
     assert swarm.run(5 * SECOND, swarm.agree)
-    assert len({fetch.peer for fetch in swarm.fetches}) > 1
+    assert sum(len(fetch.ranges) for fetch in swarm.fetches) == 9
 
 
 def test_a_stream_that_breaks_is_resumed_where_it_stopped() -> None:

@@ -53,15 +53,19 @@ def test_nine_nodes_that_know_one_form_a_full_mesh() -> None:
     assert swarm.run(5 * SECOND, lambda: all(len(peer.linked()) == 8 for peer in swarm.peers))
 
 
-def test_a_large_network_keeps_its_views_bounded_and_comes_to_rest() -> None:
-    swarm = Swarm(40, seed=3)
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_a_large_network_keeps_its_views_bounded_and_comes_to_rest(seed: int) -> None:
+    swarm = Swarm(40, seed=seed)
     swarm.connect()
     swarm.run(60 * SECOND)
-    before = sum(len(peer.outputs) for peer in swarm.peers)
     assert all(8 <= len(peer.linked()) <= 13 for peer in swarm.peers)
+    # The nearest find each other one look at a time; 150 s is the longest that was seen.
+    swarm.run(120 * SECOND)
+    before = sum(len(peer.outputs) for peer in swarm.peers)
     swarm.run(30 * SECOND)
     after = sum(len(peer.outputs) for peer in swarm.peers)
-    assert after - before < 40, "links must not churn"
+    assert after == before, "links must not churn"
+    assert all(8 <= len(peer.linked()) <= 13 for peer in swarm.peers)
 
 
 def test_a_record_takes_one_and_a_half_round_trips() -> None:

@@ -139,9 +139,22 @@ def test_own_records_that_may_not_be_shown_are_no_difference() -> None:
     swarm.peers[0].sign(3)
     swarm.run(10 * SECOND)
     assert counts["ping"] > 0
+    assert counts["pong"] > 0
     assert exchanged(counts) == 0
     swarm.peers[0].perform(swarm.peers[0].gossip.publish(3, swarm.now_us))
     assert swarm.run(SECOND, swarm.agree)
+
+
+def test_the_same_records_are_a_difference_once_they_may_be_shown() -> None:
+    swarm = Swarm(2)
+    swarm.connect()
+    swarm.run(2 * SECOND)
+    counts = frames_said(swarm)
+    swarm.peers[0].sign(3)
+    # Nobody is told of them: the roots alone say so.
+    swarm.peers[0].gossip._parts.visible.publish(3)
+    assert swarm.run(10 * SECOND, swarm.agree)
+    assert exchanged(counts) > 0
 
 
 # --- changes since a cursor ----------------------------------------------------------------------

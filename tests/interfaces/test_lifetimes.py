@@ -211,7 +211,8 @@ def test_ctrl_c_while_waiting_leaves_the_task(desk: Desk) -> None:
     interrupt_when_waiting(poster, desk)
     assert poster.wait() == 130
     *said, last = poster.errors.splitlines()
-    assert all(line.startswith(WAITING) for line in said)
+    # On a slow machine it may have been long enough to be told of, and that is said once.
+    assert said in ([], [f"{WAITING}nobody offers later"])
     assert f"antsp2p task {task[:12]} --result --home {desk.home}" in last
     desk.work("later", "cat")
     assert desk.say("task", task, "--result", "--wait") == "x"

@@ -229,7 +229,8 @@ async def test_a_task_from_post_to_result(served: Served) -> None:
         await served.json("POST", f"{place}/progress", params={"progress": 500})
         waiting = await served.http.get(f"/v1/tasks/{task[:8]}/result")
         assert waiting.status_code == 202
-        assert waiting.json()["state"] == "working"
+        name = served.host.node.author.hex()[:12]
+        assert waiting.json() == {"state": "working", "waits_for": f"{name} works on it"}
         await served.json(
             "POST", f"{place}/result", 201, content=b"HELLO", params={"media_type": "text/x"})
         done = await served.http.get(f"/v1/tasks/{task}/result", params={"wait_ms": 20_000})
@@ -261,7 +262,7 @@ async def test_a_result_is_waited_for(served: Served) -> None:
 async def test_a_wait_has_an_end(served: Served) -> None:
     task = await served.post("nobody")
     answer = await served.json("GET", f"/v1/tasks/{task}/result", 202, params={"wait_ms": 1})
-    assert answer["state"] == "open"
+    assert answer == {"state": "open", "waits_for": "nobody offers nobody"}
 
 
 async def test_a_task_that_ends_without_a_result_says_why(served: Served) -> None:
