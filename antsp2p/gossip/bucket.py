@@ -27,6 +27,12 @@ class Bucket:
         self._level -= wanted
         return True
 
+    def ready_us(self, tokens: int, now_us: int) -> int:
+        """How long until `tokens` can be taken, if nobody takes any meanwhile."""
+        self._fill(now_us)
+        missing = tokens * SECOND_US - self._level
+        return max(0, -(-missing // self._rate_per_s))
+
     def available(self, now_us: int) -> int:
         """Whole tokens that can be taken now."""
         self._fill(now_us)

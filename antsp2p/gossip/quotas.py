@@ -52,10 +52,17 @@ class Account:
 
     def charge(self, use: Use, amount: int, now_us: int) -> bool:
         """Count `amount` if there is room for it; whether there was."""
+        return self._bucket(use, now_us).take(amount, now_us)
+
+    def wait_us(self, use: Use, amount: int, now_us: int) -> int:
+        """How long until there is room for `amount`, if nothing else is counted meanwhile."""
+        return self._bucket(use, now_us).ready_us(amount, now_us)
+
+    def _bucket(self, use: Use, now_us: int) -> Bucket:
         bucket = self._buckets.get(use)
         if bucket is None:
             bucket = self._buckets[use] = Bucket(*self._shares[use], now_us)
-        return bucket.take(amount, now_us)
+        return bucket
 
     def used(self, now_us: int) -> dict[str, int]:
         """What still counts, by name; what was never used is left out."""

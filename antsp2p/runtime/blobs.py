@@ -237,23 +237,22 @@ class BlobService:
         self._store = store
         self._network = network
         self._allows = allows
-        self._accounts: dict[bytes, Account] = {}
+        self._shares: dict[bytes, _Share] = {}
         """By author, the one that asked longest ago first."""
 
     def used(self, author: bytes) -> dict[str, int]:
         """What still counts of what this member was given, by name."""
-        account = self._accounts.get(author)
-        return {} if account is None else account.used(_now_us())
+        share = self._shares.get(author)
+        return {} if share is None else share.account.used(_now_us())
 
-    def _account(self, author: bytes) -> Account:
-        account = self._accounts.pop(author, None)
-        if account is None:
-            if len(self._accounts) >= limits.BLOB_ACCOUNTS:
-                del self._accounts[next(iter(self._accounts))]
-            share = limits.BLOB_BYTES_PER_S, limits.BLOB_BURST_BYTES
-            account = Account({Use.BLOB_BYTES: share})
-        self._accounts[author] = account
-        return account
+    def _share(self, author: bytes) -> _Share:
+        share = self._shares.pop(author, None)
+        if share is None:
+            if len(self._shares) >= limits.BLOB_ACCOUNTS:
+                del self._shares[next(iter(self._shares))]
+            share = _Share()
+        self._shares[author] = share
+        return share
 
     async def answer(self, stream: SecureStream, message: list[Any]) -> None:
         """Answer one request. Raises `Malformed` where it is none."""
@@ -271,17 +270,29 @@ class BlobService:
             await send(stream, framed([VERSION, int(BlobStatus.HERE), size]))
             file.seek(offset)
             # The bytes were hashed a moment ago, so they come from memory and not from the disk.
-            account = self._account(stream.author)
+            share = self._share(stream.author)
             while chunk := file.read(limits.BLOB_CHUNK_BYTES):
-                await _turn(account, len(chunk))
+                await share.take(len(chunk))
                 await send(stream, chunk)
 
 
-async def _turn(account: Account, size: int) -> None:
-    """Wait until a member's share has room for `size` bytes more."""
-    while not account.charge(Use.BLOB_BYTES, size, _now_us()):  # noqa: ASYNC110
-        # Time is what is waited for; other streams of the member take of the same share.
-        await trio.sleep(size / limits.BLOB_BYTES_PER_S)
+class _Share:
+    """What one member may be given: so much at once and so much a second, over all its streams."""
+
+    def __init__(self) -> None:
+        share = limits.BLOB_BYTES_PER_S, limits.BLOB_BURST_BYTES
+        self.account = Account({Use.BLOB_BYTES: share})
+        self._turn = trio.Lock()
+
+    async def take(self, size: int) -> None:
+        """Wait until there is room for `size` bytes more; who came first has them first."""
+        async with self._turn:
+            now_us = _now_us()
+            due_us = now_us + self.account.wait_us(Use.BLOB_BYTES, size, now_us)
+            await trio.sleep_until(due_us / 1_000_000)
+            # Rounding may show the time before the deadline.
+            is_taken = self.account.charge(Use.BLOB_BYTES, size, max(due_us, _now_us()))
+            assert is_taken, "nobody else takes of the share in this turn"
 
 
 def _now_us() -> int:

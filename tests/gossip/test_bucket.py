@@ -13,6 +13,17 @@ def test_a_burst_and_then_the_rate() -> None:
     assert bucket.take(8, 1_000 * SECOND)
 
 
+def test_a_bucket_tells_when_it_has_enough() -> None:
+    bucket = Bucket(3, 8, 0)
+    assert bucket.ready_us(8, 0) == 0
+    assert bucket.take(8, 0)
+    for tokens in (1, 2, 8):
+        wait_us = bucket.ready_us(tokens, 0)
+        assert bucket.available(wait_us - 1) < tokens <= bucket.available(wait_us)
+        bucket = Bucket(3, 8, 0)
+        assert bucket.take(8, 0)
+
+
 def test_a_clock_that_stands_still_gives_nothing() -> None:
     bucket = Bucket(1, 1, 5)
     assert bucket.take(1, 5)
