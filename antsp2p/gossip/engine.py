@@ -379,6 +379,10 @@ class Gossip:
         """Who is linked at the address."""
         return self._parts.links.author_at(address)
 
+    def is_banned(self, author: bytes, now_us: int) -> bool:
+        """Whether this author was cut and is not spoken with now."""
+        return self._parts.links.is_banned(author, now_us)
+
     def address_of(self, author: bytes) -> Address | None:
         """The best known address of `author`."""
         return next(iter(self.addresses_of(author)), None)

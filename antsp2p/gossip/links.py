@@ -88,7 +88,7 @@ class Links:
             protection=protection, table=self._table, instance=instance, now_us=now_us,
             limits=limits, drops=drops, verify=verify, holding=holding, room=room,
             may_open=may_open, takes=takes, read_early=self._read_early,
-            is_banned=self._is_author_banned,
+            is_banned=self.is_banned,
         )
         self._readers = {
             SEALED: self._sealed, HELLO: self._greetings.hello, WELCOME: self._greetings.welcome,
@@ -238,8 +238,6 @@ class Links:
         """Neither read nor answer the peer of a link for a while, wherever it comes from."""
         self._bans.add(link.address, link.author, now_us)
 
-    def is_banned(self, address: Address, now_us: int) -> bool:
-        return self._bans.holds(address, now_us)
-
-    def _is_author_banned(self, author: bytes, now_us: int) -> bool:
-        return self._bans.holds(author, now_us)
+    def is_banned(self, who: Address | bytes, now_us: int) -> bool:
+        """Whether an address or an author is banned now."""
+        return self._bans.holds(who, now_us)

@@ -185,7 +185,8 @@ class Host:
         self._server = StreamServer(self.protection, (
             self.blob_service,
             LogsService(network, self.node.gossip.answer_logs, clock),
-        ), self.membership.invitations)
+        ), self.membership.invitations,
+            lambda author: self.node.gossip.is_banned(author, clock()))
         self._logs = LogsFetcher(self.protection, self._loop.put)
         self._requests = itertools.count(1)
         self._waiting: dict[int, _Wait] = {}

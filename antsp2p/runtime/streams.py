@@ -27,7 +27,7 @@ from antsp2p.runtime.sealed import SecureStream, read_exactly, secure_answer, se
 from antsp2p.runtime.udp import parse_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from antsp2p.events import Address
     from antsp2p.gossip.network_keys import LinkKey
@@ -173,14 +173,17 @@ class StreamServer:
     """Serves whoever connects; `drops` counts what was refused.
 
     All streams share one bound in all and per host, and each service has its own below that: one
-    that is busy leaves room for the others. Until it is known what is asked for, the first
-    service's prefix stands for it; until it is known who asks, "stream".
+    that is busy leaves room for the others. A member whose author `is_banned` gets nothing. Until
+    it is known what is asked for, the first service's prefix stands for it; until it is known who
+    asks, "stream".
     """
 
     def __init__(
-        self, protection: Protection, services: Sequence[Service], doors: Doors | None = None
+        self, protection: Protection, services: Sequence[Service], doors: Doors | None = None,
+        is_banned: Callable[[bytes], bool] = lambda author: False,
     ) -> None:
         self._protection = protection
+        self._is_banned = is_banned
         self._doors = doors
         self._strangers = Strangers()
         self._services = {service.word: service for service in services}
@@ -236,6 +239,8 @@ class StreamServer:
         with trio.fail_after(limits.BLOB_REQUEST_MS / 1_000):
             stream = await self._greet(raw, host)
             service = self._at_door(stream.network)
+            if service is None and self._is_banned(stream.author):
+                raise Malformed("banned")
             prefix[0] = self._first if service is None else service.prefix
             message = await read_message(stream, MAX_LOGS_REQUEST_BYTES)
         word = message[2] if len(message) > 2 else None

@@ -269,7 +269,9 @@ def test_wrong_signatures_cut_the_link_and_are_forgiven_slowly() -> None:
     hello = some_hello(1, "again")
     assert gossip.receive(attacker.address, hello, SECOND) == []
     assert gossip.drops["banned"] == 1
+    assert gossip.is_banned(attacker.author, SECOND)
     assert gossip.receive(attacker.address, hello, 70 * SECOND)
+    assert not gossip.is_banned(attacker.author, 70 * SECOND)
 
 
 def test_who_is_cut_again_stays_out_longer_from_wherever_it_comes() -> None:

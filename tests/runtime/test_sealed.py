@@ -19,7 +19,7 @@ from tests.gossip.protections import SECRET, protection_of
 from tests.runtime.secured import member, open_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from antsp2p.events import Address
     from antsp2p.gossip.protection import Protection
@@ -50,10 +50,11 @@ def knowing(*keys: NetworkKey, network: bytes = NETWORK) -> Protection:
 
 @asynccontextmanager
 async def serving(
-    protection: Protection | None = None
+    protection: Protection | None = None, banned: Collection[bytes] = ()
 ) -> AsyncIterator[tuple[StreamServer, Echo, Address]]:
     echo = Echo()
-    server = StreamServer(protection or member(NETWORK), [echo])
+    server = StreamServer(
+        protection or member(NETWORK), [echo], is_banned=lambda author: author in banned)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         async with trio.open_nursery() as nursery:
@@ -93,6 +94,19 @@ async def test_a_member_is_answered_and_known() -> None:
         assert echo.askers == [member(NETWORK, 1).author]
         assert not server.drops
     assert CHUNK_BYTES < 10 * 10_000
+
+
+async def test_a_banned_author_is_told_nothing_and_others_at_its_host_are() -> None:
+    request = framed([1, NETWORK, "echo", b"0123456789", 1])
+    async with serving(banned=[member(NETWORK, 1).author]) as (server, echo, address):
+        for _ in range(limits.STRANGER_FAILURES + 1):
+            stream = await open_sealed(address, NETWORK)
+            with pytest.raises(trio.BrokenResourceError):
+                await said_to(stream, request)
+        assert server.drops == {"stream-banned": limits.STRANGER_FAILURES + 1}
+        assert not echo.askers
+        other = member(NETWORK, 3)
+        assert await said_to(await connect(address, other), request) == b"0123456789"
 
 
 async def test_others_get_nothing_and_are_counted() -> None:
