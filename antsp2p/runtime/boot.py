@@ -8,7 +8,7 @@ person says by name that there is no other.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.standing import recovery_digest
@@ -102,13 +102,13 @@ def boot_home(
 
     `only_copy` is how the author begins, in hex: a person's word that no other copy of a home that
     looks old has ever signed. Without `remember` nothing is kept outside the home. Where the
-    network asks for `work_bits` the first start searches a nonce; it calls `pause` now and then,
-    which may raise to end it. Raises `HomeError` or `StoreError`, each one line.
+    network asks for `work_bits`, which only an open one may, the first start searches a nonce; it
+    calls `pause` now and then, which may raise to end it. Raises `HomeError` or `StoreError`, each
+    one line.
     """
-    network = (
-        open_network(network_name, work_bits) if is_open
-        else replace(closed_network(network_name), work_bits=work_bits)
-    )
+    if work_bits and not is_open:
+        raise HomeError("a price goes with an open network: into a closed one one is invited")
+    network = open_network(network_name, work_bits) if is_open else closed_network(network_name)
     asked = _Asked(accept_lost_store, passphrase, only_copy, remember, work_bits, pause)
     home = Home(path)
     home.open()

@@ -111,15 +111,22 @@ def test_the_port_is_remembered(path: Path) -> None:
 
 def test_a_name_is_paid_for_once(path: Path) -> None:
     boots = []
-    for bits in (8, 8, 4, 10):
-        boot = boot_home(path, "local", work_bits=bits)
+    for _ in range(3):
+        boot = boot_home(path, "bazaar", is_open=True, work_bits=8)
         boot.close()
         assert boot.work is not None
-        assert check(boot.network.id, boot.identity.author, boot.work, bits)
+        assert check(boot.network.id, boot.identity.author, boot.work, 8)
         boots.append(boot.work)
     assert boots[0] == boots[1] == boots[2]
     with pytest.raises(HomeError, match="at most 40 bits"):
-        boot_home(path, "local", work_bits=41)
+        boot_home(path, "bazaar", is_open=True, work_bits=41)
+
+
+def test_only_an_open_network_has_a_price(path: Path) -> None:
+    with pytest.raises(HomeError, match="goes with an open network") as refused:
+        boot_home(path, "local", work_bits=8)
+    assert "\n" not in str(refused.value)
+    assert not path.exists(), "it is refused before anything is made"
 
 
 def test_a_search_can_be_ended(path: Path) -> None:
@@ -130,5 +137,7 @@ def test_a_search_can_be_ended(path: Path) -> None:
         raise Ended
 
     with pytest.raises(Ended):
-        boot_home(path, "local", work_bits=40, pause=end)
-    assert booted(path).work is None
+        boot_home(path, "bazaar", is_open=True, work_bits=40, pause=end)
+    free = Home(path)
+    free.open()
+    free.close()
