@@ -111,6 +111,12 @@ def _words() -> Iterator[Case]:
     yield _case("released", "given back after the award", pen, task,
                 ("released", "rita", "ann", a, said))
 
+    pen, task, a = _awarded()
+    pen.result("ann", a)
+    said = pen.say("ann", Reopen(task.id, 0, a.id, RELEASED))
+    yield _case("released after its result", "who gives a claim back waits for no verdict", pen,
+                task, ("released", "rita", "ann", a, said))
+
     pen = Pen()
     task = pen.offer()
     a = pen.claim("ann", task)
@@ -134,8 +140,9 @@ def _silences() -> Iterator[Case]:
     pen, task, a = _awarded()
     said = pen.reopen("rita", a, reason=LAPSED)
     dispute = pen.say("ann", Dispute(task.id, a.id, said.id, "its agent was at work"))
+    pen.say("ann", Dispute(task.id, a.id, said.id, "and alive"))
     pen.note("ann", said)
-    yield _case("disputed", "an answer, which weighs nothing", pen, task,
+    yield _case("disputed", "an answer, which weighs nothing; the first is shown", pen, task,
                 ("lapsed", "rita", "ann", a, said), dispute=dispute)
 
     pen, task, a = _awarded()
@@ -183,12 +190,30 @@ def _silences() -> Iterator[Case]:
     yield _case("stolen", "the requester gives the claim back, naming the lapse", pen, task,
                 ("stolen", "rita", "bob", said, back))
 
+    pen, task, a = _awarded()
+    digest = content_hash(b"what bob runs")
+    pen.say("bob", Announce("work", config_digest=digest))
+    said = pen.reopen("bob", a, pen.records[2], reason=LAPSED)
+    back = pen.say("rita", Award(task.id, a.id), said)
+    yield _case("stolen, configuration", "what was announced below the lapse counts", pen, task,
+                ("stolen", "rita", "bob", said, back), configuration=digest)
+
+    pen = Pen()
+    task = pen.offer()
+    a = pen.claim("rita", task)
+    pen.award(a)
+    pen.reopen("bob", a, pen.records[2], reason=LAPSED)
+    yield _case("lapse of the requester's own claim", "of those nobody says anything", pen, task)
+
 
 def _requesters() -> Iterator[Case]:
-    def two(first: bytes, second: bytes) -> tuple[Pen, Record, list[Record]]:
+    def two(
+        first: bytes, second: bytes, judged: bytes = b""
+    ) -> tuple[Pen, Record, list[Record]]:
         pen, task, a = _awarded()
         given = pen.result("ann", a, output=first)
-        no = pen.say("rita", Verdict(task.id, a.id, given.id, False, content_hash(first)))
+        judged_hash = content_hash(judged or first)
+        no = pen.say("rita", Verdict(task.id, a.id, given.id, False, judged_hash))
         b = pen.claim("bob", task)
         pen.award(b)
         given = pen.result("bob", b, output=second)
@@ -201,6 +226,9 @@ def _requesters() -> Iterator[Case]:
                 ("contradicted", "", "rita", yes, yes))
     pen, task, (a, no, b, yes) = two(b"171", b"170")
     yield _case("not contradicted", "other content", pen, task,
+                ("rejected", "rita", "ann", a, no), ("accepted", "rita", "bob", b, yes))
+    pen, task, (a, no, b, yes) = two(b"170", b"170", judged=b"171")
+    yield _case("not contradicted: another hash", "the reject is not of what ann gave", pen, task,
                 ("rejected", "rita", "ann", a, no), ("accepted", "rita", "bob", b, yes))
 
     pen, task, a = _awarded()
@@ -220,6 +248,21 @@ def _requesters() -> Iterator[Case]:
     pen.cancel(task)
     yield _case("unanswered, then cancelled", "who ends a task has still not judged", pen, task,
                 ("unanswered", "ann", "rita", a, given))
+
+    pen, task, a = _awarded()
+    given = pen.result("ann", a)
+    pen.cancel(task)
+    pen.verdict(a, given)
+    yield _case("unanswered, cancelled, then accepted", "an accept that ended nothing says nothing",
+                pen, task, ("unanswered", "ann", "rita", a, given))
+
+    pen, task, a = _awarded()
+    pen.result("ann", a)
+    b = pen.claim("bob", task)
+    pen.award(b)
+    said = pen.verdict(b, pen.result("bob", b))
+    yield _case("another was accepted", "nothing is owed to who came second", pen, task,
+                ("accepted", "rita", "bob", b, said))
 
     pen, task, a = _awarded()
     given = pen.result("ann", a)
