@@ -37,16 +37,19 @@ FOLDER: Final = Path(__file__).parent
 
 _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("encoding", "Deterministic CBOR: values in diagnostic notation with their bytes, and bytes "
-     "that are refused. Section 2 of protocol.md.", encodings.cases),
+     "that are refused; 1,000 are the most here. Section 2 of protocol.md.", encodings.cases),
     ("keys", "Public keys and signatures. The edge cases of verification stand in "
      "tests/records/ed25519_speccheck.json. Section 3.", envelopes.keys),
     ("records", "Records by their envelope: parsed, or dropped with a reason. `signed`: whether "
      "the record's own signature verifies. Section 4.", envelopes.records),
     ("bodies", "Bodies, as the CBOR of the map alone: the meaning with defaults filled in and the "
-     "ids named, or the fault that makes the record void. Section 8.", bodies.cases),
+     "ids named, or the fault that makes the record void (its words are not normative). "
+     "Section 8.", bodies.cases),
     ("beats", "Beats: parsed, or dropped with a reason. Section 9.", envelopes.beats),
     ("logs", "Offers of runs and proofs to one set, in order, and what each changed; then the "
-     "set, its leaves and its root. Sections 5 to 7.", logs.stories),
+     "set, its leaves and its root. `missing`: the seqs to be fetched now; `sibling`: the id to be "
+     "asked for; `duplicates`: what was held already, below any fork. Sections 5 to 7.",
+     logs.stories),
     ("proofs", "Fork proofs: parsed, or malformed. `convicts`: whether both tops are signed and "
      "the network is this one; `unknown`: ids at seq whose records are not in it. Section 6.",
      logs.proofs),

@@ -142,6 +142,12 @@ def _fork_stories() -> Iterable[Case]:
                  [["a1", "a2", "a3"], ["b3"], ["a3", "a4"]])
     yield _story("below the fork", "taken as before", good,
                  [make_proof(a[0].author, 3, (a[2],), (b[2],)), ["a1", "a2"]])
+    yield _story("across the fork", "what is above covers what is below, and is not taken", good,
+                 [make_proof(a[0].author, 3, (a[2],), (b[2],)), ["a1", "a2", "a3", "a4"]])
+    yield _story("across the fork, nothing new below", "it is no refusal", good,
+                 [["a1", "a2", "a3"], ["b3"], ["a1", "a2", "a3", "a4"]])
+    yield _story("a proof with a wrong signature", "it changes nothing", good,
+                 [["a1"], make_proof(a[0].author, 3, (a[2],), (spoiled(b[2]),))])
     yield _story("a proof for a log that is held", "what it forbids leaves the set", good,
                  [["a1", "a2", "a3", "a4"], make_proof(a[0].author, 3, (a[2],), (b[2],))])
     yield _story("the same proof again", "nothing new, and no signature check", good, [
