@@ -35,7 +35,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "coordination.standing", "coordination.trust", "coordination.weighing",
     "coordination.capability", "coordination.first_seen", "coordination.vouches",
     "coordination.judgement", "coordination.pins",
-    "gossip.admission", "gossip.join_code",
+    "gossip.admission", "gossip.affinity", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.loss", "gossip.wire",
     "gossip.noise", "gossip.datagram", "gossip.handshake", "gossip.network_keys",
     "gossip.protection", "gossip.replay", "gossip.session", "gossip.stream_cipher",

@@ -163,6 +163,8 @@ def _bad_frames() -> Iterable[tuple[str, str, Any, str]]:
     yield "ping, counter true", "true is not 1", [6, True, _ROOT, 0, 0], "frame-field"
     yield "welcome, author of small order", "not acceptable", [
         1, small, SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT, 0], "frame-author"
+    yield "welcome, author of 31 bytes", "a key has 32", [
+        1, PEER[:31], SIGNATURE, INSTANCE, 0, NO_HEAD, _ROOT, 0], "frame-author"
     yield "welcome, signature of 63 bytes", "it has 64", [
         1, PEER, bytes(63), INSTANCE, 0, NO_HEAD, _ROOT, 0], "frame-field"
     yield "welcome without work", "0 where nothing is asked for", [
