@@ -23,6 +23,7 @@ from antsp2p.coordination.tasks import TaskFold
 from antsp2p.coordination.trust import Trust
 from antsp2p.gossip import trie
 from antsp2p.gossip.admission import Admission, Refusal, parse_answer, parse_join_request
+from antsp2p.gossip.affinity import distance
 from antsp2p.gossip.bulk_wire import parse_chunk
 from antsp2p.gossip.datagram import split_frames
 from antsp2p.gossip.engine import Gossip
@@ -383,6 +384,12 @@ def test_standings(case: dict[str, Any]) -> None:
                 }) == found
             line = [each.hex() for each in meaning.standings.lineage(author)]
             assert line == case["lineages"].get(author.hex(), [author.hex()])
+
+
+@each("hashes", "distances")
+def test_distances(case: dict[str, Any]) -> None:
+    found = distance(unhex(case, "one"), unhex(case, "other"))
+    assert found.to_bytes(8, "big").hex() == case["distance"]
 
 
 @each("hashes", "network_names")

@@ -10,6 +10,7 @@ from antsp2p.coordination.body import content_hash
 from antsp2p.coordination.capability import configuration_digest
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import recovery_digest
+from antsp2p.gossip.affinity import distance
 from antsp2p.records.clock import compare, join
 from antsp2p.records.work import MAX_WORK_BITS
 from antsp2p.runtime.home import MAX_NETWORK_NAME_BYTES, network_id
@@ -160,7 +161,8 @@ def _work() -> Iterable[tuple[str, str, bytes, bytes, int, int, bool]]:
 
 
 def hashes() -> dict[str, list[Case]]:
-    """The tie-break, hashes of content, recovery digests, work, and network ids of names."""
+    """The tie-break, hashes of content, recovery digests, work, distances, and network ids of
+    names."""
     task, ann = bytes(range(32)), identity("ann").author
     ties = [
         case(name, why, task=task, epoch=epoch, author=author,
@@ -195,6 +197,12 @@ def hashes() -> dict[str, list[Case]]:
             ("one part twice", "each counts", (b"model-7", b"model-7")),
         )
     ]
+    pairs = [
+        case(f"{one} and {other}", "the lower key first, whoever asks",
+             one=identity(one).author, other=identity(other).author,
+             distance=distance(identity(one).author, identity(other).author).to_bytes(8, "big"))
+        for one, other in (("ann", "bob"), ("bob", "ann"), ("ann", "cem"))
+    ]
     names = ("local", "a", "Local", "café", "n" * MAX_NETWORK_NAME_BYTES)
     return {
         "tie_breaks": ties,
@@ -206,6 +214,7 @@ def hashes() -> dict[str, list[Case]]:
                  pays=pays)
             for name, why, network, author, nonce, bits, pays in _work()
         ],
+        "distances": pairs,
         "network_names": [
             case(name[:16], "the bytes of the name in UTF-8 count", network_name=name,
                  network=network_id(name))

@@ -71,7 +71,8 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
      "follow for the observer at a bucket of time, by the first settings. Section 24, which is "
      "informative: a node may score otherwise.", trust.cases),
     ("hashes", "The tie-break, hashes of content, recovery and configuration digests, work, "
-     "and network ids of names. Sections 11, 3, 8 and 22.", clocks.hashes),
+     "distances of authors, and network ids of names. Sections 11, 3, 8, 17 and 22.",
+     clocks.hashes),
     ("digests", "Sets by their leaves: the shelves that are not empty, the root, and the node "
      "below a prefix under a session's key. Sections 7 and 19.", digests.cases),
     ("frames", "Frames, each alone in the array that a datagram seals: the fields, or why the "
