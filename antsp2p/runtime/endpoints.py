@@ -35,13 +35,12 @@ from antsp2p.events import (
     StopWork,
     VouchFor,
 )
-from antsp2p.gossip.limits import MAX_OVERLAP_MS
-from antsp2p.runtime import limits, views
+from antsp2p.runtime import task_views, views
 from antsp2p.runtime.api_requests import ApiError, Query, error_response, find_id, read_body
 from antsp2p.runtime.event_stream import EventStream, Feed
 from antsp2p.runtime.examine.own_node import node_view
 from antsp2p.runtime.host import CommandRefused
-from antsp2p.runtime.invitations import INVITATION_DIGITS
+from antsp2p.runtime.membership_endpoints import MembershipApi
 from antsp2p.runtime.trust_endpoints import TrustApi
 
 if TYPE_CHECKING:
@@ -87,10 +86,6 @@ class LocalApi:
             ("GET", "/v1/log", self.log),
             ("GET", "/v1/keys/{id}", self.key),
             ("POST", "/v1/revokes", self.revoke),
-            ("GET", "/v1/invitations", self.invitations),
-            ("POST", "/v1/invitations", self.invite),
-            ("DELETE", "/v1/invitations/{id}", self.cancel_invitation),
-            ("POST", "/v1/secret", self.change_secret),
             ("GET", "/v1/events", self.events),
             ("GET", "/v1/work", self.work),
             ("GET", "/v1/claims/{id}/input", self.claim_input),
@@ -98,6 +93,7 @@ class LocalApi:
             ("POST", "/v1/claims/{id}/progress", self.claim_progress),
             ("POST", "/v1/claims/{id}/release", self.claim_release),
         ]
+        table += MembershipApi(self._host).table()
         table += TrustApi(self._host, self._author).table()
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
 
@@ -118,7 +114,7 @@ class LocalApi:
             "links": len(node.gossip.links()),
             "records": sum(map(node.last_seq, {*node.logs.authors(), node.author})),
             "authors": len(leaves),
-            "tasks": views.task_counts(node),
+            "tasks": task_views.task_counts(node),
             "holding": len(node.holding),
             "waiting": self._waiting,
             "warnings": list(host.warnings),
@@ -199,7 +195,7 @@ class LocalApi:
         state, mine = query.text("state"), query.flag("mine")
         limit = query.number("limit", DEFAULT_LISTED, MAX_LISTED)
         query.end()
-        found = views.task_views(
+        found = task_views.task_views(
             self._node, self._host.now_us(), state=state, mine=mine, limit=limit
         )
         return JSONResponse({"tasks": found})
@@ -216,7 +212,7 @@ class LocalApi:
     async def task(self, request: Request) -> Response:
         Query(request).end()
         return JSONResponse(
-            views.task_detail(self._node, self._task_id(request), self._host.now_us())
+            task_views.task_detail(self._node, self._task_id(request), self._host.now_us())
         )
 
     async def task_result(self, request: Request) -> Response:
@@ -244,7 +240,7 @@ class LocalApi:
             nursery.start_soon(_cancel_after, self._closing, nursery.cancel_scope)
             try:
                 while self._is_pending(task) and known in (
-                    "", views.what_it_waits_for(self._node, task)
+                    "", task_views.what_it_waits_for(self._node, task)
                 ):
                     await self._host.wait_task(task)
             except CommandRefused as error:
@@ -293,13 +289,14 @@ class LocalApi:
                 headers={STATE_HEADER: state if resolution.end else "done"},
             )
         if resolution.end is not None or state == "orphaned":
-            why = views.what_happened(resolution.end) if resolution.end else "its poster forked"
+            end = resolution.end
+            why = task_views.what_happened(end) if end else "its poster forked"
             return error_response(
                 409, f"task {task.hex()[:12]} is {state}: {why}", state=state,
-                cause=views.cancel_cause(resolution.end),
-                failures=views.failures(self._node, task),
+                cause=task_views.cancel_cause(resolution.end),
+                failures=task_views.failures(self._node, task),
             )
-        waits_for = views.what_it_waits_for(self._node, task)
+        waits_for = task_views.what_it_waits_for(self._node, task)
         return JSONResponse({"state": state, "waits_for": waits_for}, 202)
 
     async def accept(self, request: Request) -> Response:
@@ -371,47 +368,6 @@ class LocalApi:
                 notices, lambda notice: ("notice", views.notice_view(notice)),
                 (("watching", {"kind": "watching", "subject": self._node.author.hex()}),),
             )
-
-    # --- membership ---------------------------------------------------------------------------
-
-    async def invitations(self, request: Request) -> Response:
-        Query(request).end()
-        known = self._host.membership.invitations.all()
-        return JSONResponse({"invitations": [each.view() for each in known]})
-
-    async def invite(self, request: Request) -> Response:
-        query = Query(request)
-        lasting_ms = query.number(
-            "expires_ms", limits.INVITATION_DEFAULT_MS, limits.INVITATION_MAX_MS)
-        uses = query.number("uses", 1, limits.INVITATION_USES)
-        query.end()
-        if not lasting_ms or not uses:
-            raise ApiError(400, "an invitation is good for a while, and for one use at least")
-        made = await self._host.membership.invite(
-            self._host.addresses, lasting_ms=lasting_ms, uses=uses)
-        return JSONResponse({
-            **made.invitation.view(), "code": made.code.text,
-            "network_name": self._host.options.network,
-            "addresses": [views.address_text((host, made.code.port)) for host in made.code.hosts],
-        }, 201)
-
-    async def cancel_invitation(self, request: Request) -> Response:
-        Query(request).end()
-        invitations = self._host.membership.invitations
-        door = find_id(
-            "invitation", request.path_params["id"], [each.door for each in invitations.all()])
-        await invitations.cancel(door)
-        return JSONResponse({"id": door.hex()[:INVITATION_DIGITS]})
-
-    async def change_secret(self, request: Request) -> Response:
-        query = Query(request)
-        overlap_ms = query.number("overlap_ms", limits.OVERLAP_DEFAULT_MS, MAX_OVERLAP_MS)
-        query.end()
-        network = await self._host.membership.change_secret(overlap_ms)
-        return JSONResponse({
-            "network_name": network.name, "generation": network.key.generation,
-            "overlap_ms": overlap_ms,
-        })
 
     # --- agents -------------------------------------------------------------------------------
 

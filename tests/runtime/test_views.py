@@ -26,7 +26,7 @@ from antsp2p.events import Command, Committed, FinishClaim, PostTask, ServeCapab
 from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
-from antsp2p.runtime import views
+from antsp2p.runtime import task_views, views
 from antsp2p.runtime.trust_views import why_view
 from tests.gossip.protections import protection_of
 
@@ -166,7 +166,7 @@ def work_through(alone: Alone, content: bytes = b"in") -> bytes:
 
 def test_a_task_and_its_history(alone: Alone) -> None:
     task = work_through(alone)
-    shown = views.task_detail(alone.node, task, alone.now_us + 5_000)
+    shown = task_views.task_detail(alone.node, task, alone.now_us + 5_000)
     assert shown is not None
     json.dumps(shown)
     assert (shown["state"], shown["rule"], shown["settled"]) == ("accepted", "end", True)
@@ -179,13 +179,13 @@ def test_a_task_and_its_history(alone: Alone) -> None:
     ]
     assert shown["results"][0]["output"] == {"text": "out", "size": 3}
     assert shown["verdicts"][0]["accept"] is True
-    assert views.task_counts(alone.node) == {"accepted": 1}
+    assert task_views.task_counts(alone.node) == {"accepted": 1}
 
 
 def test_a_task_that_is_not_known(alone: Alone) -> None:
-    assert views.task_view(alone.node, ID, 0) is None
-    assert views.task_detail(alone.node, ID, 0) is None
-    assert views.history(alone.node, ID, 0) == []
+    assert task_views.task_view(alone.node, ID, 0) is None
+    assert task_views.task_detail(alone.node, ID, 0) is None
+    assert task_views.history(alone.node, ID, 0) == []
 
 
 def test_tasks_are_listed_newest_first_and_sifted(alone: Alone) -> None:
@@ -194,14 +194,14 @@ def test_tasks_are_listed_newest_first_and_sifted(alone: Alone) -> None:
     alone.do(PostTask(9, "nobody", b""))
 
     def listed(**sieve: Any) -> list[str]:
-        found = views.task_views(alone.node, alone.now_us, **{"limit": 10, **sieve})
+        found = task_views.task_views(alone.node, alone.now_us, **{"limit": 10, **sieve})
         return [f"{view['capability']} {view['state']}" for view in found]
 
     assert listed() == ["nobody open", "nobody open", "a accepted"]
     assert listed(state="accepted") == ["a accepted"]
     assert listed(limit=1) == ["nobody open"]
     assert len(listed(mine=True)) == 3
-    (oldest,) = views.task_views(alone.node, alone.now_us, state="accepted", limit=1)
+    (oldest,) = task_views.task_views(alone.node, alone.now_us, state="accepted", limit=1)
     assert oldest["task"] == done.hex()
 
 
