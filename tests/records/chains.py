@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from antsp2p.records import keys
 from antsp2p.records.keys import Identity
+from antsp2p.records.log import LogSet
 from antsp2p.records.record import NO_PREV, Record, parse_record, sign_record
 
 if TYPE_CHECKING:
@@ -73,3 +74,13 @@ class CountingVerify:
 @cache
 def _verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
     return keys.verify(public_key, signature, message)
+
+
+def unsigned(records: Sequence[Record]) -> list[Record]:
+    """The records with every signature spoiled but the last one's."""
+    return [*map(spoiled, records[:-1]), records[-1]]
+
+
+def log_set() -> LogSet:
+    """Empty, and it counts the checks."""
+    return LogSet(NETWORK, CountingVerify())

@@ -9,8 +9,17 @@ from antsp2p.records import log as log_module
 from antsp2p.records.fork import MAX_UNSIGNED, make_proof
 from antsp2p.records.log import ForkProof, Head, Insertion, Leaf, LogSet, Missing
 from antsp2p.records.record import NO_PREV
-from tests.records.chains import NETWORK, CountingVerify, chain, extend, identity, spoiled
-from tests.records.test_log import log_set, strangers_root, unsigned
+from tests.records.chains import (
+    NETWORK,
+    CountingVerify,
+    chain,
+    extend,
+    identity,
+    log_set,
+    spoiled,
+    unsigned,
+)
+from tests.records.test_log import strangers_root
 
 AUTHOR = identity().author
 TRUNK = chain(3)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from antsp2p.records.log import Leaf, LogSet, encode_proof, parse_proof
 from antsp2p.records.record import NO_PREV, Record
-from tests.records.chains import CountingVerify, chain, extend, identity, spoiled
-from tests.records.test_log import log_set, strangers_root
+from tests.records.chains import CountingVerify, chain, extend, identity, log_set, spoiled
+from tests.records.test_log import strangers_root
 
 if TYPE_CHECKING:
     from antsp2p.records.log import Insertion
