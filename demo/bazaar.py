@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +28,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from crafts import BY_NAME, CRAFTS, SLOW, Craft  # noqa: E402  # behind the path above
+from jobs import Job, plan_jobs, read_files  # noqa: E402
 from screen import Screen  # noqa: E402
 from stalls import Stall, Trouble  # noqa: E402
 from summary import Report, write_report  # noqa: E402
@@ -48,9 +47,6 @@ PROVIDERS: Final = 3
 """Honest stalls per craft, about: one may be killed, and there is still a choice."""
 WINDOW: Final = 2
 """Tasks under way at once for each poster: more would only wait in a queue on two cores."""
-MAX_FILE_BYTES: Final = 200_000
-MAX_FILES: Final = 2_000
-SKIPPED: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "venv"})
 LATE_AT: Final = 0.6
 """The late stall joins when this share of the tasks is done."""
 KILL_AT: Final = 0.25
@@ -62,64 +58,6 @@ AGREE_S: Final = 15.0
 """For the last records to reach everybody."""
 TOO_LONG_S: Final = 150.0
 """When the whole demo gives up."""
-SEED: Final = 7
-
-
-@dataclass(slots=True)
-class Job:
-    """One task, from the wish to the answer."""
-
-    craft: Craft
-    path: Path
-    content: bytes
-    poster: Stall
-    task: str = ""
-    posted_s: float = 0.0
-    answered_s: float = 0.0
-    result: bytes | None = None
-    rejections: int = 0
-    problem: str = ""
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the accepted result is what this process computes itself."""
-        return self.result is not None and self.craft.is_right(self.content, self.result)
-
-
-def read_files(folder: Path) -> list[tuple[Path, bytes]]:
-    """The text files below `folder` that a craft can take, in one order on every machine."""
-    found: list[tuple[Path, bytes]] = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") or part in SKIPPED for part in parts) or path.is_symlink():
-            continue
-        with suppress(OSError, UnicodeDecodeError, SyntaxError, ValueError):
-            if path.is_file() and 0 < path.stat().st_size <= MAX_FILE_BYTES:
-                content = path.read_bytes()
-                content.decode("utf-8")
-                if path.suffix == ".py":
-                    compile(content, str(path), "exec", dont_inherit=True)
-                found.append((path, content))
-        if len(found) == MAX_FILES:
-            break
-    return found
-
-
-def plan_jobs(
-    files: Sequence[tuple[Path, bytes]], count: int, posters: Sequence[Stall]
-) -> list[Job]:
-    """`count` jobs over different files and crafts, the same ones every time."""
-    wishes = [
-        (craft, path, content)
-        for craft in CRAFTS
-        for path, content in files
-        if path.suffix == craft.suffix or not craft.suffix
-    ]
-    random.Random(SEED).shuffle(wishes)
-    return [
-        Job(*wishes[number % len(wishes)], posters[number % len(posters)])
-        for number in range(count)
-    ]
 
 
 @dataclass(eq=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from bazaar import Job
+    from jobs import Job
     from stalls import Stall
 
 PLAIN_WIDTH: Final = 120
