@@ -31,6 +31,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "records.log", "records.work", "records.audit",
     "coordination.body", "coordination.fields",
     "coordination.resolver", "coordination.lease", "coordination.claimant",
+    "coordination.rivals", "coordination.fetches",
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing", "coordination.trust", "coordination.weighing",
     "coordination.capability", "coordination.first_seen", "coordination.vouches",

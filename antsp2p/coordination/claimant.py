@@ -5,7 +5,6 @@ are only their names, capabilities and slots. Nothing is sent or signed here.
 """
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from antsp2p.coordination.agenda import Agenda
 from antsp2p.coordination.body import Claim, Offer, Reopen, ReopenReason
 from antsp2p.coordination.draft import Draft
 from antsp2p.coordination.rendezvous import rank
+from antsp2p.coordination.rivals import Rivals
 from antsp2p.coordination.state import State
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 RANK_SLOT_US: Final = 40_000
 """How long each rank waits: a claim reaches everybody on a LAN well within it."""
-MAX_RANK: Final = 25
-"""The last rank that waits longer: providers that are gone, or never were, cost a second."""
 SOLO_START_US: Final = 150_000
 """How long after the settle window work starts without an award: the requester's window begins
 when the claim reaches it, and its award needs the way back."""
@@ -112,8 +110,7 @@ class Claimant:
         self.holdings: dict[bytes, Holding] = {}
         self._by_task: dict[bytes, bytes] = {}
         self._open: dict[bytes, _Open] = {}
-        self._engaged: dict[bytes, tuple[bytes, str]] = {}
-        self._load: Counter[tuple[bytes, str]] = Counter()
+        self._rivals = Rivals(me, capabilities, judgement)
         self._watched: dict[bytes, bytes] = {}
         self._standby: dict[bytes, None] = {}
         self._agenda = Agenda()
@@ -138,9 +135,8 @@ class Claimant:
         """A new agent; its name is not in use."""
         self.agents[name] = Agent(name, capability, slots)
         self._freed = True
-        for task, (_, wanted) in self._engaged.items():
-            if wanted == capability:
-                self._agenda.set(task, 0)  # Nobody may have watched its lease until now.
+        for task in self._rivals.held(capability):
+            self._agenda.set(task, 0)  # Nobody may have watched its lease until now.
 
     def withdraw(self, name: str) -> list[Holding]:
         """The agent is gone; returns what it held, which the caller releases."""
@@ -290,7 +286,7 @@ class Claimant:
         """Bring the view of `task` up to date: is it open to us, who is busy with it?"""
         resolution = self._tasks.resolve(task)
         offered = self._tasks.offer(task)
-        self._engage(task, resolution, offered)
+        self._rivals.engage(task, resolution, offered)
         self._watch(task, resolution, offered, now_us)
         is_open = (
             resolution is not None and offered is not None
@@ -313,22 +309,6 @@ class Claimant:
 
     def _awaits_award_target(self, resolution: Resolution) -> bool:
         return resolution.holder is None and resolution.rule == "award"
-
-    def _engage(
-        self, task: bytes, resolution: Resolution | None, offered: tuple[Record, Offer] | None
-    ) -> None:
-        before = self._engaged.pop(task, None)
-        if before is not None:
-            self._load[before] -= 1
-            if not self._load[before]:
-                del self._load[before]
-        if (
-            resolution is not None and offered is not None and resolution.holder is not None
-            and resolution.state in (State.CLAIMED, State.WORKING)
-        ):
-            key = (resolution.holder.author, offered[1].capability)
-            self._engaged[task] = key
-            self._load[key] += 1
 
     def _watch(
         self, task: bytes, resolution: Resolution | None, offered: tuple[Record, Offer] | None,
@@ -354,16 +334,8 @@ class Claimant:
         extra_us = self._leases.lease_us(holder.id)
         self._agenda.set_earliest(task, self._leases.next_look_us(holder.id, now_us, extra_us))
 
-    def _rivals(self, capability: str) -> list[tuple[bytes, int]]:
-        return [
-            (author, announce.slots - self._load[author, capability])
-            for author, announce in self._capabilities.providers(capability)
-            if author != self._me and self._judgement.counts(author, capability)
-        ]
-
     def _rank(self, task: bytes, epoch: int, capability: str) -> int:
-        free = self.free_slots(capability)
-        return min(rank(task, epoch, self._me, self._rivals(capability), free), MAX_RANK)
+        return self._rivals.place(task, epoch, capability, self.free_slots(capability))
 
     def _plan(self, task: bytes, now_us: int) -> None:
         entry = self._open[task]

@@ -23,6 +23,7 @@ from antsp2p.coordination.body import (
     Verdict,
 )
 from antsp2p.coordination.draft import Draft
+from antsp2p.coordination.fetches import Fetches
 from antsp2p.coordination.opinions import agreeing, choose
 from antsp2p.coordination.trials import Trials
 from antsp2p.records.record import MAX_REFS
@@ -43,28 +44,6 @@ REST_US: Final = 1_000_000
 claims, releases and results can be written for epochs that are still to come."""
 OPINION_US: Final = 60_000_000
 """For how long somebody is sought who gives another opinion; then the one at hand must do."""
-FETCH_TRIES: Final = 4
-"""A worker that restarts, or a requester that has just come back, is not a worker that lies."""
-FETCH_RETRY_US: Final = 1_000_000
-"""Before the second try; each later one waits as much longer."""
-
-
-@dataclass(slots=True)
-class _Fetch:
-    """The content of one result: under way, here, or why it is not to be had from its worker."""
-
-    blob: BlobRef
-    is_here: bool = False
-    missing_because: str = ""
-    tries: int = 1
-    retry_us: int | None = None
-    """When to try again; None while it is under way, and when that is over."""
-
-    @property
-    def is_under_way(self) -> bool:
-        return not self.is_here and not self.missing_because and self.retry_us is None
-
-
 @dataclass(slots=True)
 class _Own:
     posted_us: int
@@ -75,8 +54,7 @@ class _Own:
     """Claims that held by our award while this node runs -> when that attempt began."""
     lapses_answered: dict[bytes, int] = field(default_factory=dict)
     """Awarded claim -> how many lapses by others were answered by awarding it again."""
-    fetches: dict[bytes, _Fetch] = field(default_factory=dict)
-    """By the id of the result whose content is a blob."""
+    fetches: Fetches = field(default_factory=Fetches)
     expected: bytes = b""
     """The hash of the answer, where it is known."""
     asked_us: int | None = None
@@ -136,16 +114,10 @@ class Requester:
         that waited for it."""
         waiting: list[bytes] = []
         for task, own in self._own.items():
-            for fetch in own.fetches.values():
-                if fetch.blob.hash != blob.hash or not fetch.is_under_way:
-                    continue
+            for retry_us in own.fetches.done(blob.hash, missing_because, now_us):
                 waiting.append(task)
-                if missing_because and fetch.tries < FETCH_TRIES:
-                    fetch.retry_us = now_us + fetch.tries * FETCH_RETRY_US
-                    self._agenda.set_earliest(task, fetch.retry_us)
-                    continue
-                fetch.is_here = not missing_because
-                fetch.missing_because = missing_because
+                if retry_us is not None:
+                    self._agenda.set_earliest(task, retry_us)
         return list(dict.fromkeys(waiting))
 
     def blobs_wanted(self, task: bytes, now_us: int) -> list[tuple[BlobRef, bytes]]:
@@ -159,17 +131,12 @@ class Requester:
             blob = result.blob
             if blob is None or result.outcome != Outcome.DONE:
                 continue
-            fetch = own.fetches.get(record.id)
-            if fetch is None:
-                own.fetches[record.id] = _Fetch(blob)
-            elif fetch.retry_us is None:
+            if own.fetches.begin(record.id, blob, now_us):
+                wanted.append((blob, record.author))
                 continue
-            elif now_us < fetch.retry_us:
-                self._agenda.set_earliest(task, fetch.retry_us)
-                continue
-            else:
-                fetch.tries, fetch.retry_us = fetch.tries + 1, None
-            wanted.append((blob, record.author))
+            retry_us = own.fetches.retry_us(record.id)
+            if retry_us is not None:
+                self._agenda.set_earliest(task, retry_us)
         return wanted
 
     def next_draft(self, task: bytes, now_us: int) -> Draft | None:
@@ -261,13 +228,11 @@ class Requester:
         return frozenset(body.claim for _, body in self._tasks.verdicts(task))
 
     def _is_here(self, task: bytes, record: Record, result: Result) -> bool:
-        fetch = self._own[task].fetches.get(record.id)
-        return result.blob is None or (fetch is not None and fetch.is_here)
+        return result.blob is None or self._own[task].fetches.is_here(record.id)
 
     def _is_missing(self, task: bytes, record: Record) -> bool:
         own = self._own.get(task)
-        fetch = None if own is None else own.fetches.get(record.id)
-        return fetch is not None and bool(fetch.missing_because)
+        return own is not None and own.fetches.is_missing(record.id)
 
     def reviewable(self, task: bytes) -> tuple[Record, Result] | None:
         """The finished result that a verdict may be given on, the latest first; one whose content
@@ -404,8 +369,7 @@ class Requester:
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.REJECTED, "the result was rejected"
             )
-        fetch = self._own[task].fetches.get(record.id)
-        if fetch is not None and fetch.missing_because:
+        if self._own[task].fetches.is_missing(record.id):
             return self._reopen(
                 task, holder, resolution, offer, ReopenReason.UNAVAILABLE,
                 "the result could not be fetched",

@@ -15,10 +15,11 @@ from antsp2p.coordination.body import (
     Verdict,
     content_hash,
 )
+from antsp2p.coordination.fetches import FETCH_RETRY_US, FETCH_TRIES
 from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import SECOND_LOOK_US, Leases
 from antsp2p.coordination.reputation import Ledger
-from antsp2p.coordination.requester import FETCH_RETRY_US, FETCH_TRIES, REST_US, Requester
+from antsp2p.coordination.requester import REST_US, Requester
 from antsp2p.coordination.tasks import State
 from tests.coordination.scribe import Scribe
 

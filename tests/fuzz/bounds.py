@@ -51,7 +51,7 @@ _KEPT_TABLES: Final = (
     "CapabilityFold._said[][]", "Causality._graphs", "Causality._highest", "Causality._logs",
     "Causality._logs[]", "Causality._members", "Causality._members[]", "Causality._naming",
     "Causality._naming[]", "Causality._places", "Causality._reaches", "Causality._reaches[]",
-    "Claimant._by_task", "Claimant._engaged", "Claimant._load", "Claimant._open",
+    "Claimant._by_task", "Rivals._engaged", "Rivals._load", "Claimant._open",
     "Claimant._watched", "Claimant.holdings", "Commands._details", "Commands._keys",
     "Contest.awards", "Contest.cancels", "Contest.claims", "Contest.reopens", "Contest.results",
     "Contest.verdicts", "Decisions._fetching", "Decisions._postponed", "Decisions._told",
@@ -68,7 +68,7 @@ _KEPT_TABLES: Final = (
     "TaskFold._waiting_claims[]", "_Graph._bits", "_Graph._lines", "_Graph._places",
     "_Line.own", "_Line.pasts",
     "_Line.seqs", "_Line.targets", "_Line.targets[]", "Agenda._due_us", "Agenda._heap",
-    "_Own.fetches", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
+    "Fetches._by_result", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
 )
 _KEPT_OWNERS: Final = (
     "Meaning", "Standings", "Tally", "Ledger", "Trust", "_Pair", "FirstSeen", "Vouches",
