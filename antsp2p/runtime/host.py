@@ -6,7 +6,6 @@ the loop's (`antsp2p.runtime.loop`).
 """
 from __future__ import annotations
 
-import itertools
 import secrets
 import signal
 from collections import Counter, deque
@@ -18,13 +17,10 @@ from typing import TYPE_CHECKING, Any, overload
 import trio
 
 from antsp2p.coordination.body import BlobRef
-from antsp2p.coordination.confidence import may_have
 from antsp2p.coordination.judgement import DEFAULT_POLICY, Policy
 from antsp2p.events import (
     Address,
     Answer,
-    BlobFetched,
-    BlobMissing,
     Command,
     Effect,
     Event,
@@ -48,9 +44,10 @@ from antsp2p.gossip.protection import protect
 from antsp2p.node import Node
 from antsp2p.runtime import limits
 from antsp2p.runtime.ahead import Ahead
-from antsp2p.runtime.blobs import BlobError, BlobFetcher, BlobService, BlobStore, BlobUnavailable
+from antsp2p.runtime.blobs import BlobError, BlobService, BlobUnavailable
 from antsp2p.runtime.boot import Boot, boot_home
 from antsp2p.runtime.bulk import LogsFetcher, LogsService
+from antsp2p.runtime.content import Content
 from antsp2p.runtime.discovery import Announced, Discovery
 from antsp2p.runtime.feeds import Feeds, Work
 from antsp2p.runtime.home import DEFAULT_NETWORK
@@ -62,9 +59,10 @@ from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
 from antsp2p.runtime.streams import StreamServer
 from antsp2p.runtime.trust_file import LocalTrust, read_pins
 from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
+from antsp2p.runtime.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -108,18 +106,6 @@ class AgentSession:
 
     agent: str
     work: trio.MemoryReceiveChannel[Work]
-
-
-@dataclass(slots=True)
-class _Wait:
-    """A command that waits for its answer."""
-
-    answered: trio.Event = field(default_factory=trio.Event)
-    answer: Answer | None = None
-
-    def end(self, answer: Answer) -> None:
-        self.answer = answer
-        self.answered.set()
 
 
 def monotonic_us() -> int:
@@ -176,11 +162,11 @@ class Host:
             warn=self.warn, is_awaited=self._is_awaited, tap=tap,
         )
         self._feeds = Feeds(self.node.author)
-        self._blobs = BlobStore(boot.home.blobs_path)
-        self._fetcher = BlobFetcher(self._blobs, self.protection, self._pinned)
+        self._content = Content(
+            boot.home.blobs_path, self.node, self.protection, self._loop.put)
         self.membership = Membership(
             boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
-        self.blob_service = BlobService(self._blobs, network, self._may_have)
+        self.blob_service = BlobService(self._content.store, network, self._content.may_have)
         self.trust = LocalTrust(boot.home.trust_path, pins, self._loop.put)
         self._server = StreamServer(self.protection, (
             self.blob_service,
@@ -188,8 +174,7 @@ class Host:
         ), self.membership.invitations,
             lambda author: self.node.gossip.is_banned(author, clock()))
         self._logs = LogsFetcher(self.protection, self._loop.put)
-        self._requests = itertools.count(1)
-        self._waiting: dict[int, _Wait] = {}
+        self._waits = Waits(self._loop.put)
         self._preparing: dict[bytes, trio.CancelScope] = {}
         self._nursery: trio.Nursery | None = None
         self._stop = trio.Event()
@@ -232,31 +217,20 @@ class Host:
     async def _ask(self, kind: type[Command], fields: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._loop.store_full:
             raise CommandRefused(self._loop.store_full)
-        if len(self._waiting) >= limits.PENDING_COMMANDS:
+        if self._waits.is_full:
             raise CommandRefused("too many commands wait for their answers: try again later")
-        request = next(self._requests)
-        self._waiting[request] = wait = _Wait()
         try:
-            await self._loop.put(kind(request=request, **fields))
-            await wait.answered.wait()
+            answer = await self._waits.ask(kind, fields)
         except (trio.ClosedResourceError, trio.BrokenResourceError) as error:
             raise CommandRefused("the node is stopping") from error
-        finally:
-            del self._waiting[request]
-        assert wait.answer is not None
-        if wait.answer.refusal:
-            raise CommandRefused(wait.answer.refusal)
-        return wait.answer.value
+        if answer.refusal:
+            raise CommandRefused(answer.refusal)
+        return answer.value
 
     def _shed(self, event: Event) -> bool:
         """Refuse a command that a full disk leaves no room for. An agent's end is not refused."""
-        wait = None if isinstance(event, WithdrawAgent) else self._waiting.get(
-            getattr(event, "request", 0)
-        )
-        if wait is None:
-            return False
-        wait.end(Answer(0, refusal=self._loop.store_full))
-        return True
+        return not isinstance(event, WithdrawAgent) and self._waits.end(
+            getattr(event, "request", 0), Answer(0, refusal=self._loop.store_full))
 
     # --- listeners --------------------------------------------------------------------------------
 
@@ -304,7 +278,7 @@ class Host:
 
     async def _withdraw(self, agent: str) -> None:
         if not self._closed:
-            await self._loop.put(WithdrawAgent(next(self._requests), agent))
+            await self._loop.put(WithdrawAgent(self._waits.number(), agent))
 
     async def wait_task(self, task: bytes) -> None:
         """Return when the next notice about `task` has come (check its state before waiting)."""
@@ -315,13 +289,12 @@ class Host:
         self.warnings.append(text)
         self._feeds.tell(Notice("warning", self.node.author, {"text": text}))
 
-    # --- blobs ------------------------------------------------------------------------------------
+    # --- content ----------------------------------------------------------------------------------
 
     async def put_blob(self, content: bytes) -> BlobRef:
         """Keep content and name it. Raises `CommandRefused` above 16 MiB or without room."""
-        pinned = self._pinned() if self._blobs.needs_room(len(content)) else ()
         try:
-            return await trio.to_thread.run_sync(self._blobs.put, content, pinned)
+            return await self._content.keep(content)
         except BlobError as error:
             raise CommandRefused(str(error)) from error
 
@@ -330,42 +303,16 @@ class Host:
 
         Raises `BlobUnavailable` (antsp2p.runtime.blobs).
         """
-        return await self._fetcher.fetch(blob, sources)
-
-    def _may_have(self, author: bytes, hash_: bytes) -> bool:
-        return may_have(self.node.tasks, self.node.author, author, hash_)
-
-    def _pinned(self) -> Collection[bytes]:
-        """The blobs that open tasks of this node, or held by it, still need."""
-        me, tasks = self.node.author, self.node.tasks
-        held = {holding.task for holding in self.node.holding.values()}
-        pinned: set[bytes] = set()
-        for task in tasks.active():
-            offered = tasks.offer(task)
-            own = offered is not None and offered[0].author == me
-            if offered is not None and offered[1].blob is not None and (own or task in held):
-                pinned.add(offered[1].blob.hash)
-            for record, result in tasks.results(task):
-                if result.blob is not None and (own or record.author == me):
-                    pinned.add(result.blob.hash)
-        return pinned
-
-    async def _fetch(self, wanted: FetchBlob) -> None:
-        try:
-            await self._fetcher.fetch(wanted.blob, wanted.sources)
-        except BlobUnavailable as error:
-            await self._loop.put(BlobMissing(wanted.blob, str(error)))
-        else:
-            await self._loop.put(BlobFetched(wanted.blob))
+        return await self._content.read(blob, sources)
 
     async def _prepare(self, start: StartWork, blob: BlobRef, scope: trio.CancelScope) -> None:
         """Have the input here before the agent starts; without it the claim is given back."""
         with scope:
             try:
-                await self._fetcher.fetch(blob, start.sources)
+                await self._content.read(blob, start.sources)
             except BlobUnavailable as error:
                 reason = f"no input: {error}"
-                await self._loop.put(ReleaseClaim(next(self._requests), start.claim, reason))
+                await self._loop.put(ReleaseClaim(self._waits.number(), start.claim, reason))
             else:
                 self._bring(start)
         self._preparing.pop(start.claim, None)
@@ -380,9 +327,7 @@ class Host:
             case SendDatagram(address=address, data=data):
                 self._udp.send(address, data)
             case Answer(request=request):
-                wait = self._waiting.get(request)
-                if wait is not None:
-                    wait.end(effect)
+                self._waits.end(request, effect)
             case Notice():
                 self._feeds.tell(effect)
                 if effect.kind == "warning":
@@ -403,7 +348,7 @@ class Host:
                 else:
                     preparing.cancel()
             case FetchBlob():
-                self._spawn(self._fetch, effect)
+                self._spawn(self._content.fetch, effect)
             case FetchLogs():
                 self._logs.begin(effect, self._spawn)
             case MoreLogs(fetch=fetch):
@@ -501,8 +446,7 @@ class Host:
     def close(self) -> None:
         """Let nobody wait any more."""
         self._closed = True
-        for wait in self._waiting.values():
-            wait.end(Answer(0, refusal="the node is stopping"))
+        self._waits.refuse_all("the node is stopping")
         self._feeds.close()
         self._loop.close()
         self._ahead.close()

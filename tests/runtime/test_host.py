@@ -282,11 +282,11 @@ async def test_a_large_input_is_here_before_the_agent_starts(tmp_path: Path) -> 
         start = await session.work.receive()
         assert isinstance(start, StartWork)
         assert await a.read(blob) == content
-        assert blob.hash in a._pinned()
-        assert blob.hash in b._pinned()
+        assert blob.hash in a._content.pinned()
+        assert blob.hash in b._content.pinned()
         await a.command(FinishClaim, claim=start.claim, done=True, output=start.input)
         assert await ended(b, task) is State.ACCEPTED
-        assert blob.hash not in b._pinned()
+        assert blob.hash not in b._content.pinned()
 
 
 async def test_an_input_that_nobody_has_gives_the_claim_back(tmp_path: Path) -> None:
