@@ -24,17 +24,17 @@ from antsp2p.coordination.body import (
     read_body,
 )
 from antsp2p.coordination.causality import Causality
+from antsp2p.coordination.claim_refs import claim_refs
 from antsp2p.coordination.contest import Contest, place_of
 from antsp2p.coordination.resolver import (
     Attempt,
     Resolution,
     Rule,
     Setting,
-    tie_break,
 )
 from antsp2p.coordination.state import ENDS, State
 from antsp2p.coordination.tally import Tally
-from antsp2p.records.record import ID_BYTES, MAX_REFS, Record
+from antsp2p.records.record import ID_BYTES, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -399,49 +399,14 @@ class TaskFold:
         )
 
     def claim_refs(self, task: bytes, author: bytes) -> tuple[bytes, ...]:
-        """What a claim that `author` makes now must ref, at most `MAX_REFS`, in byte order.
-
-        First a valid reopen of the epoch before and the last accept that `after` asks for, both
-        unless they stand in the author's own log; then the rivals' claims: the undominated
-        candidates, the other candidates, the other claims of the epoch, each lowest tie-break
-        first.
-        """
+        """What a claim that `author` makes now must ref, at most `MAX_REFS`, in byte order."""
         contest = self._evaluated(task)
-        if contest is None or contest.offer is None:
+        if contest is None:
             return ()
-        reading, setting = self._read(contest), self._setting(contest)
-        refs = dict.fromkeys(self._needed_refs(contest, reading, author))
-        rivals = resolver.candidates(contest, setting, reading)
-        best = resolver.undominated(contest, setting, rivals)
-        others = [
-            record for record, claim in reading.claims.values() if claim.epoch == reading.epoch
-        ]
-        for group in (best, rivals, others):
-            for record in sorted(
-                group, key=lambda claim: (tie_break(task, reading.epoch, claim.author), claim.seq)
-            ):
-                if record.author != author:
-                    refs[record.id] = None
-        return tuple(sorted(list(refs)[:MAX_REFS]))
-
-    def _needed_refs(
-        self, contest: Contest, reading: resolver.Reading, author: bytes
-    ) -> list[bytes]:
-        assert contest.offer is not None
-        requester = contest.offer[0].author
-        refs: list[bytes] = []
-        doors = [
-            record for record in reading.reopens.get(reading.epoch - 1, ())
-            if record.author != author
-        ]
-        if doors:
-            door = min(doors, key=lambda d: (d.author != requester, d.seq, d.author))
-            refs.append(door.id)
-        if requester != author:
-            accepts = [accept for accept in self._after_accepts(contest) if accept is not None]
-            if accepts:
-                refs.append(max(accepts, key=lambda accept: accept.seq).id)
-        return refs
+        return claim_refs(
+            contest, self._setting(contest), self._read(contest), self._after_accepts(contest),
+            author,
+        )
 
     def clock(self, task: bytes, record_id: bytes) -> Clock:
         """clock_T of a record of the task, with its author's own lower records of the task.
