@@ -24,7 +24,11 @@ from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.key_commands import add_key, add_membership
 from antsp2p.interfaces.printing import complain
 from antsp2p.interfaces.simulation_commands import add_simulate
-from antsp2p.interfaces.streams import fill_closed_streams, silence_broken_streams
+from antsp2p.interfaces.streams import (
+    fill_closed_streams,
+    flush_output,
+    silence_broken_streams,
+)
 from antsp2p.interfaces.task_commands import add_post, add_tasks, add_work
 from antsp2p.interfaces.trust_commands import add_pins, add_trust, add_vouch
 
@@ -42,11 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _main(arguments)
         finally:
             # Here and not when the interpreter ends, where nothing could be done about a failure.
-            sys.stdout.flush()
+            flush_output()
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nobody is left to be told anything.
         silence_broken_streams()
         return Exit.OK
+    except CommandError as error:
+        complain(error.line)
+        return error.code
+    except KeyboardInterrupt:
+        # Loading the command's module is a good part of its time, and may be interrupted as well.
+        complain("interrupted")
+        return Exit.INTERRUPTED
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -63,18 +74,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     options.run_command = command
     module = importlib.import_module(f"antsp2p.interfaces.commands.{options.module}")
     run: Callable[[argparse.Namespace], int] = module.run
-    return _run(run, options)
-
-
-def _run(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    try:
-        return run(options)
-    except CommandError as error:
-        complain(error.line)
-        return error.code
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return Exit.INTERRUPTED
+    return run(options)
 
 
 def _policy_help() -> str:

@@ -10,6 +10,8 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
+from antsp2p.interfaces.streams import writing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -58,7 +60,8 @@ def short(hex_id: str | None) -> str:
 
 def say(text: str = "") -> None:
     """One line on standard output, at once: scripts wait for it."""
-    print(text, flush=True)
+    with writing():
+        print(text, flush=True)
 
 
 def complain(text: str) -> None:
@@ -76,31 +79,33 @@ def write_content(content: bytes) -> None:
     output = sys.stdout.buffer
     if sys.stdout.isatty():
         text = escape(content.decode("utf-8", "replace"), keep="\n\t")
-        output.write(text.encode("utf-8", "replace"))
+        content = text.encode("utf-8", "replace")
         if text and not text.endswith("\n"):
-            output.write(b"\n")
-    else:
+            content += b"\n"
+    with writing():
         output.write(content)
-    output.flush()
+        output.flush()
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
     """A table of escaped cells; `empty` is said instead of a table without rows.
 
-    On a terminal the last column gives way when the line is too long; elsewhere nothing is cut.
+    On a terminal the last column gives way when the line is too long, and a terminal that is too
+    narrow for the others wraps the line; elsewhere nothing is cut.
     """
     if not rows:
         say(empty)
         return
-    safe = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw(columns, safe)
+        _draw(columns, [[one_line(cell) for cell in row] for row in rows])
         return
+    safe = [[escape(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *safe, strict=True)]
-    for row in ([name.upper() for name in columns], *safe):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    sys.stdout.flush()
+    with writing():
+        for row in ([name.upper() for name in columns], *safe):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            print("  ".join(cells).rstrip())
+        sys.stdout.flush()
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from antsp2p.interfaces.exit_codes import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def fill_closed_streams() -> None:
@@ -23,6 +28,28 @@ def fill_closed_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for good
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for good
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around what writes to standard output. Raises `CommandError` where that fails for another
+    reason than a reader who has gone: what a script then has in its file is not the whole answer.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is still buffered would fail once more at every later flush.
+        _put_nothing(1)
+        raise CommandError(
+            Exit.REFUSED, f"cannot write to standard output: {error.strerror}") from error
+
+
+def flush_output() -> None:
+    """Write out what is buffered. Raises as `writing` does."""
+    with writing():
+        sys.stdout.flush()
 
 
 def silence_broken_streams() -> None:

@@ -100,6 +100,17 @@ def test_a_mistake_gets_one_line(
     assert said in refusal(capsys, *arguments)
 
 
+def test_an_interrupt_while_a_command_is_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert main(["peers"]) == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "antsp2p: interrupted\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

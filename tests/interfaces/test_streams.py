@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from antsp2p.interfaces.exit_codes import Exit
 from tests.interfaces.terminal import COMMAND, LIMIT_S, Desk
 
 if TYPE_CHECKING:
@@ -40,6 +42,19 @@ def shell(line: str, desk: Desk | None = None) -> subprocess.CompletedProcess[st
 def test_whoever_does_not_listen_is_told_nothing(desk: Desk, line: str) -> None:
     done = shell(line, desk)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file here is full")
+@pytest.mark.parametrize(
+    "line", ['status "$@"', "networks --json", 'start "$@"x --no-discovery --listen 127.0.0.1:0'])
+def test_a_full_disk_behind_standard_output_is_one_line_and_no_failed_task(
+    desk: Desk, line: str
+) -> None:
+    done = shell(f"antsp2p {line} >/dev/full", desk)
+    assert done.stderr.splitlines()[-1] == (
+        "antsp2p: cannot write to standard output: No space left on device")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == Exit.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         cause = sole_cause(error)
         if isinstance(cause, HomeError | StoreError | ListenError):
             raise CommandError(Exit.REFUSED, str(cause)) from error
-        if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
+        if isinstance(cause, KeyboardInterrupt | BrokenPipeError | CommandError):
             raise cause from None
         raise
     finally:
