@@ -115,25 +115,24 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
     widths = [
         min(max(map(len, column)), MAX_CELL) for column in zip(columns, *rows, strict=True)
     ]
-    # The last column gives way first; only a very narrow terminal squeezes the others too.
-    left = console.width - sum(widths[:-1]) - GAP * (len(widths) - 1)
-    fits = left >= MIN_LAST_CELL
+    # The last column alone gives way. An id of which half is shown cannot be typed back, and a
+    # column that has vanished says nothing: a line that is wrapped does both.
+    least = sum(widths[:-1]) + GAP * (len(widths) - 1) + min(widths[-1], MIN_LAST_CELL)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, least)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="")
     for name, width in zip(columns[:-1], widths[:-1], strict=True):
         table.add_column(
-            Text(name), no_wrap=True, overflow="ellipsis", max_width=MAX_CELL,
-            min_width=width if fits else None,
-        )
-    table.add_column(
-        Text(columns[-1]), no_wrap=True, overflow="ellipsis", max_width=left if fits else None
-    )
+            Text(name), no_wrap=True, overflow="ellipsis", max_width=MAX_CELL, min_width=width)
+    left = console.width - least + min(widths[-1], MIN_LAST_CELL)
+    table.add_column(Text(columns[-1]), no_wrap=True, overflow="ellipsis", max_width=left)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+    with writing():
+        console.print(table)
 
 
 def say_fields(fields: Mapping[str, object]) -> None:

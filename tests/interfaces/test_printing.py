@@ -51,6 +51,8 @@ def test_a_table_in_a_pipe_is_plain_whole_and_escaped(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.splitlines() == [
         "NODE    NAME", "ab12    x\\x1b[2J", "cd34ef  " + "y" * 200,
     ]
+    printing.say_table(("node",), [("y" * 1_000,)], "nothing")
+    assert capsys.readouterr().out.splitlines()[1] == "y" * 1_000
 
 
 def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +85,18 @@ def test_a_table_on_a_terminal_fits_and_interprets_no_markup(
         monkeypatch, lambda: printing.say_table(("node", "what it says"), rows, "nothing"))
     assert all(len(line) <= 40 for line in shown.splitlines())
     assert "[b]x[/b] :ant: \\x1b[2J" in shown
+
+
+def test_a_terminal_too_narrow_for_a_table_loses_no_column_but_the_last(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ("420819f99cd4", "up", "1.7ms", "0.60 (+6 -1)", "192.0.2.7:4748", "y" * 60)
+    names = ("node", "link", "rtt", "score", "address", "can")
+    shown = on_terminal(monkeypatch, lambda: printing.say_table(names, [row], "nothing"))
+    head, _, line = shown.splitlines()[:3]
+    assert head.split() == list(names)
+    assert all(cell in line for cell in row[:-1])
+    assert "…" in line
 
 
 def test_content_on_a_terminal_is_escaped_but_keeps_its_lines(
