@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.standing import recovery_digest
 from antsp2p.records import work
-from antsp2p.runtime.home import Home, HomeError
+from antsp2p.runtime.home import Home, HomeError, network_id
 from antsp2p.runtime.machine import Memory, this_machine
-from antsp2p.runtime.networks import Network, closed_network, note_home, open_network
+from antsp2p.runtime.networks import (
+    Network,
+    closed_network,
+    note_home,
+    open_network,
+    stored_network,
+)
 from antsp2p.runtime.store import Store
 
 if TYPE_CHECKING:
@@ -108,13 +114,14 @@ def boot_home(
     """
     if work_bits and not is_open:
         raise HomeError("a price goes with an open network: into a closed one one is invited")
-    network = open_network(network_name, work_bits) if is_open else closed_network(network_name)
+    network_id(network_name, work_bits)
     asked = _Asked(accept_lost_store, passphrase, only_copy, remember, work_bits, pause)
     home = Home(path)
     home.open()
     try:
         store = _open_store(home, asked)
         try:
+            network = _network(home, store, network_name, is_open, work_bits)
             return _boot(home, store, network, asked)
         except BaseException:
             store.close()
@@ -137,6 +144,28 @@ def _open_store(home: Home, asked: _Asked) -> Store:
     return Store(home.store_path)
 
 
+def _network(
+    home: Home, store: Store, name: str, is_open: bool, work_bits: int
+) -> Network:
+    """The network of that name, made only for a home that is in none yet: a start that is refused
+    leaves no network behind into which a later one would go."""
+    home_id = store.fact(_NETWORK)
+    if is_open:
+        network: Network | None = open_network(name, work_bits)
+    elif home_id is None:
+        network = closed_network(name)
+    else:
+        network = stored_network(name)
+    if network is None or home_id not in (None, network.id):
+        shown = f"the open network {name!r}" if is_open else f"the closed network {name!r}"
+        price = f" at {work_bits} bits" if work_bits else ""
+        raise HomeError(
+            f"the home {home.path} belongs to another network than {shown}{price} "
+            "(see: antsp2p networks): take another home with --home or --name"
+        )
+    return network
+
+
 def _boot(home: Home, store: Store, network: Network, asked: _Asked) -> Boot:
     author, has_key = store.fact(_AUTHOR), home.has_key()
     if author is not None and not has_key:
@@ -151,11 +180,6 @@ def _boot(home: Home, store: Store, network: Network, asked: _Asked) -> Boot:
         raise HomeError(
             f"the store {home.store_path} belongs to another key than {home.key_path}: "
             "bring the two back together, or take a new home"
-        )
-    if store.fact(_NETWORK) not in (None, network.id):
-        raise HomeError(
-            f"the home {home.path} belongs to another network than {network.name!r}: "
-            "take another home with --home or --name"
         )
     memory = Memory(identity.author) if asked.remember else None
     if memory is not None:

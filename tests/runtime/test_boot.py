@@ -9,6 +9,7 @@ import pytest
 from antsp2p.records.work import check
 from antsp2p.runtime.boot import Boot, boot_home
 from antsp2p.runtime.home import Home, HomeError
+from antsp2p.runtime.networks import stored_network
 from antsp2p.runtime.store import Store
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ def test_another_key_is_refused(path: Path, tmp_path: Path) -> None:
     assert "belongs to another key" in refusal(path)
 
 
-def test_another_network_is_refused(path: Path) -> None:
+def test_another_network_is_refused_and_not_made(path: Path) -> None:
     booted(path, "one")
-    assert "belongs to another network than 'two'" in refusal(path, "two")
+    assert "belongs to another network than the closed network 'two'" in refusal(path, "two")
+    assert stored_network("two") is None
+    with pytest.raises(HomeError, match="than the open network 'one' at 8 bits"):
+        boot_home(path, "one", is_open=True, work_bits=8)
     assert booted(path, "one").number == 2
 
 
