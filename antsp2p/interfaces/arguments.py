@@ -58,6 +58,18 @@ def read_duration(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def read_duration_up_to(most_ms: int, shown: str) -> Callable[[str], int]:
+    """A reader of durations of at most `most_ms`, which a person knows as `shown`."""
+
+    def read(text: str) -> int:
+        duration_ms = read_duration(text)
+        if duration_ms > most_ms:
+            raise argparse.ArgumentTypeError(f"{text!r} is longer than {shown}")
+        return duration_ms
+
+    return read
+
+
 def read_text(text: str) -> str:
     """An argument that travels as UTF-8; bytes that are none become replacement characters."""
     return os.fsencode(text).decode("utf-8", "replace")

@@ -4,13 +4,23 @@ Law: as of the command line, only arguments are read here.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from antsp2p.interfaces.arguments import add_passphrase, count, read_duration, read_key, read_text
+from antsp2p.interfaces.arguments import (
+    add_passphrase,
+    count,
+    read_duration_up_to,
+    read_key,
+    read_text,
+)
 
 if TYPE_CHECKING:
     from antsp2p.interfaces.arguments import Adder, GroupAdder, Parser
 
+_DAY_MS: Final = 24 * 3_600_000
+MAX_EXPIRES_MS: Final = 7 * _DAY_MS
+MAX_OVERLAP_MS: Final = 30 * _DAY_MS
+"""Named here again, as the node refuses more, so that `--help` loads nothing; a test compares."""
 
 def add_key(add_group: GroupAdder) -> None:
     """The actions of `antsp2p key`."""
@@ -54,7 +64,8 @@ def add_membership(add: Adder) -> None:
     """Who takes part in the network, and its secret."""
     invite = add("invite", "let another machine into this node's network")
     invite.add_argument(
-        "--expires", metavar="TIME", type=read_duration, default=600_000, dest="expires_ms",
+        "--expires", metavar="TIME", type=read_duration_up_to(MAX_EXPIRES_MS, "a week"),
+        default=600_000, dest="expires_ms",
         help="how long the code is good, at most a week (default: 10m)",
     )
     invite.add_argument(
@@ -84,7 +95,8 @@ def add_membership(add: Adder) -> None:
     rotate = add("rotate-secret", "give the network a new secret", "rotate")
     overlap = rotate.add_mutually_exclusive_group()
     overlap.add_argument(
-        "--overlap", metavar="TIME", type=read_duration, default=None, dest="overlap_ms",
+        "--overlap", metavar="TIME", type=read_duration_up_to(MAX_OVERLAP_MS, "30d"),
+        default=None, dest="overlap_ms",
         help="how long the secret from before stays good, at most 30d (default: 1d)",
     )
     overlap.add_argument(

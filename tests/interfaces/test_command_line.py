@@ -88,6 +88,8 @@ def test_every_command_has_the_common_options(
         (("start", "--home", ""), "--home is empty"),
         (("peers", "--home", "", "--name", "b"), "not both"),
         (("task", "ab", "--wait"), "--result"),
+        (("invite", "--expires", "8d"), "argument --expires: '8d' is longer than a week"),
+        (("rotate-secret", "--overlap", "31d"), "argument --overlap: '31d' is longer than 30d"),
         (("simulate", "--loss", "1"), "share"),
         (("simulate", "--profile", "sunny"), "no profile 'sunny'"),
         (("log", "--decode", "xyz"), "hex"),
@@ -178,6 +180,15 @@ def test_the_states_to_choose_from_are_all_that_there_are() -> None:
     from antsp2p.interfaces.task_commands import STATES
 
     assert sorted(STATES) == sorted(str(state) for state in State)
+
+
+def test_the_longest_durations_are_those_that_a_node_takes() -> None:
+    from antsp2p.gossip.limits import MAX_OVERLAP_MS
+    from antsp2p.interfaces import key_commands
+    from antsp2p.runtime.limits import INVITATION_MAX_MS
+
+    assert key_commands.MAX_EXPIRES_MS == INVITATION_MAX_MS
+    assert key_commands.MAX_OVERLAP_MS == MAX_OVERLAP_MS
 
 
 def test_the_profiles_are_listed_in_the_help_with_a_line_each(
