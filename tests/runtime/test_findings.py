@@ -161,6 +161,10 @@ def test_what_the_node_heard_of_callers() -> None:
     assert "answers-lost" in kinds(heard({"answered": 9}))
     assert "answers-lost" not in kinds(heard({"answered": 9}, age_ms=600_000))
     assert "answers-lost" not in kinds(heard({"answered": 1}))
+    since = heard({"key-replaced": 3})
+    assert since.node is not None
+    assert kinds(replace(since, node=replace(since.node, links=(THERE,)))) == []
+    assert kinds(heard({"key-replaced": 3}, age_ms=600_000)) == kinds(heard({}))
     asked = replace(heard({"mac": 1}), peers=(replace(GOOD, small=Reply.SILENT),))
     assert kinds(asked) == ["other-secret"]
     gone = replace(GOOD, small=Reply.CLOSED, stream=Stream.CLOSED)

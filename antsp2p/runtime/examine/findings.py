@@ -31,6 +31,8 @@ CLOCK_PPM: Final = 500
 LOST_ANSWERS: Final = 4
 """Hellos of one caller: whose first answers arrive does not repeat itself so often."""
 CALLER_FRESH_MS: Final = 60_000
+REFUSED_FRESH_MS: Final = 150_000
+"""Whoever is refused calls again within a minute, also where its hellos are at their rarest."""
 _BRIDGED: Final = ("veth", "tun")
 """Drivers of what a container gets instead of an interface of the LAN."""
 _SEVERITIES: Final = tuple(Severity)
@@ -226,7 +228,8 @@ def _others(examination: Examination) -> Iterable[Finding]:
             version = str(caller.version or "")
             yield from _other(examination, shown, version, caller.network)
             if has_other_secret(caller.reasons):
-                yield other_secret(shown, caller.reasons)
+                if _calls_still(examination, caller, REFUSED_FRESH_MS):
+                    yield other_secret(shown, caller.reasons)
             elif _misses_answers(examination, caller):
                 yield error(
                     "answers-lost",
@@ -238,10 +241,17 @@ def _others(examination: Examination) -> Iterable[Finding]:
 def _misses_answers(examination: Examination, caller: CallerFact) -> bool:
     assert examination.node is not None
     return (
-        caller.reasons.get("answered", 0) >= LOST_ANSWERS and caller.age_ms <= CALLER_FRESH_MS
-        and caller.address not in examination.node.links
+        caller.reasons.get("answered", 0) >= LOST_ANSWERS
+        and _calls_still(examination, caller, CALLER_FRESH_MS)
         and not _is_out_blocked(examination)
     )
+
+
+def _calls_still(examination: Examination, caller: CallerFact, fresh_ms: int) -> bool:
+    """Whether what came from there is news: who is linked since then has been understood, and one
+    who was silent for long, as a command that examined, is no node that is kept away."""
+    assert examination.node is not None
+    return caller.age_ms <= fresh_ms and caller.address not in examination.node.links
 
 
 def _other(
