@@ -176,8 +176,12 @@ class Proofs:
         proof = self._parse(wire, part)
         if proof is None:
             return None
-        self.shown(link, proof.author, proof.seq)
-        return self._visible.logs.convict(proof)
+        insertion = self._visible.logs.convict(proof)
+        if insertion.refused:
+            self._drops["proof-" + insertion.refused] += 1
+        else:
+            self.shown(link, proof.author, proof.seq)
+        return insertion
 
     def _parse(self, wire: bytes, part: Part) -> ForkProof | None:
         try:

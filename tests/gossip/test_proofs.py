@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.wire import Part, WantProofs, encode_frame
-from antsp2p.records.fork import make_proof
+from antsp2p.records.fork import encode_proof, make_proof, parse_proof
 from tests.gossip.swarm import SECOND, Swarm, identity, record
 
 if TYPE_CHECKING:
@@ -100,6 +100,26 @@ def test_a_proof_is_sent_to_who_asks_once_in_a_while() -> None:
     second.say(first.address, WantProofs((identity(FORKER).author,)))
     swarm.run(TELL_US)
     assert first.gossip.frames["part"] == parts + 2
+
+
+def test_a_proof_with_a_wrong_signature_is_counted_and_held_against_the_peer() -> None:
+    swarm = linked(2)
+    first, second = swarm.peers
+    author = identity(FORKER).author
+    proof = make_proof(author, 1, (record(FORKER, 1),), (record(FORKER, 1, 1, 1),))
+    forged = bytearray(encode_proof(proof))
+    forged[-1] ^= 1
+    forgery = parse_proof(bytes(forged))
+    for _ in range(3):
+        second.say(first.address, Part(0, author, forgery.id, 0, 0, 1, bytes(forged)))
+    swarm.run(TELL_US)
+    assert first.gossip.drops["proof-signature"] == 3
+    assert not knows(first)
+    [link] = first.gossip.links()
+    assert link.used["link"]["bad_signatures"] == 3
+    second.say(first.address, Part(0, author, proof.id, 0, 0, 1, encode_proof(proof)))
+    swarm.run(TELL_US)
+    assert knows(first)
 
 
 def test_tables_of_proofs_are_bounded() -> None:
