@@ -51,6 +51,8 @@ class Joined:
     inviter: bytes
     was_member: bool
     """This machine belonged to it before; the invitation has not been used."""
+    address: Address
+    """Where the inviting node answered."""
 
 
 class Newcomer:
@@ -74,10 +76,10 @@ class Newcomer:
         name = name or found.name
         known = await trio.to_thread.run_sync(check_name, name, found.network)
         if known is not None and known.key.generation >= found.generation:
-            return Joined(known, inviter, was_member=True)
+            return Joined(known, inviter, was_member=True, address=address)
         given = await self._take(address)
         network = await trio.to_thread.run_sync(keep_network, name, given, inviter)
-        return Joined(network, inviter, was_member=False)
+        return Joined(network, inviter, was_member=False, address=address)
 
     async def _find(
         self, look: Callable[[], Awaitable[list[Address]]] | None

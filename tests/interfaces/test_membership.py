@@ -130,7 +130,8 @@ def test_another_network_of_that_name_is_never_replaced(ada: User, bob: User) ->
         code = host.start_node().json("invite")["code"]
         assert "--as NAME" in bob.refusal(code)
         joined = bob.join(code, "--as", "hers")
-        assert joined["next"] == "antsp2p start --network hers"
+        assert joined["next"] == (
+            f"antsp2p start --network hers --peer {host.ready['listen'][0]}")
         assert {each["name"]: each["id"] for each in bob.networks()} == {
             "local": own, "hers": host.ready["network"]}
 

@@ -12,6 +12,7 @@ from antsp2p.interfaces.exit_codes import CommandError, Exit, sole_cause
 from antsp2p.interfaces.printing import escape, say, say_json, short
 from antsp2p.runtime.home import HomeError
 from antsp2p.runtime.joining import Joined, JoinFailed, Newcomer, look_around
+from antsp2p.runtime.peers import format_address
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +45,9 @@ def _code(words: list[str]) -> JoinCode:
 
 def _tell(joined: Joined, options: argparse.Namespace) -> None:
     network = joined.network
-    next_step = f"antsp2p start --network {shlex.quote(network.name)}"
+    # By name too, since it was reached: where multicast is shut, nothing else would lead there.
+    next_step = shlex.join([
+        "antsp2p", "start", "--network", network.name, "--peer", format_address(joined.address)])
     if options.json:
         say_json({
             "network_name": network.name, "network": network.id.hex(),
