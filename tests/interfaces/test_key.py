@@ -45,7 +45,7 @@ def test_show_tells_whose_key_it_is_and_how_it_is_kept(desk: Desk) -> None:
     }
     said = desk.say("key show")
     assert home.read_key().author.hex() in said
-    assert "move it away with" in said
+    assert f"move it away with: antsp2p key recovery --home {desk.home} -o FILE" in said
     with Desk(desk.home.with_name("nobody")) as nobody:
         assert "no key" in nobody.refusal("key show", code=5)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from antsp2p.coordination.body import Revoke, body_map
 from antsp2p.coordination.fields import MAX_TEXT_BYTES
 from antsp2p.coordination.standing import recovery_digest
-from antsp2p.interfaces.client import Client, home_path, id_segment
+from antsp2p.interfaces.client import Client, hint, home_path, id_segment
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.passphrase import Passphrases
 from antsp2p.interfaces.printing import escape, say, say_fields, say_json, short
@@ -85,7 +85,9 @@ def _show(options: argparse.Namespace) -> int:
         "recovery": digest or "none: this key cannot be revoked",
     })
     if is_here:
-        say("The recovery key lies beside the key: move it away with: antsp2p key recovery -o FILE")
+        away = escape(hint(options, "key", "recovery"))
+        say("The recovery key lies beside the key: while no node runs, move it away with: "
+            f"{away} -o FILE")
     return Exit.OK
 
 

@@ -157,7 +157,8 @@ def _announce(host: Host, options: argparse.Namespace) -> None:
     recovery = host.home.recovery_file()
     if recovery is not None and recovery.has_secret:
         away = escape(hint(options, "key", "recovery"))
-        say(f"recovery   its key lies beside the node's; move it away with: {away} -o FILE")
+        say("recovery   its key lies beside the node's; once stopped, move it away with: "
+            f"{away} -o FILE")
     if not host.options.is_open:
         say(f"Let another machine in with: {escape(hint(options, 'invite'))}")
     say(f"Ready. Stop with Ctrl-C or: {escape(hint(options, 'stop'))}")
