@@ -127,7 +127,7 @@ def test_every_doubt_and_every_reason_has_words(capsys: pytest.CaptureFixture[st
     ]
     score = {"score_ppm": 0, "accepted": 0, "failed": 0, "known": True, "uncertainty_ppm": 0}
     _say({
-        "author": other, "me": me, "capability": None, "convicted": True, "revoked": False,
+        "author": other, "me": me, "capability": None, "convicted": True, "revoked": True,
         "blocked": False, "succeeds": [me], "score": score, "scores": {"all": score},
         "parts": parts, "would_raise": [{"what": "wait", "score_ppm": 20_000}],
         "uncertain": [
@@ -148,5 +148,6 @@ def test_every_doubt_and_every_reason_has_words(capsys: pytest.CaptureFixture[st
     assert "bbbbbbbbbbbb says so; 12 % of its word counts (weight 0.5)" in text
     assert "and 2 more" in text
     assert text.count("uncertain: ") == 9
+    assert "its key was given up" in text
     assert "failed, disputed" in text
     assert "{" not in text

@@ -46,6 +46,8 @@ def _say(answer: Any) -> None:
     score = answer["score"]
     where = f"in {answer['capability']}" if answer["capability"] else "over all its work"
     say(f"node {answer['author']}")
+    if answer["revoked"]:
+        say("  its key was given up (antsp2p key revoke)")
     for key in answer["succeeds"]:
         say(f"  goes on with the reputation of {short(key)}")
     say()
