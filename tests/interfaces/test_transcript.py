@@ -189,6 +189,9 @@ def test_review_by_hand(pair: Pair) -> None:
     assert done.stdout == b"x"
     task = first.json("tasks", "--limit", "1")["tasks"][0]["task"]
     assert f"antsp2p accept {task[:12]}" in done.stderr.decode()
+    command = f"antsp2p accept {task[:12]} --home {first.home}"
+    assert f"your review: {command}" in first.say("task", task)
+    assert "your review" not in second.say("task", task)
     assert first.json("task", task)["state"] == "done"
     assert first.say("accept", task[:12]) == f"accepted {task}\n"
     assert first.json("task", task)["state"] == "accepted"

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from antsp2p.interfaces.client import Client, id_segment
+from antsp2p.interfaces.client import Client, hint, id_segment
 from antsp2p.interfaces.commands.tasks import attempt
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say_json(task)
         return Exit.OK
-    _show(task)
+    _show(task, options)
     return Exit.OK
 
 
@@ -42,7 +42,7 @@ def _result(client: Client, options: argparse.Namespace, task: Any) -> int:
     return Exit.OK
 
 
-def _show(task: Any) -> None:
+def _show(task: Any, options: argparse.Namespace) -> None:
     certain = "settled" if task["settled"] else "provisional"
     shown = {
         "task": task["task"], "capability": task["capability"],
@@ -60,6 +60,9 @@ def _show(task: Any) -> None:
         text = result["error"] if result["outcome"] == "failed" else _content(
             result["output"], result["media_type"])
         shown[f"result {short(result['result'])[:6]}"] = f"{result['outcome']} {by}: {text}"
+    if task["mine"] and task["review"] and task["state"] == "done":
+        accept, reject = (hint(options, word, short(task["task"])) for word in ("accept", "reject"))
+        shown["waits for"] = f"your review: {accept}, or: {reject}"
     say_fields(shown)
     say()
     say_table(_COLUMNS, [_row(line) for line in task["history"]], "no history")
