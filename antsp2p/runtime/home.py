@@ -14,6 +14,7 @@ import re
 import secrets
 import stat
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -314,8 +315,12 @@ def sync_folder(folder: Path) -> None:
 def _private_runtime_folder(room: int) -> Path:
     """A folder of ours alone with a path short enough for a socket of `room` more bytes."""
     user = f"{APP_NAME}-{os.geteuid()}"
+    with warnings.catch_warnings():
+        # Where no session has made such a folder it warns, and the next of these will do.
+        warnings.simplefilter("ignore")
+        named = platformdirs.user_runtime_path(APP_NAME, appauthor=False)
     for folder in (
-        platformdirs.user_runtime_path(APP_NAME, appauthor=False),
+        named,
         Path(tempfile.gettempdir()) / user,
         Path("/tmp") / user,
     ):

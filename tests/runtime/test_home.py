@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,18 @@ def test_the_socket_lies_in_the_home_or_where_its_path_fits(
     assert len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES
     assert mode(path.parent) == 0o700
     assert path == Home(deep.path).socket_path() != Home(tmp_path / ("e" * 120)).socket_path()
+
+
+def test_a_machine_without_a_runtime_folder_is_no_reason_to_warn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guessed(*_: object, **__: object) -> Path:
+        warnings.warn("XDG_RUNTIME_DIR is not set", stacklevel=1)
+        return tmp_path
+
+    monkeypatch.setattr("platformdirs.user_runtime_path", guessed)
+    path = Home(tmp_path / ("d" * 120)).socket_path()
+    assert len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES
 
 
 def test_a_runtime_folder_that_others_can_write_is_refused(
