@@ -22,6 +22,13 @@ def _node_counts(text: str) -> tuple[int, ...]:
     return tuple(read(part) for part in text.split(","))
 
 
+def _read_part(text: str) -> float:
+    part = at_least_zero(text)
+    if part > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+    return part
+
+
 _ANY = count(0, 2**53)
 OPTIONS: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
     ("nodes", _node_counts, "N[,N]", "how many nodes; of several numbers, one run each"),
@@ -38,11 +45,11 @@ OPTIONS: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
     ("slots", count(1, 10_000), "N", "tasks that a node works on at once"),
     ("service-ms", _ANY, "MS", "how long a task takes"),
     ("tasks-per-s", at_least_zero, "RATE", "how fast tasks are posted"),
-    ("lease-ms", _ANY, "MS", "the tasks' lease"),
-    ("settle-ms", _ANY, "MS", "the tasks' settle window"),
-    ("attempts", _ANY, "N", "the tasks' attempts"),
+    ("lease-ms", count(500, 86_400_000), "MS", "the tasks' lease"),
+    ("settle-ms", count(0, 60_000), "MS", "the tasks' settle window"),
+    ("attempts", count(1, 1_000), "N", "the tasks' attempts"),
     ("timeout-ms", _ANY, "MS", "the tasks' timeout"),
-    ("blob-rate", at_least_zero, "SHARE", "of tasks whose content is a blob"),
+    ("blob-rate", _read_part, "SHARE", "of tasks whose content is a blob"),
     ("flaky", _ANY, "N", "nodes that fail half of their tasks"),
     ("silent", _ANY, "N", "nodes that claim and never deliver or report"),
     ("pretending", _ANY, "N", "nodes that report progress and never deliver"),
