@@ -194,6 +194,12 @@ def test_who_hangs_up_on_our_secret_has_another_also_where_nothing_is_announced(
         (found,) = findings(tried)
         assert found.kind == kind
         assert ("antsp2p join" in found.mend) is (stream is Stream.HUNG_UP)
+    # Into an open network nobody is invited.
+    tried = called(small=Reply.SILENT, stream=Stream.HUNG_UP)
+    (found,) = findings(replace(
+        tried, network=network_id("bazaar", 18).hex(), network_name="bazaar"))
+    assert (found.kind, found.mend) == ("other-network", mends.SAME_NETWORK)
+    assert "a name costs 18 bits" in found.text
     # Where no node listens by UDP there is another program, whatever it does by TCP.
     assert kinds(called(small=Reply.CLOSED, stream=Stream.HUNG_UP)) == ["tcp-only"]
 

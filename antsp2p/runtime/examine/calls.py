@@ -35,7 +35,7 @@ def judge_call(examination: Examination, peer: PeerTry) -> list[Finding]:
     if stranger is not None:
         return [stranger]
     if examination.is_member and peer.stream is Stream.HUNG_UP and peer.small is Reply.SILENT:
-        return [_hung_up(peer)]
+        return [_hung_up(examination, peer)]
     if peer.is_remembered and not peer.is_given and examination.service_at(peer.address) is None:
         shown = format_address(peer.address)
         return [note(
@@ -48,9 +48,18 @@ def judge_call(examination: Examination, peer: PeerTry) -> list[Finding]:
     return [_of_silent(examination, peer)]
 
 
-def _hung_up(peer: PeerTry) -> Finding:
+def _hung_up(examination: Examination, peer: PeerTry) -> Finding:
     """Somebody takes a connection, and closes it on the first word under the network's secret."""
     shown = format_address(peer.address)
+    name, price = examination.network_name, _open_price(examination)
+    if price is not None:
+        # Nobody is invited to an open network: its secret follows from its name and its price.
+        return error(
+            "other-network",
+            f"{shown} hangs up on the open network {name!r} in which a name costs {price} bits: it "
+            "is in another one, or in this one at another price",
+            mends.SAME_NETWORK,
+        )
     if peer.is_remembered:
         return error(
             "secret-replaced",
@@ -64,6 +73,14 @@ def _hung_up(peer: PeerTry) -> Finding:
         "network or with another secret does",
         mends.INVITE,
     )
+
+
+def _open_price(examination: Examination) -> int | None:
+    """What a name costs in the own network; None where it is a closed one."""
+    opened = [
+        network_id(examination.network_name, price).hex() for price in range(MAX_WORK_BITS + 1)
+    ]
+    return opened.index(examination.network) if examination.network in opened else None
 
 
 def _of_answered(examination: Examination, peer: PeerTry) -> list[Finding]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MDNS_PORT: Final = 5353
 INVITE: Final = "antsp2p invite, on one machine, then antsp2p join CODE, on the other"
+SAME_NETWORK: Final = "antsp2p networks, on both machines: it shows the name and the price of each"
 ANY_PORT: Final = "PORT"
 """Stands in a command where the node has no port of its own yet."""
 
