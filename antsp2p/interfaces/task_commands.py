@@ -21,7 +21,11 @@ STATES: Final = (
 def add_work(add: Adder) -> None:
     """Serve a capability."""
     work = add("work", "serve a capability with a command: work --can NAME -- CMD ...")
-    work.usage = "antsp2p work --can NAME [--slots N] [--description TEXT] -- CMD [ARG ...]"
+    work.usage = (
+        "antsp2p work [-h] [--home DIR] [--name NAME] [--json] --can NAME [--slots N]\n"
+        "                    [--description TEXT] [--configuration FILE|TEXT]\n"
+        "                    -- CMD [ARG ...]"
+    )
     work.add_argument(
         "--can", metavar="NAME", type=read_text, required=True, help="the capability served"
     )
