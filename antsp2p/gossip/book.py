@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from antsp2p.gossip.addresses import is_loopback
+from antsp2p.gossip.affinity import FARTHEST
 from antsp2p.gossip.strangers import is_local, subnet_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Known:
     lost_us: int = -1
     """When a link to it fell silent; below zero once it is back."""
     purpose: Purpose = Purpose.NEED
+    far: int = FARTHEST
+    """How far its author is from here, as it was named."""
     strange: int = 0
     """Answers in a row with another root than ours."""
 
@@ -123,18 +126,23 @@ class Book:
 
     # --- adding ------------------------------------------------------------------------------
 
-    def name(self, address: Address, author: bytes, source: bytes, now_us: int) -> Known | None:
-        """Remember what a peer's payload names, if there is a place for it."""
+    def name(
+        self, address: Address, author: bytes, source: bytes, now_us: int, far: int = FARTHEST
+    ) -> Known | None:
+        """Remember what a peer's payload names, if there is a place for it. `far`: how far that
+        author is from here."""
         limits = self._limits
         own = self._named[source]
         if own >= limits.named_per_source:
             self._drops["named-full"] += 1
             return None
         rivals = self._rivals(address[0])
-        if rivals is not None and not self._yield(rivals, own):
+        if rivals is not None and not (
+            self._yield(rivals, own) or self._yield_far(rivals, own, far)
+        ):
             self._drops["named-full"] += 1
             return None
-        known = Known(address, Origin.NAMED, author, source, now_us, next_us=now_us)
+        known = Known(address, Origin.NAMED, author, source, now_us, next_us=now_us, far=far)
         self._passive[address] = known
         self._named[source] += 1
         self._named_hosts[address[0]] += 1
@@ -169,6 +177,17 @@ class Book:
                                known.address),
         )
         if worst is None or counts[worst.source] <= own + 1:
+            return False
+        self._take(worst.address)
+        return True
+
+    def _yield_far(self, rivals: list[Known], own: int, far: int) -> bool:
+        """Let the farthest give way to a nearer one, of the sources that named as many or more."""
+        worst = max(
+            (known for known in rivals if self._named[known.source] >= own), default=None,
+            key=lambda known: (known.far, known.failures, known.address),
+        )
+        if worst is None or worst.far <= far:
             return False
         self._take(worst.address)
         return True

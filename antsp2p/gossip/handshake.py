@@ -18,13 +18,20 @@ from antsp2p.gossip.datagram import CONFIRM, COOKIE, GONE, HELLO, SESSION_ID_BYT
 from antsp2p.gossip.limits import MAX_DATAGRAM_BYTES, MIN_HELLO_BYTES
 from antsp2p.gossip.network_keys import KEY_ID_BYTES, MAC_BYTES
 from antsp2p.gossip.noise import KEY_BYTES, TAG_BYTES
-from antsp2p.gossip.wire import Busy, Confirm, Hello, Welcome, encode_frame, parse_frame
+from antsp2p.gossip.wire import (
+    Busy,
+    Confirm,
+    Hello,
+    PeerAddress,
+    Welcome,
+    encode_frame,
+    parse_frame,
+)
 from antsp2p.records.encoding import Malformed, decode
 from antsp2p.records.record import NETWORK_BYTES
 
 if TYPE_CHECKING:
     from antsp2p.gossip.network_keys import LinkKey
-    from antsp2p.gossip.wire import PeerAddress
 
 COOKIE_BYTES: Final = 16
 NO_COOKIE: Final = bytes(COOKIE_BYTES)
@@ -116,6 +123,16 @@ def split_hello(data: bytes) -> HelloParts:
 
 
 # --- welcome, confirm ----------------------------------------------------------------------------
+
+
+def this_is(author: bytes) -> PeerAddress:
+    """How a node that has no room says who it is; it does not know where it was called."""
+    return PeerAddress(author, bytes(4), 1)
+
+
+def answerer_of(peers: tuple[PeerAddress, ...]) -> bytes:
+    """Who it says it is that has no room; empty where it does not say."""
+    return next((peer.author for peer in peers if not any(peer.host)), b"")
 
 
 def busy_payload(peers: tuple[PeerAddress, ...], size: int) -> bytes:

@@ -232,6 +232,15 @@ class Limits:
     """After a start the view finds its shape in a hurry."""
     calm_mix_us: int = 8 * SECOND_US
     """Between two exchanges from then on: records are to meet a tree that stands."""
+    refused_per_s: int = 8
+    refused_burst: int = 64
+    """Callers for whom there was no room: so many come while a network forms, and far fewer when
+    it stands. Above that somebody presses for links."""
+    pressed_us: int = 5 * SECOND_US
+    """For so long after that the view looks for its place as one that has just started, and for
+    addresses of which the callers do not tell."""
+    pressed_ask_us: int = 250 * MILLISECOND_US
+    """Between two questions for addresses meanwhile: 4 kB/s, to links of the node's own choice."""
     shuffle_us: int = 5 * SECOND_US
     """Addresses are exchanged with a random peer after this, and then ever more rarely."""
     max_shuffle_us: int = 120 * SECOND_US

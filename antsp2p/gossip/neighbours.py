@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.book import Purpose
+from antsp2p.gossip.handshake import answerer_of, this_is
 from antsp2p.gossip.limits import HELLO_BYTES, MIN_HELLO_BYTES, Limits
 from antsp2p.gossip.link import (
     BYE_REASONS,
@@ -51,13 +52,14 @@ class Neighbours:
         tell: Callable[[Output], None],
         now_us: int,
     ) -> None:
+        self._me = parts.visible.me
         self._parts = parts
         self._reader = reader
         self._limits = limits
         self._sent = sent
         self._tell = tell
         self._places = Places(
-            me=parts.visible.me, links=parts.links, view=parts.view, limits=limits, now_us=now_us,
+            me=self._me, links=parts.links, view=parts.view, limits=limits, now_us=now_us,
         )
 
     # --- a link begins and ends --------------------------------------------------------------
@@ -79,7 +81,7 @@ class Neighbours:
             case Own(address):
                 self._parts.view.own(address)
             case Refused(address, peers):
-                self._parts.view.refused(address, now_us)
+                self._parts.view.refused(address, now_us, answerer_of(peers))
                 self._parts.view.named(address[0].encode(), address[0], peers, now_us)
 
     def _open(self, link: Link, seq: int, head: bytes, now_us: int) -> None:
@@ -145,7 +147,9 @@ class Neighbours:
         """Addresses to name where there is no room for the caller; None where there is."""
         if self._places.admits(caller, is_needy=is_needy, now_us=now_us):
             return None
-        return self.sample(host, caller, _BUSY_PEERS, now_us)
+        if self._parts.view.turned_away(now_us):
+            self._parts.sharing.pressed(now_us)
+        return (this_is(self._me), *self.sample(host, caller, _BUSY_PEERS - 1, now_us))
 
     def takes(self, address: Address, root: bytes, now_us: int) -> bool:
         """Whether to link with the node that answered at `address` and told `root`."""
@@ -169,7 +173,8 @@ class Neighbours:
             self.dismiss(link, "full", now_us)
         for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
-                asks_little = purpose in (Purpose.LOST, Purpose.LOOK)
+                asks_little = purpose is Purpose.LOST or (
+                    purpose is Purpose.LOOK and not self._parts.view.is_pressed(now_us))
                 size = MIN_HELLO_BYTES if asks_little else HELLO_BYTES
                 self._call(address, size, now_us)
 

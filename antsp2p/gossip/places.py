@@ -50,7 +50,7 @@ class Places:
         farthest = max(self._rivals(newcomer), key=self._distance)
         if farthest is not newcomer:
             return Settled((farthest,))
-        if now_us < self._hosts_us:
+        if not self._has_guest_room(now_us):
             return Settled((newcomer,))
         before = self._end_visit()
         self._guest = newcomer
@@ -73,8 +73,13 @@ class Places:
         return (
             self._free() > 0 or self._view.is_returning(caller)
             or distance(self._me, caller) < self.reach()
-            or (is_needy and now_us >= self._hosts_us)
+            or (is_needy and self._has_guest_room(now_us))
         )
+
+    def _has_guest_room(self, now_us: int) -> bool:
+        """Where many press for links anybody may say that he is in need, so there nobody is let in
+        for that."""
+        return now_us >= self._hosts_us and not self._view.is_pressed(now_us)
 
     def reach(self) -> int:
         """The distance of the farthest link that may give way."""

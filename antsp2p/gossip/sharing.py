@@ -39,6 +39,7 @@ class Sharing:
         self._allowances: dict[int, _Allowance] = {}
         self._pause_us = limits.shuffle_us
         self._shuffled_us = now_us
+        self._is_pressed = False
         self._next_us = now_us + self._jittered(limits.shuffle_us)
 
     def opened(self, link: Link, now_us: int) -> None:
@@ -68,6 +69,13 @@ class Sharing:
             self._next_us, max(now_us + 1, self._shuffled_us + self._limits.shuffle_soon_us)
         )
 
+    def pressed(self, now_us: int) -> None:
+        """Callers press for links: hear of others from many."""
+        self._is_pressed = True
+        self._next_us = min(
+            self._next_us, max(now_us + 1, self._shuffled_us + self._limits.pressed_ask_us)
+        )
+
     def due(self, now_us: int) -> None:
         """Exchange addresses with a random peer, if it is time."""
         if now_us < self._next_us:
@@ -76,8 +84,12 @@ class Sharing:
         self._next_us = now_us + self._jittered(self._pause_us)
         self._pause_us = min(2 * self._pause_us, self._limits.max_shuffle_us)
         if self._allowances:
-            chosen = self._rng.choice(list(self._allowances.values()))
-            self._share(chosen.link, self._limits.shuffled_peers, True, now_us)
+            # Those that were dialled first: callers must not choose what is heard.
+            links = list(self._allowances.values())
+            chosen = self._rng.choice([each for each in links if each.link.initiated] or links)
+            count = self._limits.shuffled_peers
+            self._share(chosen.link, 2 * count if self._is_pressed else count, True, now_us)
+        self._is_pressed = False
 
     @property
     def wake_us(self) -> int | None:

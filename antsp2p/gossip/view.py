@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from antsp2p.gossip.addresses import is_loopback, pack_host, unpack_host
 from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.book import Book, Known, Origin, Purpose
+from antsp2p.gossip.bucket import Bucket
 from antsp2p.gossip.strangers import StrangerDials
 from antsp2p.gossip.wire import Address, PeerAddress
 
@@ -58,6 +59,9 @@ class View:
         self._since_us = now_us
         self._mix_us = now_us + self._spread(limits.mix_us)
         self._mix_pause_us = limits.mix_us
+        self._refusals = Bucket(limits.refused_per_s, limits.refused_burst, now_us)
+        self._pressed_us: int | None = None
+        """Until when others count as pressing for links."""
         self.wake_us = now_us
         """When `plan` has something to do."""
 
@@ -88,7 +92,9 @@ class View:
             if known is not None:
                 known.author = known.author or peer.author
             elif (
-                self._book.name(address, peer.author, source, now_us) is not None
+                self._book.name(
+                    address, peer.author, source, now_us, distance(self._me, peer.author)
+                ) is not None
                 and self._is_welcome
             ):
                 self.wake_us = min(self.wake_us, now_us)
@@ -109,11 +115,13 @@ class View:
             soon_us = now_us + self._spread(self._limits.lost_us // 4)
             self._lost_us = soon_us if self._lost_us is None else min(self._lost_us, soon_us)
 
-    def refused(self, address: Address, now_us: int) -> None:
-        """The node there has no room: it lives, so ask again, but not soon."""
+    def refused(self, address: Address, now_us: int, author: bytes = b"") -> None:
+        """The node there has no room: it lives, so ask again, but not soon. It may say who it is.
+        """
         known = self._book.get(address)
         if known is None:
             return
+        known.author = known.author or author
         self._strangers.answered(address)
         if known.author:
             self._book.prove(address, known.author, now_us)
@@ -121,6 +129,22 @@ class View:
         known.next_us = now_us + self._spread(self._limits.refused_us)
         if self._is_hungry:
             self.thinned(now_us)
+
+    def turned_away(self, now_us: int) -> bool:
+        """There was no room for a caller. Returns whether too many call: then this node looks by
+        itself for those who belong here."""
+        if self._refusals.take(1, now_us):
+            return self.is_pressed(now_us)
+        if not self.is_pressed(now_us):
+            self._mix_pause_us = self._limits.mix_us
+            self._mix_us = min(self._mix_us, now_us + self._spread(self._mix_pause_us))
+            self.wake_by(self._mix_us)
+        self._pressed_us = now_us + self._limits.pressed_us
+        return True
+
+    def is_pressed(self, now_us: int) -> bool:
+        """Whether more call than there is room for, again and again."""
+        return self._pressed_us is not None and now_us < self._pressed_us
 
     def thinned(self, now_us: int) -> None:
         """There is a link less: look whether another is to be dialled."""
@@ -172,7 +196,9 @@ class View:
         self._strangers.answered(address)
         is_exchange = known.purpose is Purpose.MIX
         if is_exchange:
-            is_young = now_us - self._since_us < self._limits.young_us
+            is_young = (
+                now_us - self._since_us < self._limits.young_us or self.is_pressed(now_us)
+            )
             self._mix_pause_us = self._limits.mix_us if is_young else self._limits.calm_mix_us
             self._mix_us = now_us + self._spread(self._mix_pause_us)
         known.purpose, known.lost_us, known.strange = Purpose.NEED, -1, 0
@@ -251,7 +277,7 @@ class View:
         order = {known.address: self._distance(known) for known in due}
         due.sort(key=lambda known: (
             known.origin is not Origin.KEPT, known.lost_us >= 0, known.failures,
-            order[known.address],
+            not _is_own_find(known), order[known.address],
         ))
         chosen: list[Known] = []
         for known in due:
@@ -303,20 +329,37 @@ class View:
         """Somebody nearer than a link that may give way; or an address of which it is not known
         whose it is, to find out."""
         self._mix_us = now_us + self._spread(self._mix_pause_us)
-        self._mix_pause_us = min(2 * self._mix_pause_us, self._limits.max_mix_us)
+        longest_us = (
+            self._limits.shuffle_soon_us if self.is_pressed(now_us) else self._limits.max_mix_us
+        )
+        self._mix_pause_us = min(2 * self._mix_pause_us, longest_us)
         if missing or self._is_small:
             return []
         near = min((
             (distance(self._me, known.author), known.address, known) for known in rest
             if known.author and known.lost_us < 0 and known.next_us <= now_us
         ), default=None)
+        found: list[tuple[Known, Purpose]] = []
         if near is not None and near[0] < linked.reach:
-            return [(near[2], Purpose.MIX)]
-        nameless = [known for known in rest if not known.author and not known.failures]
-        if not nameless:
-            return []
-        self._mix_pause_us = self._limits.mix_us
-        return [(self._rng.choice(nameless), Purpose.LOOK)]
+            found.append((near[2], Purpose.MIX))
+            if not self.is_pressed(now_us):
+                return found
+        asked = self._askable(rest, now_us)
+        if asked:
+            self._mix_pause_us = self._limits.mix_us
+            found.insert(0, (self._rng.choice(asked), Purpose.LOOK))
+        return found
+
+    def _askable(self, rest: list[Known], now_us: int) -> list[Known]:
+        """Addresses of which it is not known whose they are; where callers press also others, but
+        not those that only called: whoever is asked names the nearest it knows."""
+        asked = [known for known in rest if not known.author and not known.failures]
+        if asked or not self.is_pressed(now_us):
+            return asked
+        return [
+            known for known in rest if not known.failures and known.next_us <= now_us
+            and (known.dialled_us >= 0 or not known.proven)
+        ]
 
     def _any_of(self, rest: list[Known]) -> list[Known]:
         """One address at random, of a shelf at random, so that the few seeds have their turn."""
@@ -401,18 +444,23 @@ class View:
             if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
                 pool[known.address, known.author] = None
         tells_loopback = is_loopback(asker_host)
-        shareable = [
-            (author, packed, port)
-            for (host, port), author in pool
-            if author != asker and (packed := pack_host(host))
-            and (tells_loopback or not is_loopback(host))
-        ]
-        if len(shareable) > count:
-            # The nearest help the asker to its place, and the others to know more.
-            shareable.sort(key=lambda peer: distance(asker, peer[0]))
-            near, rest = shareable[: count // 2], shareable[count // 2 :]
-            shareable = near + self._rng.sample(rest, count - len(near))
-        return tuple([PeerAddress(*peer) for peer in sorted(shareable)])
+        called: list[tuple[bytes, bytes, int]] = []
+        others: list[tuple[bytes, bytes, int]] = []
+        for address, author in pool:
+            host, port = address
+            packed = pack_host(host)
+            if author != asker and packed and (tells_loopback or not is_loopback(host)):
+                (called if self._was_called(address) else others).append((author, packed, port))
+        if len(called) + len(others) > count:
+            # The nearest help the asker to its place, and others to know more. Whoever calls
+            # everybody is not for that named to everybody.
+            called.sort(key=lambda peer: distance(asker, peer[0]))
+            near, rest = called[: count // 2], called[count // 2 :]
+            room = count - len(near)
+            if len(rest) < room:
+                rest += self._rng.sample(others, room - len(rest))
+            called, others = near + self._rng.sample(rest, room), []
+        return tuple([PeerAddress(*peer) for peer in sorted(called + others)])
 
     def knows(self, address: Address) -> bool:
         return self._book.get(address) is not None
@@ -444,8 +492,18 @@ class View:
         few = 2 * (self._limits.target_links + self._limits.accepted_links)
         return self._is_hungry or len(self._book) <= few
 
+    def _was_called(self, address: Address) -> bool:
+        known = self._book.get(address)
+        return known is not None and known.dialled_us >= 0
+
     # --- small parts -------------------------------------------------------------------------
 
     def _spread(self, interval_us: int) -> int:
         """`interval_us` give or take a quarter, so that nodes do not act in step."""
         return self._rng.randrange(interval_us * 3 // 4, interval_us * 5 // 4 + 1)
+
+
+def _is_own_find(known: Known) -> bool:
+    """Whether this node came to know the address by itself, and not because others named it or
+    called from there."""
+    return known.origin is Origin.HINTED or known.dialled_us >= 0

@@ -48,6 +48,7 @@ class Sights:
     def __init__(self) -> None:
         self.kept: set[Address] = set()
         self.returning: set[bytes] = set()
+        self.pressed_us = 0
 
     @property
     def has_kept(self) -> bool:
@@ -55,6 +56,9 @@ class Sights:
 
     def is_kept(self, address: Address) -> bool:
         return address in self.kept
+
+    def is_pressed(self, now_us: int) -> bool:
+        return now_us < self.pressed_us
 
     def is_returning(self, author: bytes) -> bool:
         return author in self.returning
@@ -127,6 +131,16 @@ def test_only_the_nearer_the_returning_and_the_needy_are_let_into_a_full_house()
     assert not house.admits(30, now_us=4, is_needy=True)
     assert house.admits(30, now_us=5, is_needy=True)
     assert not house.admits(30, now_us=5)
+
+
+def test_where_many_press_nobody_is_a_guest_for_saying_that_he_is_in_need() -> None:
+    house = full(hosts_us=0)
+    house.sights.pressed_us = 10
+    assert not house.admits(30, now_us=9, is_needy=True)
+    assert house.admits(2 * MOST - 3, now_us=9, is_needy=True)
+    newcomer, settled = house.open(30, 9)
+    assert settled == Settled((newcomer,))
+    assert house.admits(30, now_us=10, is_needy=True)
 
 
 def test_a_guest_stays_for_its_time_and_leaves_once() -> None:

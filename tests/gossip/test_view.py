@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.addresses import pack_host
+from antsp2p.gossip.affinity import distance
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.view import Linked, View
 from antsp2p.gossip.wire import PeerAddress
@@ -138,3 +140,53 @@ def test_addresses_where_a_node_answered_come_first() -> None:
     view.named(b"p", "192.0.2.9", [PeerAddress(author, pack_host("192.0.2.5"), 7)], 0)
     view.reached(("192.0.2.6", 7), author, 0)
     assert view.addresses_of(author) == [("192.0.2.6", 7), ("192.0.2.5", 7)]
+
+
+def test_whoever_only_calls_is_not_named_before_those_that_were_called() -> None:
+    view = make_view()
+    for index in range(8):
+        view.hint((f"192.0.2.{index + 1}", 7), 0, False)
+    view.plan(NOBODY, 0)
+    for index in range(8):
+        view.reached((f"192.0.2.{index + 1}", 7), identity(index + 1).author, 0)
+    for index in range(60):
+        view.reached((f"198.51.100.{index + 1}", 7), identity(index + 100).author, 0)
+    called = {identity(index + 1).author for index in range(8)}
+    for asker in range(200, 220):
+        named = view.sample((), "192.0.2.99", identity(asker).author, 8, 0)
+        assert {peer.author for peer in named} == called
+    assert len(view.sample((), "192.0.2.99", b"", 16, 0)) == 16, "others fill the rest"
+
+
+def test_what_a_node_found_itself_is_dialled_before_what_is_named() -> None:
+    view = make_view()
+    peers = [peer(index) for index in range(16)]
+    view.named(b"somebody", "192.0.2.1", peers, 0)
+    for index in range(4):
+        view.hint((f"192.0.2.{index + 1}", 7), 0, False)
+    order = [address[0] for address, _ in view.plan(NOBODY, 0)]
+    assert sorted(order[:4]) == [f"192.0.2.{index + 1}" for index in range(4)]
+    assert len(order) > 4
+
+
+def test_the_nearest_of_those_that_are_named_stay() -> None:
+    limits = replace(DEFAULT_LIMITS, passive_addresses=8, named_per_source=4)
+    view = View(me=ME, rng=random.Random(1), now_us=0, limits=limits, drops=Counter())
+    far = sorted((peer(index) for index in range(40)), key=lambda each: -distance(ME, each.author))
+    for number, source in enumerate((b"one", b"two")):
+        view.named(source, "192.0.2.1", far[4 * number : 4 * number + 4], 0)
+    view.named(b"three", "192.0.2.1", far[-3:], 0)
+    kept = {known.author for known in view.known()}
+    assert {each.author for each in far[-3:]} <= kept
+    assert len(list(view.known())) == 8
+
+
+def test_callers_beyond_what_forming_brings_press_for_a_while() -> None:
+    view, limits = make_view(), DEFAULT_LIMITS
+    assert not any(view.turned_away(0) for _ in range(limits.refused_burst))
+    assert view.turned_away(0)
+    assert view.is_pressed(limits.pressed_us - 1)
+    assert not view.is_pressed(limits.pressed_us)
+    later_us = 60 * SECOND
+    assert not any(
+        view.turned_away(later_us + count * SECOND // limits.refused_per_s) for count in range(100))

@@ -16,7 +16,7 @@ from antsp2p.gossip.datagram import (
     pack,
     split_frames,
 )
-from antsp2p.gossip.handshake import busy_payload
+from antsp2p.gossip.handshake import answer_of, answerer_of, busy_payload, this_is
 from antsp2p.gossip.limits import (
     HELLO_BYTES,
     MAX_ADVERTS,
@@ -125,6 +125,16 @@ def test_a_refusal_names_as_many_as_fit() -> None:
     assert len(busy_payload(busy.peers, MIN_HELLO_BYTES)) < MIN_HELLO_BYTES
     assert busy_payload(busy.peers, HELLO_BYTES) > busy_payload(busy.peers, MIN_HELLO_BYTES)
     assert busy_payload(busy.peers, MAX_DATAGRAM_BYTES) == encode_frame(busy)
+
+
+def test_who_has_no_room_says_who_it_is_before_it_names_others() -> None:
+    me = this_is(AUTHORS[0])
+    busy = Busy((me, *(PeerAddress(author, b"\xff" * 16, 65_535) for author in AUTHORS[1:8])))
+    read = answer_of(busy_payload(busy.peers, MIN_HELLO_BYTES))
+    assert isinstance(read, Busy)
+    assert answerer_of(read.peers) == AUTHORS[0]
+    assert answerer_of(read.peers[1:]) == b""
+    assert unpack_host(me.host) == "", "nobody is sent there"
 
 
 def test_the_largest_proof_fits_its_parts() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import cbor2
 
 from antsp2p.gossip.datagram import join_frames
-from antsp2p.gossip.handshake import make_cookie, make_gone, make_hello, split_hello
+from antsp2p.gossip.handshake import make_cookie, make_gone, make_hello, split_hello, this_is
 from antsp2p.gossip.network_keys import NetworkKey, link_key
 from antsp2p.gossip.wire import (
     ASK_ON,
@@ -100,6 +100,8 @@ def _valid_frames() -> Iterable[tuple[str, str, Frame]]:
         PEER, SIGNATURE, PEER_INSTANCE, 3, _ID)
     yield "busy", "an IPv4 and an IPv6 address to try", Busy((four, six))
     yield "busy, no address", "nobody else is known", Busy(())
+    answerer = this_is(bytes(range(32)))
+    yield "busy, by name", "who answers has the host 0.0.0.0", Busy((answerer, four))
     yield "bye, leaving", "reason 0", Bye(0)
     yield "bye, a later reason", "read as other", Bye(255)
     yield "ping", "a counter, a root, the change at which it held, datagrams sent", Ping(

@@ -2,7 +2,7 @@
 
 Law: they are members with keys of their own and speak the protocol; what they do beyond it, they
 do as fast as every honest node's limits allow. They know every honest address, dial all of them,
-claim to be in need, take every caller, and name only each other.
+claim to be in need, take every caller, let nobody go, and name only each other.
 """
 from __future__ import annotations
 
@@ -10,27 +10,39 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from antsp2p.events import SendDatagram
+from antsp2p.events import DatagramReceived, SendDatagram
 from antsp2p.gossip.addresses import pack_host
-from antsp2p.gossip.limits import MAX_PEERS, Limits
+from antsp2p.gossip.affinity import FARTHEST
+from antsp2p.gossip.datagram import SESSION_ID_BYTES, WELCOME
+from antsp2p.gossip.limits import DEFAULT_LIMITS, SECOND_US, Limits
+from antsp2p.gossip.places import Settled
 from antsp2p.gossip.table import Table
-from antsp2p.gossip.wire import PeerAddress, Peers
+from antsp2p.gossip.view import Linked
+from antsp2p.gossip.wire import PeerAddress, Peers, encode_frame
 from antsp2p.node import Node
 from antsp2p.simulation.machine import shipped_node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from antsp2p.events import Address, Effect, Event
+    from antsp2p.gossip.book import Purpose
+    from antsp2p.gossip.view import View
     from antsp2p.simulation.machine import Machine
     from antsp2p.simulation.world import World
 
-ADVERTISE_US: Final = 1_000_000
-"""Between two lists of addresses to every link: 16 a second, twice what is read."""
-DIAL_US: Final = 500_000
+ADVERTISE_US: Final = 250_000
+"""Between two lists of addresses to every link."""
+NAMED: Final = DEFAULT_LIMITS.named_per_s * ADVERTISE_US // SECOND_US
+"""Addresses in such a list: as many as are read."""
+DIAL_US: Final = 100_000
 """Between two rounds of hellos."""
-DIALS: Final = 16
-"""Hellos in a round."""
+DIALS: Final = 32
+"""Hellos in a round: all hostile nodes together keep every honest one at the number of hellos that
+it answers a second."""
+REST_US: Final = 10_000_000
+"""Between two looks at whom an honest node would dial."""
 GREEDY: Final = Limits(target_links=1_000, accepted_links=1_000, named_dials_per_s=1_000)
 """The attacker would like to have a link to everybody."""
 
@@ -63,11 +75,30 @@ class Hostile(Node):
         self._ring = ring
         self._draws = machine.world.stream(f"eclipse/{machine.index}")
         self._advertise_us = self._dial_us = machine.local_us
-        # Whoever asks hears of members only, and nobody is ever sent away.
         neighbours: Any = self.gossip._neighbours
-        honest = neighbours.sample
-        neighbours.sample = lambda host, asker, count, now_us: (
-            honest(host, asker, count, now_us) if self._is_over else ring.named(self._draws, count))
+        view, places = neighbours._parts.view, neighbours._places
+        # Whoever asks hears of members only, everybody is let in, and nobody is ever sent away.
+        # Whom to dial is the second will's matter alone.
+        self._instead(
+            neighbours, "sample",
+            lambda host, asker, count, now_us: ring.named(self._draws, count))
+        self._instead(neighbours, "_linked", lambda: Linked((), ()))
+        self._instead(places, "admits", lambda caller, *, is_needy, now_us: True)
+        self._instead(places, "settle", lambda newcomer, now_us: Settled())
+        self._instead(places, "reach", lambda: FARTHEST)
+        self._instead(view, "plan", partial(_rest, view))
+        self._instead(view, "wants", lambda address, linked, *, is_strange: True)
+        self._instead(view, "named", lambda source, host, peers, now_us: None)
+        self._instead(view, "is_small", lambda: False)
+
+    def _instead(self, owner: Any, name: str, hostile: Callable[..., Any]) -> None:
+        """What is done as long as the attack lasts."""
+        honest = getattr(owner, name)
+
+        def chosen(*given: Any, **named: Any) -> Any:
+            return (honest if self._is_over else hostile)(*given, **named)
+
+        setattr(owner, name, chosen)
 
     @property
     def _is_over(self) -> bool:
@@ -83,6 +114,10 @@ class Hostile(Node):
         return hostile_us if honest_us is None else min(honest_us, hostile_us)
 
     def handle(self, event: Event, now_us: int) -> list[Effect]:
+        if isinstance(event, DatagramReceived) and _is_refusal(event.data) and not self._is_over:
+            # Nothing is learned from it; whoever refuses is called again.
+            self.gossip._parts.links.forget_dial(event.address)
+            return []
         effects = super().handle(event, now_us)
         if self._is_over:
             return effects
@@ -96,9 +131,10 @@ class Hostile(Node):
 
     def _advertise(self) -> list[Effect]:
         parts = self.gossip._parts
+        peers = encode_frame(Peers(0, self._ring.named(self._draws, NAMED)))
         for link in parts.links.all():
             if link.address not in self._ring.members:
-                parts.outbox.post(link, Peers(0, self._ring.named(self._draws, MAX_PEERS)))
+                parts.outbox.post_bytes(link, "peers", peers)
         sent = parts.outbox.flush(parts.links, self._now_us)
         return [SendDatagram(each.address, each.data) for each in sent]
 
@@ -118,6 +154,17 @@ class Hostile(Node):
         finally:
             greetings._table = held
         return hello
+
+
+def _is_refusal(data: bytes) -> bool:
+    """Whether this is a WELCOME to nobody, which carries a BUSY."""
+    return data[0] == WELCOME and data[5:9] == bytes(SESSION_ID_BYTES)
+
+
+def _rest(view: View, linked: Linked, now_us: int) -> list[tuple[Address, Purpose]]:
+    """A plan to dial nobody."""
+    view.wake_us = now_us + REST_US
+    return []
 
 
 def eclipse_node(machine: Machine, ring: Ring) -> Node:

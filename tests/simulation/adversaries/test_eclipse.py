@@ -7,7 +7,7 @@ from antsp2p.simulation.adversaries.scenario import eclipse
 
 def test_hostile_members_do_not_get_hold_of_honest_nodes() -> None:
     found = eclipse(50, 0.3, seed=3, seconds=5)
-    assert found["curve"][0] > 0.38, "they are first everywhere, or this tests nothing"
+    assert found["curve"][0] > 0.45, "they are first everywhere, or this tests nothing"
     assert found["hostile_links"] <= 0.39
     assert found["eclipsed"] == 0
 
