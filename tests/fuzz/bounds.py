@@ -74,6 +74,8 @@ _KEPT_OWNERS: Final = (
     "Meaning", "Standings", "Tally", "Ledger", "Trust", "_Pair", "FirstSeen", "Vouches",
 )
 """Classes of which every collection is made of accepted records."""
+_OF_AUTHORS: Final = ("Node.beats",)
+"""One an author who is in the set."""
 _OF_RECORDS: Final = ("antsp2p.records.", "antsp2p.coordination.")
 """Where classes stand of which there are as many as there are records, or authors of them."""
 
@@ -94,6 +96,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Book._kept": _limits.kept_addresses,
     "Book._passive": _limits.passive_addresses,
     "Book._named": _limits.passive_addresses,
+    "Book._named_hosts": _limits.passive_addresses,
     "Book._remembered": _limits.remembered_addresses,
     "Bulk._authors": _limits.bulk_authors,
     "Bulk._fetches": _limits.bulk_fetches,
@@ -196,10 +199,26 @@ def check_bounds(node: Node) -> Tables:
     return tables
 
 
+def entries_beside_records(tables: Tables) -> dict[str, int]:
+    """How full every table is that holds no records and nothing that follows from them, no names
+    that stand in the code, and not what one turn says."""
+    return {
+        name: entries for name, entries in tables.largest.items()
+        if not _is_of_records(tables, name) and BOUNDS.get(name) not in (NAMES, OUTPUTS)
+    }
+
+
 def weight_beside_records(tables: Tables) -> int:
     """Bytes of all that is no record and nothing that follows from one."""
     return sum(
-        weight for name, weight in tables.weight.items()
-        if BOUNDS.get(name.rstrip("[]"), 0) != KEPT and BOUNDS.get(name, 0) != KEPT
-        and not tables.modules[name.partition(".")[0]].startswith(_OF_RECORDS)
+        weight for name, weight in tables.weight.items() if not _is_of_records(tables, name)
+    )
+
+
+def _is_of_records(tables: Tables, name: str) -> bool:
+    owner = name.partition(".")[0]
+    return (
+        BOUNDS.get(name.rstrip("[]"), 0) == KEPT or BOUNDS.get(name, 0) == KEPT
+        or owner in _KEPT_OWNERS or name in _OF_AUTHORS
+        or tables.modules[owner].startswith(_OF_RECORDS)
     )

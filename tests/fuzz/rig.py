@@ -67,7 +67,7 @@ SMALL: Final = replace(
     pursuits=32, pursuits_per_link=16, overdue=32, holes=8, answers=32, ages_waiting=32,
     pushes_remembered=32, shares=32, bulk_authors=32, bulk_authors_per_link=16, bulk_refused=16,
     beats=32, early_beats=16, assemblies=2, proof_marks=16, recent_roots=16, cursors=16,
-    probes_per_exchange=128, untold=32,
+    probes_per_exchange=128, untold=32, bulk_records=16, named_dials_per_s=1, named_dials_burst=4,
 )
 """Tables so small that all are full long before a run is over: what grows then is no table."""
 

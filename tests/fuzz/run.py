@@ -1,18 +1,20 @@
 """Runs of one target: a number of mutated inputs from one seed, and what became of them."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
+from statistics import median_low
 from time import process_time
 from typing import TYPE_CHECKING, Final
 
-from tests.fuzz.bounds import check_bounds, weight_beside_records
+from tests.fuzz.bounds import check_bounds, entries_beside_records, weight_beside_records
 from tests.fuzz.mutate import Mutator
 
 if TYPE_CHECKING:
+    from tests.fuzz.tables import Tables
     from tests.fuzz.targets import Target
 
-LOOKS: Final = 100
+LOOKS: Final = 200
 """At all tables of a node in one run; each costs some 50 ms."""
 
 
@@ -25,7 +27,9 @@ class Outcome:
     """How many inputs there were, how many were accepted, and the processor time of all.
 
     Of a node also the most that its tables weighed at any look, records aside, while the first
-    half of the inputs came, and while the second did.
+    half of the inputs came, and while the second did; and the tables that had more entries at half
+    of the looks in the second half than at any in the first, with both numbers. (What comes and
+    goes has its highest moment in either half; what grows has it at the end.)
     """
 
     inputs: int
@@ -33,6 +37,7 @@ class Outcome:
     cpu_s: float
     first_bytes: int = 0
     second_bytes: int = 0
+    grown: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def fuzz(target: Target, runs: int, seed: int) -> Outcome:
@@ -41,7 +46,7 @@ def fuzz(target: Target, runs: int, seed: int) -> Outcome:
     mutator = Mutator(seeds, Random(f"{seed}/{target.name}"))
     accepted = 0
     choices = Random(f"{seed}/{target.name}/choices")
-    peaks, look_every = [0, 0], max(1, runs // LOOKS)
+    halves, look_every = (_Half(), _Half()), max(1, runs // LOOKS)
     before_s = process_time()
     for number in range(runs):
         data = seeds[number] if number < len(seeds) else mutator.next()
@@ -53,6 +58,34 @@ def fuzz(target: Target, runs: int, seed: int) -> Outcome:
             where = f"{target.name} raised {error!r} at input {number} of seed {seed}"
             raise Fault(f"{where}: {data.hex()[:2_400]}") from error
         if target.rig is not None and (number + 1) % look_every == 0:
-            peaks[2 * number // runs] = max(
-                peaks[2 * number // runs], weight_beside_records(check_bounds(target.rig.node)))
-    return Outcome(runs, accepted, process_time() - before_s, *peaks)
+            halves[2 * number // runs].look(check_bounds(target.rig.node))
+    first, second = halves
+    return Outcome(
+        runs, accepted, process_time() - before_s, first.bytes, second.bytes, {
+            name: (first.highest(name), second.usual(name)) for name in sorted(second.entries)
+            if second.usual(name) > first.highest(name)
+        })
+
+
+class _Half:
+    """What was found at the looks of one half of a run."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        """The most."""
+        self.looks = 0
+        self.entries: dict[str, list[int]] = {}
+
+    def look(self, tables: Tables) -> None:
+        self.looks += 1
+        self.bytes = max(self.bytes, weight_beside_records(tables))
+        for name, entries in entries_beside_records(tables).items():
+            self.entries.setdefault(name, []).append(entries)
+
+    def highest(self, name: str) -> int:
+        return max(self.entries.get(name, [0]))
+
+    def usual(self, name: str) -> int:
+        """As many at half of the looks, or more."""
+        missing = self.looks - len(self.entries[name])
+        return median_low([0] * missing + self.entries[name])

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from antsp2p.records.record import Parse, Record
 
 MAX_VALUE_BYTES: Final = 4_096
-BOUNDS_EVERY: Final = 2_048
+BOUNDS_EVERY: Final = 16_384
 """Inputs to a node between two looks at all its tables, each of which costs 50 ms."""
 _READ: Final = (
     "id", "network", "author", "seq", "refs", "type", "prev", "body", "claimed_ms", "signature",
@@ -283,7 +283,7 @@ TARGETS: Final = {
         Target("bulk-request", _request, ("bulk",)),
         Target("bulk-chunk", _chunk, ("bulk",)),
         Target("admission", _admission, ("admission",)),
-        Target("join-code", _code, ("keys",)),
+        Target("join-code", _code, ("admission",)),
         Target("handshake", _handshake, ("links", "datagrams")),
         Target("payload", _payload, ("frames",)),
         Target("stream-first", _stream_first, ("links",)),

@@ -12,8 +12,7 @@ from tests.fuzz.targets import NODES, TARGETS
 RUNS = 3_000
 """A second or so for each target; `python -m tests.fuzz --runs N` takes longer."""
 GROWTH_RUNS = 200_000
-"""All small tables are full after an eighth of them, and nearly all valid records have come; what
-is left is that the tables weigh now more, now less, as links come and go."""
+"""All small tables are full after a part of them, and nearly all valid records have come."""
 NODE_RUNS = {"node-member": 10_000, "node-outsider": 20_000}
 """Some seconds each."""
 
@@ -22,8 +21,7 @@ NODE_RUNS = {"node-member": 10_000, "node-outsider": 20_000}
 def test_mutations_of_the_vectors_raise_nothing_but_malformed(name: str) -> None:
     outcome = fuzz(TARGETS[name], RUNS, seed=1)
     assert outcome.inputs == RUNS
-    if name not in ("join-code", "frame", "bulk-request"):  # Their seeds are not in the vectors.
-        assert 0 < outcome.accepted < RUNS, "both answers are met, or the seeds are too far off"
+    assert 0 < outcome.accepted < RUNS, "both answers are met, or the seeds are too far off"
 
 
 @given(st.sampled_from(sorted(TARGETS)), st.binary(max_size=300))
@@ -46,7 +44,7 @@ def test_nothing_raises_out_of_a_node_under_attack_and_no_table_outgrows_its_bou
 @pytest.mark.parametrize("name", NODES)
 def test_a_node_does_not_grow_once_its_queues_are_full(name: str) -> None:
     outcome = fuzz(NODES[name](SMALL), GROWTH_RUNS, seed=2)
-    assert 0 < outcome.second_bytes <= outcome.first_bytes * 1.01
+    assert not outcome.grown, "what is full, and what comes and goes, grows no more"
 
 
 @pytest.mark.slow
