@@ -186,9 +186,10 @@ class Node:
         return self.gossip.bears_session(address, data)
 
     def is_bad(self, address: Address) -> bool:
-        """Whether the peer that is linked at the address is known to be bad."""
+        """Whether the peer that is linked at the address is known to be bad, or floods."""
         author = self.gossip.author_at(address)
-        return author is not None and self._judgement.sheds(author)
+        return author is not None and (
+            self.gossip.is_flooding(author) or self._judgement.sheds(author))
 
     def last_seq(self, author: bytes) -> int:
         """The seq of the author's last record that is here for good; own ones are once they are

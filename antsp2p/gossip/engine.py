@@ -19,7 +19,7 @@ from antsp2p.gossip.quotas import Use
 from antsp2p.gossip.reader import Reader
 from antsp2p.gossip.tree import FROM_HERE
 from antsp2p.gossip.wire import News, Ping, encode_frame, frame_name
-from antsp2p.records.record import parse_record
+from antsp2p.records.record import author_in, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,8 +119,10 @@ class Gossip:
             self._take_in(address, data, now_us) for address, data in datagrams
         ]
         if self._foresee is not None and (more or len(self._read) > 1):
+            is_flooding = self._parts.quotas.is_flooding
             self._foresee(self._parts.intake.foresee(
-                frame.entries for _, _, reading in self._read if reading.link is not None
+                [entry for entry in frame.entries if not is_flooding(author_in(entry.wire), now_us)]
+                for _, _, reading in self._read if reading.link is not None
                 for frame in reading.frames if isinstance(frame, News)
             ))
         self._act_on(read, now_us)
@@ -374,6 +376,10 @@ class Gossip:
     def bears_session(self, address: Address, data: bytes) -> bool:
         """Whether `data` says that it is for the link to `address`; no more is looked at."""
         return self._parts.links.bears_session(address, data)
+
+    def is_flooding(self, author: bytes) -> bool:
+        """Whether more records of this author were pushed than are looked at now."""
+        return self._parts.quotas.is_flooding(author, self._last_us)
 
     def author_at(self, address: Address) -> bytes | None:
         """Who is linked at the address."""

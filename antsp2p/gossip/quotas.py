@@ -58,6 +58,10 @@ class Account:
         """How long until there is room for `amount`, if nothing else is counted meanwhile."""
         return self._bucket(use, now_us).ready_us(amount, now_us)
 
+    def is_used_up(self, use: Use, now_us: int) -> bool:
+        """Whether there is no room for one more."""
+        return use in self._buckets and self._buckets[use].available(now_us) < 1
+
     def _bucket(self, use: Use, now_us: int) -> Bucket:
         bucket = self._buckets.get(use)
         if bucket is None:
@@ -110,6 +114,11 @@ class Quotas:
                 del self._authors[next(iter(self._authors))]
             account = self._authors[author] = Account(self._author_shares)
         return account
+
+    def is_flooding(self, author: bytes, now_us: int) -> bool:
+        """Whether so many records of this author were pushed that no more are looked at now."""
+        account = self._authors.get(author)
+        return account is not None and account.is_used_up(Use.RECORDS, now_us)
 
     def of_host(self, host: str) -> Account:
         account = self._hosts.get(host)

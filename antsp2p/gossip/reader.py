@@ -45,6 +45,7 @@ from antsp2p.gossip.wire import (
     WantProofs,
 )
 from antsp2p.records.encoding import Malformed
+from antsp2p.records.record import author_in
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -197,10 +198,16 @@ class Reader:
         self, link: Link, entries: Sequence[Entry], now_us: int
     ) -> list[tuple[Record, int]]:
         """Of pushed records those that nobody's quota keeps out; what is left out comes with the
-        reconciliation. What is here already costs nothing and is not counted."""
+        reconciliation. What is here already is not counted, and not even read where its author's
+        quota is used up."""
         admitted: list[tuple[Record, int]] = []
         quotas = self._parts.quotas
-        for record, age_ms in self._parts.intake.parse(entries):
+        calm = [
+            entry for entry in entries if not quotas.is_flooding(author_in(entry.wire), now_us)
+        ]
+        if len(calm) < len(entries):
+            self._drops["quota-records"] += len(entries) - len(calm)
+        for record, age_ms in self._parts.intake.parse(calm):
             held_seq = self._parts.visible.seq(record.author)
             if record.seq > held_seq:
                 if not quotas.of_author(record.author).charge(Use.RECORDS, 1, now_us):

@@ -126,17 +126,30 @@ class Inbox:
         strangers = min(few, most - len(events), len(self._strangers))
         events += [self._strangers.popleft() for _ in range(strangers)]
         self._count -= strangers
-        while len(events) < most and self._peers:
-            address = next(iter(self._peers))
-            queue = self._peers.pop(address)
-            events.append(queue.popleft())
-            self._count -= 1
-            if queue:
-                self._peers[address] = queue
+        self._take_peers(events, most)
         while len(events) < most and self._strangers:
             events.append(self._strangers.popleft())
             self._count -= 1
         return events
+
+    def _take_peers(self, events: list[Event], most: int) -> None:
+        """One datagram of each in rotation; where much of a bad peer's waits, few of a turn are
+        its, so that turns are short and everybody else's come soon."""
+        bad: dict[Address, deque[DatagramReceived]] = {}
+        few = max(1, most // limits.STRANGERS_PER_TURN)
+        while len(events) < most and self._peers:
+            address = next(iter(self._peers))
+            queue = self._peers.pop(address)
+            if len(queue) >= limits.TURN_EVENTS and self._is_bad(address):
+                if not few:
+                    bad[address] = queue
+                    continue
+                few -= 1
+            events.append(queue.popleft())
+            self._count -= 1
+            if queue:
+                self._peers[address] = queue
+        self._peers |= bad
 
     def drop_datagrams(self) -> int:
         """Forget all datagrams; returns how many there were."""

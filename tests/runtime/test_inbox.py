@@ -103,6 +103,22 @@ async def test_whoever_waits_when_it_closes_is_told() -> None:
         inbox.close()
 
 
+def test_of_a_bad_peer_of_which_much_waits_there_is_little_in_a_turn() -> None:
+    inbox = Inbox(lambda address, data: True, lambda address: address == peer(11))
+    for _ in range(2 * limits.TURN_EVENTS):
+        inbox.offer_datagram(peer(11), b"x")
+    for _ in range(3):
+        inbox.offer_datagram(peer(12), b"x")
+    most = 2 * limits.STRANGERS_PER_TURN
+    assert senders(inbox, most) == ["11", "12", "11", "12", "12"]
+    assert len(inbox) == 2 * limits.TURN_EVENTS - 2
+    assert senders(inbox, most) == ["11", "11"], "short turns, and the rest in the next ones"
+    while len(inbox) >= limits.TURN_EVENTS:
+        inbox.take(most)
+    left = len(inbox)
+    assert senders(inbox, 100) == ["11"] * left, "what is little comes at once"
+
+
 def test_what_a_bad_peer_sends_is_shed_first_and_only_where_much_waits() -> None:
     asked: list[tuple[str, int]] = []
 
