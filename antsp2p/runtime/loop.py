@@ -258,12 +258,18 @@ class Loop:
         What a full disk refuses stays in front of whatever is saved later.
         """
         while True:
-            while not await self._save_all():
-                await self._pause()
-            await self._saving.park()
-            if not self._next.is_urgent:
+            if not self._is_unsaved:
+                await self._saving.park()
+            if self._writing is None and not self._next.is_urgent and self._has_room:
+                # Also right after another commit: whoever comes next would have to wait for both.
                 with trio.move_on_after(limits.GATHER_MS / 1_000):
                     await self._urgent.park()
+            while not await self._save_next():
+                await self._pause()
+
+    @property
+    def _is_unsaved(self) -> bool:
+        return self._writing is not None or bool(self._next.saved or self._next.rest)
 
     async def _pause(self) -> None:
         self._shed_inbox()
@@ -271,17 +277,23 @@ class Loop:
 
     async def _save_all(self) -> bool:
         """Commit until nothing is unsaved; False where the disk has no room."""
-        while self._writing is not None or self._next.saved or self._next.rest:
-            if self._writing is None:
-                self._writing, self._next = self._next, _Batch()
-            if not await self._commit(self._writing.saved):
+        while self._is_unsaved:
+            if not await self._save_next():
                 return False
-            batch, self._writing = self._writing, None
-            self._room.unpark_all()
-            for effect in batch.rest:
-                self._perform(effect)
-            if batch.own_seq:
-                self._handle(Committed(batch.own_seq))
+        return True
+
+    async def _save_next(self) -> bool:
+        """Commit what is first; False where the disk has no room."""
+        if self._writing is None:
+            self._writing, self._next = self._next, _Batch()
+        if not await self._commit(self._writing.saved):
+            return False
+        batch, self._writing = self._writing, None
+        self._room.unpark_all()
+        for effect in batch.rest:
+            self._perform(effect)
+        if batch.own_seq:
+            self._handle(Committed(batch.own_seq))
         return True
 
     async def _commit(self, batch: Sequence[Saved]) -> bool:

@@ -219,6 +219,29 @@ async def test_a_commit_that_nobody_waits_for_lets_more_come(
     ]
 
 
+async def test_what_nobody_waits_for_is_gathered_also_while_a_commit_is_under_way(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Recorder()
+    loop = world.loop()
+    foreign, own = appends(chain(BOB, 3)), appends(OWN, own=True)
+    world.answers = {DatagramReceived: [[own[0]], [foreign[0]], [foreign[1]], [own[1]]]}
+    async with trio.open_nursery() as nursery:
+        with world.slow_disk() as written:
+            nursery.start_soon(loop.run)
+            arrive(loop, 1)
+            await world.until("handle", datagram(1))
+            for number in (2, 3):
+                arrive(loop, number)
+                await world.until("handle", datagram(number))
+            written.set()
+            await world.until("handle", Committed(1))
+        arrive(loop, 4)
+        await world.until("handle", Committed(2))
+        nursery.cancel_scope.cancel()
+    assert world.what("commit") == [[own[0]], [foreign[0], foreign[1], own[1]]]
+
+
 async def test_the_node_waits_where_too_much_is_unsaved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNSAVED_EFFECTS", 2)
     world = Recorder()
