@@ -36,6 +36,7 @@ OPTIONS: Final[tuple[tuple[str, Callable[[str], Any], str, str], ...]] = (
     ("records", count(1, 1_000_000), "N", "with --tasks 0: how many isolated records to spread"),
     ("gap-ms", count(1, 3_600_000), "MS", "time between two isolated records"),
     ("form-ms", count(0, 3_600_000), "MS", "time for the nodes to link up before the first one"),
+    ("processes", count(1, 64), "N", "with --tasks 0: how many share the work (default: 1)"),
     ("handle-us", count(0, 1_000_000), "US", "what one event costs a node's processor"),
     ("loss", read_share, "SHARE", "of datagrams, besides the profile's faults"),
     ("seed", _ANY, "N", "the same seed gives the same run"),

@@ -82,6 +82,8 @@ def wan(streams: Streams) -> Delays:
     return delay_us
 
 
+LEAST_DELAY_US: Final[Mapping[str, int]] = {"lan": 100, "wifi": 1_000, "wan": 1_000}
+"""No datagram of the model takes less: so far apart are the processes of one run, at least."""
 DELAY_MODELS: Final[Mapping[str, Callable[[Streams], Delays]]] = {
     "lan": lan, "wifi": Wifi, "wan": wan,
 }

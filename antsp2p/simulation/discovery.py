@@ -12,7 +12,7 @@ from antsp2p.simulation.limits import EVERYBODY_HEARS_UP_TO, HEARD_BY_NODES, HEA
 from antsp2p.simulation.world import Observer, World
 
 if TYPE_CHECKING:
-    from antsp2p.simulation.machine import Machine
+    from antsp2p.simulation.network import Place
 
 MIN_DISCOVERY_US = 20_000
 MAX_DISCOVERY_US = 200_000
@@ -25,14 +25,14 @@ class Discovery(Observer):
         self._world = world
         self._delays = world.stream("discovery")
         self._choices = world.stream("discovery/choices")
-        self._up: list[Machine] = []
+        self._up: list[Place] = []
         """Machines that run, in no particular order, so that some are drawn at once."""
         self._places: dict[int, int] = {}
         """Machine index -> its place in `_up`."""
         world.observers.append(self)
 
-    def started(self, machine: Machine) -> None:
-        machines = self._world.machines
+    def started(self, machine: Place) -> None:
+        machines = self._world.places
         if len(machines) <= EVERYBODY_HEARS_UP_TO:
             for other in machines:
                 if other is not machine:
@@ -47,21 +47,25 @@ class Discovery(Observer):
         self._places[machine.index] = len(self._up)
         self._up.append(machine)
 
-    def crashed(self, machine: Machine) -> None:
+    def started_elsewhere(self, place: Place) -> None:
+        # Each process draws for all nodes alike, and tells its own.
+        self.started(place)
+
+    def crashed(self, machine: Place) -> None:
         place = self._places.pop(machine.index)
         last = self._up.pop()
         if last is not machine:
             self._up[place] = last
             self._places[last.index] = place
 
-    def running(self) -> list[Machine]:
+    def running(self) -> list[Place]:
         """The machines that newcomers may hear of, in the order of their index."""
         return sorted(self._up, key=lambda machine: machine.index)
 
-    def _hint(self, hearer: Machine, found: Machine) -> None:
+    def _hint(self, hearer: Place, found: Place) -> None:
         delay_us = self._delays.randrange(MIN_DISCOVERY_US, MAX_DISCOVERY_US)
         self._world.after(delay_us, self._tell, hearer, found)
 
-    def _tell(self, hearer: Machine, found: Machine) -> None:
-        if found.node is not None and self._world.network.connects(hearer, found):
+    def _tell(self, hearer: Place, found: Place) -> None:
+        if found.is_up and self._world.network.connects(hearer, found):
             hearer.tell(PeerHint(found.address))

@@ -39,6 +39,14 @@ STREAM_PAUSE_US: Final = 100_000
 """How often it is looked at whether a stalled server runs again."""
 STRANGER_DELAY_US: Final = 2_000
 """Until a host without a machine has taken a connection and a request."""
+MAX_PROCESSES: Final = 64
+"""Processes of one run: more than a common machine has cores only wait for each other."""
+MAX_SHARD_FRAME_BYTES: Final = 1 << 30
+"""What a process tells another at once; the longest is what it has seen, at the end of a run: eight
+bytes or so for each record and node."""
+SHARD_SPINS: Final = 50
+"""Looks into the pipes before a process sleeps until something comes: some 50 us, in which most of
+what it waits for has come, and waking up would cost as much."""
 OBSERVE_US: Final = 50_000
 """How often the run asks whether everything has ended."""
 FULL_COMPARISONS_UP_TO: Final = 1_000

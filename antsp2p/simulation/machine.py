@@ -132,7 +132,7 @@ class Disk:
         return {seq: entry[0].id for seq, entry in self.logs.get(author, {}).items()}
 
 
-def _address(index: int, moves: int) -> Address:
+def address_of(index: int, moves: int = 0) -> Address:
     """Each machine's own, and after a move one that nobody else has."""
     net = 2 * (moves % 128) + index // 62_500
     return (f"10.{net}.{index // 250 % 250}.{index % 250 + 1}", PORT)
@@ -188,7 +188,7 @@ class Machine:
         self.world = world
         self.index = index
         self.moves = 0
-        self.address: Address = _address(index, 0)
+        self.address: Address = address_of(index)
         self.make_node = make_node
         self.wall_step_ms = 0
         """How far off this machine's calendar is; a node reads it as it starts."""
@@ -222,6 +222,11 @@ class Machine:
     def author(self) -> bytes:
         """The key of the home on this machine."""
         return self.identity.author
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the node runs."""
+        return self.node is not None
 
     def _new_identity(self) -> Identity:
         stream = self.world.stream(f"identity/{self.index}/{self.life}")
@@ -283,7 +288,7 @@ class Machine:
         self.crash()
         self.world.network.detach(self)
         self.moves += 1
-        self.address = _address(self.index, self.moves)
+        self.address = address_of(self.index, self.moves)
         self.world.network.attach(self)
 
     def stall(self) -> None:
@@ -303,6 +308,10 @@ class Machine:
             self._take_turn()
 
     # --- events -----------------------------------------------------------------------------
+
+    def expect(self, source: Machine, delay_us: int, data: bytes) -> None:
+        """A datagram is under way, and reaches the socket in `delay_us`."""
+        self.world.after(delay_us, self.datagram_arrived, source.address, data)
 
     def datagram_arrived(self, source: Address, data: bytes) -> None:
         """A datagram reaches the socket."""

@@ -6,17 +6,39 @@ stream, so that turning on loss does not change the delays of the datagrams that
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from antsp2p.simulation.delays import DELAY_MODELS
 from antsp2p.simulation.limits import MAX_DATAGRAM_BYTES
+from antsp2p.simulation.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from antsp2p.events import Address
-    from antsp2p.simulation.machine import Machine
+    from antsp2p.events import Address, Event
+    from antsp2p.simulation.machine import Act
     from antsp2p.simulation.world import World
+
+
+class Place(Protocol):
+    """Where a node runs: a machine of this process, or one of another."""
+
+    index: int
+    address: Address
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its node runs."""
+
+    def start(self) -> None:
+        """Its node starts."""
+
+    def tell(self, event: Event | Act, /) -> None:
+        """Put an event into its inbox."""
+
+    def expect(self, source: Machine, delay_us: int, data: bytes, /) -> None:
+        """A datagram is under way to it, and takes so long."""
+
 
 class Network:
     """Carries datagrams between machines. The public fields are what faults set."""
@@ -31,7 +53,7 @@ class Network:
         self._losses = world.stream("network/loss")
         self._duplications = world.stream("network/duplication")
         self._reorderings = world.stream("network/reordering")
-        self._machines: dict[Address, Machine] = {}
+        self._places: dict[Address, Place] = {}
         self.loss = 0.0
         self.background_loss = 0.0
         """Never ends, whatever the faults do."""
@@ -50,26 +72,31 @@ class Network:
         self.datagrams = 0
         self.bytes = 0
 
-    def attach(self, machine: Machine) -> None:
-        """Let `machine` be reached at its address."""
-        self._machines[machine.address] = machine
+    def attach(self, place: Place) -> None:
+        """Let `place` be reached at its address."""
+        self._places[place.address] = place
 
-    def detach(self, machine: Machine) -> None:
-        """Let nobody be reached at the machine's present address."""
-        del self._machines[machine.address]
+    def detach(self, place: Place) -> None:
+        """Let nobody be reached at the place's present address."""
+        del self._places[place.address]
+
+    def place_at(self, address: Address) -> Place | None:
+        """Who has this address, in this process or another."""
+        return self._places.get(address)
 
     def machine_at(self, address: Address) -> Machine | None:
-        """The machine with this address."""
-        return self._machines.get(address)
+        """The machine of this process with this address."""
+        place = self._places.get(address)
+        return place if isinstance(place, Machine) else None
 
-    def connects(self, source: Machine, target: Machine) -> bool:
+    def connects(self, source: Place, target: Place) -> bool:
         """Whether no partition stands between the two."""
         groups = self.groups
         if groups is None:
             return True
         return groups.get(source.index, 0) == groups.get(target.index, 0)
 
-    def stream_delay_us(self, source: Machine, target: Machine) -> int:
+    def stream_delay_us(self, source: Place, target: Place) -> int:
         """How long one way takes in a stream, which loses nothing."""
         delay_us = self._stream_delay(source.index, target.index, self._world.now_us)
         return delay_us + self.extra_delay_us
@@ -82,7 +109,7 @@ class Network:
         self.bytes += len(data)
         if self.sniff is not None:
             self.sniff(data)
-        target = self._machines.get(address)
+        target = self._places.get(address)
         if target is None:
             self.drops["no-such-address"] += 1
         elif not self.connects(source, target):
@@ -105,9 +132,9 @@ class Network:
         one_way = self.one_way_loss.get((source, target)) if self.one_way_loss else None
         return one_way is not None and self._losses.random() < one_way
 
-    def _carry(self, source: Machine, target: Machine, data: bytes) -> None:
+    def _carry(self, source: Machine, target: Place, data: bytes) -> None:
         delay_us = self._delay(source.index, target.index, self._world.now_us)
         delay_us += self.extra_delay_us
         if self.reordering and self._reorderings.random() < self.reordering:
             delay_us += self._reorderings.randrange(self.reordering_us + 1)
-        self._world.after(delay_us, target.datagram_arrived, source.address, data)
+        target.expect(source, delay_us, data)

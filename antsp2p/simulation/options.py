@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from antsp2p.simulation.limits import MAX_PROCESSES
 from antsp2p.simulation.profiles import PROFILES
 
 
@@ -23,6 +24,8 @@ class SimulationOptions:
     """Time between two isolated records, at least; the one before is then everywhere."""
     form_ms: int = 5_000
     """Time for the network to form, before the first isolated record."""
+    processes: int = 1
+    """So many share the work of isolated records; each number has its own draws."""
     handle_us: int = 0
     """What one event costs each node's processor."""
     capabilities: int = 1
@@ -65,6 +68,20 @@ class SimulationOptions:
             )
         if not 0 <= self.loss < 1:
             raise ValueError("loss is a share of the datagrams: at least 0, below 1")
+
+        if not 1 <= self.processes <= MAX_PROCESSES:
+            raise ValueError(f"a simulation runs in 1 to {MAX_PROCESSES} processes")
+        if self.processes > 1:
+            self._check_processes()
+
+    def _check_processes(self) -> None:
+        if self.tasks or PROFILES[self.profile].faults:
+            raise ValueError(
+                "several processes run isolated records without faults: take --tasks 0, and a "
+                "profile that sets delays only"
+            )
+        if self.delay_model == "wifi":
+            raise ValueError("the bursts of wifi are drawn in one process: take --processes 1")
 
     @property
     def command(self) -> str:

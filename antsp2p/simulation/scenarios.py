@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from antsp2p.simulation.faults import MILLISECOND_US
 from antsp2p.simulation.options import SimulationOptions
 from antsp2p.simulation.quantiles import quantiles_ms
+from antsp2p.simulation.records_report import REPAIRING, SPREADING, Traffic
 from antsp2p.simulation.records_run import (
-    REPAIRING,
-    SPREADING,
     WARM_UP_RECORDS,
     RecordsRun,
-    Traffic,
     run_records,
     traffic,
     without_cycle_search,
@@ -112,7 +110,7 @@ def mass_crash(nodes: int, share: float, seed: int) -> dict[str, Any]:
     run.settle(second)
     arrivals = [
         took for record in run.isolated.published[second:]
-        for took in run.isolated.arrivals_us.get(record.id, {}).values()
+        for took in run.isolated.took_us(record).values()
     ]
     counts = [len(peers) for peers in links.values()]
     return {

@@ -75,6 +75,8 @@ class Streams:
 
     def _connect(self, machine: Machine, asked: FetchLogs) -> None:
         server = self._world.network.machine_at(asked.address)
+        if server is None and self._world.network.place_at(asked.address) is not None:
+            self._world.network.drops["stream-elsewhere"] += 1
         if self.blocked or server is None or not self._world.network.connects(machine, server):
             self._world.after(STREAM_CONNECT_US, self._refuse, machine, machine.generation, asked)
             return

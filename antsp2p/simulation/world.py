@@ -23,7 +23,7 @@ from antsp2p.simulation.limits import (
     MAX_VERIFIED_SIGNATURES,
 )
 from antsp2p.simulation.machine import Kept, Machine, NodeMaker, shipped_node
-from antsp2p.simulation.network import Network
+from antsp2p.simulation.network import Network, Place
 from antsp2p.simulation.plain import PLAIN
 from antsp2p.simulation.streams import Streams
 
@@ -40,6 +40,9 @@ class Observer:
 
     def started(self, machine: Machine) -> None:
         """The machine's node runs over its history, before its first event."""
+
+    def started_elsewhere(self, place: Place) -> None:
+        """A node of another process runs."""
 
     def crashed(self, machine: Machine) -> None:
         """The machine's node is gone, and with it all that was not durable."""
@@ -85,6 +88,8 @@ class World:
         self.network = Network(self, delay)
         self.streams = Streams(self)
         self.machines: list[Machine] = []
+        self.places: list[Place] = []
+        """All machines, also those of other processes, by their index."""
         self.observers: list[Observer] = []
         self.retired_bytes: Counter[str] = Counter()
         self.retired_frames: Counter[str] = Counter()
@@ -105,14 +110,23 @@ class World:
 
     def add_machine(self, make_node: NodeMaker = shipped_node) -> Machine:
         """One more machine, not started."""
-        machine = Machine(self, len(self.machines), make_node)
+        machine = Machine(self, len(self.places), make_node)
         self.machines.append(machine)
+        self.places.append(machine)
         self.network.attach(machine)
         return machine
 
     def running(self) -> list[Machine]:
         """The machines whose node is up."""
         return [machine for machine in self.machines if machine.node is not None]
+
+    def up(self) -> list[Place]:
+        """All whose node is up, also in other processes."""
+        return [place for place in self.places if place.is_up]
+
+    def gather(self, fact: Any) -> list[Any]:
+        """What each process of this run says here, in order; all processes ask together."""
+        return [fact]
 
     # --- time -------------------------------------------------------------------------------
 

@@ -96,6 +96,7 @@ def test_every_command_has_the_common_options(
         (("simulate", "--lease-ms", "1"), "from 500 to"),
         (("simulate", "--settle-ms", "60001"), "from 0 to 60000"),
         (("simulate", "--profile", "sunny"), "no profile 'sunny'"),
+        (("simulate", "--processes", "2"), "take --tasks 0"),
         (("log", "--decode", "xyz"), "hex"),
         (("post", "a", "--input", "/no/such/file"), "cannot read /no/such/file"),
     ],
@@ -206,6 +207,22 @@ def test_the_profiles_are_listed_in_the_help_with_a_line_each(
     listed = capsys.readouterr().out.partition("profiles:\n")[2].splitlines()
     assert [line.split()[0] for line in listed] == list(PROFILES)
     assert all(len(line.split()) > 2 for line in listed)
+
+
+def test_a_simulation_that_loses_a_process_ends_with_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from antsp2p.interfaces.commands import simulate
+    from antsp2p.simulation.shards import ShardLost
+
+    def lost(*_: object, **__: object) -> None:
+        raise ShardLost("process 1 of the simulation ended before its time")
+
+    monkeypatch.setattr(simulate, "run_from_options", lost)
+    assert main(("simulate", "--tasks", "0", "--processes", "2")) == Exit.FAILED
+    written = capsys.readouterr().err
+    assert "process 1 of the simulation ended before its time" in written
+    assert written.count("\n") == 1
 
 
 def test_several_numbers_of_nodes_are_one_run_each_and_a_page(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from antsp2p.simulation.delays import DELAY_MODELS, REGIONS
+from antsp2p.simulation.delays import DELAY_MODELS, LEAST_DELAY_US, REGIONS
 from antsp2p.simulation.world import World
 
 SECOND_US = 1_000_000
@@ -57,3 +57,14 @@ def test_the_wide_network_has_near_and_far_regions_the_same_both_ways() -> None:
     assert near < 15_000
     assert 150_000 <= far < 165_000
     assert abs(least(5, 3) - far) < 200
+
+
+@pytest.mark.parametrize("name", sorted(DELAY_MODELS))
+def test_no_delay_is_below_the_least_of_its_model(name: str) -> None:
+    assert LEAST_DELAY_US[name] <= min(draws(name, 1, 20_000))
+    assert DELAY_MODELS.keys() == LEAST_DELAY_US.keys()
+    delay_us = DELAY_MODELS[name](World(1).stream)
+    assert all(
+        delay_us(source, target, 0) >= LEAST_DELAY_US[name]
+        for source in range(100) for target in range(100)
+    )

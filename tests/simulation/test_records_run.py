@@ -13,14 +13,8 @@ from antsp2p.simulation.discovery import Discovery
 from antsp2p.simulation.limits import EVERYBODY_HEARS_UP_TO, HEARD_BY_NODES, HEARS_OF_NODES
 from antsp2p.simulation.options import SimulationOptions
 from antsp2p.simulation.profiles import PROFILES
-from antsp2p.simulation.records_run import (
-    REPAIRING,
-    SPREADING,
-    UPKEEP,
-    WARM_UP_RECORDS,
-    RecordsRun,
-    run_records,
-)
+from antsp2p.simulation.records_report import REPAIRING, SPREADING, UPKEEP
+from antsp2p.simulation.records_run import WARM_UP_RECORDS, RecordsRun, run_records
 from antsp2p.simulation.world import World
 
 from .scripted_node import script_of, scripted, silent

@@ -11,6 +11,7 @@ from antsp2p.interfaces.printing import say_fields, say_json, say_table
 from antsp2p.simulation.options import SimulationOptions
 from antsp2p.simulation.page import render_page, table_rows
 from antsp2p.simulation.report import run_from_options
+from antsp2p.simulation.shards import ShardLost
 from antsp2p.simulation.world import Violation
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
             reports.append(run_from_options(chosen, curves=folder is not None))
     except ValueError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
+    except ShardLost as lost:
+        raise CommandError(Exit.FAILED, str(lost)) from lost
     except Violation as violation:
         raise CommandError(Exit.FAILED, f"a rule was broken: {violation}") from violation
     if folder is not None:
