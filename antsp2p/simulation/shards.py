@@ -1,7 +1,8 @@
 """Processes that run one simulation together: forked, and joined by pipes.
 
-Law: all of them ask for the same exchanges in the same order, and nothing of worlds is known here.
-None outlives the run: who loses a pipe ends, and the first process ends those that it forked.
+Law: frames between two processes keep their order, and nothing of worlds is known here. All ask the
+same questions in the same order. None outlives the run: who loses a pipe ends, and the first
+process ends those that it forked.
 """
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _HEAD_BYTES: Final = 5
-"""Four of length, one that tells a last word from a frame."""
+"""Four of length, one that says what kind it is."""
+_ANSWER: Final = 0
+_LAST_WORD: Final = 1
+_NEWS: Final = 2
 _READ_BYTES: Final = 1 << 18
 _LAST_WORD_WAIT_MS: Final = 1_000
 
@@ -47,11 +51,11 @@ class _Pipes:
         """Whether something waits for room in the pipe."""
         return bool(self._unsent)
 
-    def send(self, frame: bytes, *, is_last_word: bool = False) -> None:
+    def send(self, frame: bytes, kind: int) -> None:
         """Begin to send a frame."""
         if len(frame) > MAX_SHARD_FRAME_BYTES:
             raise ValueError(f"a frame of {len(frame)} bytes is more than processes exchange")
-        self._unsent += len(frame).to_bytes(4, "big") + bytes([is_last_word]) + frame
+        self._unsent += len(frame).to_bytes(4, "big") + bytes([kind]) + frame
         self.flush()
 
     def flush(self) -> None:
@@ -65,8 +69,9 @@ class _Pipes:
         except BrokenPipeError:
             self._is_broken, self._unsent = True, b""
 
-    def receive(self) -> bytes | None:
-        """The next frame, or None while it is not whole. Raises what ended the other process."""
+    def receive(self, kind: int) -> bytes | None:
+        """The next frame, or None while it is not whole or of another kind. Raises what ended the
+        other process."""
         read = self._read
         if not self._has_frame():
             try:
@@ -78,8 +83,10 @@ class _Pipes:
             read += chunk
             if not self._has_frame():
                 return None
+        if read[4] not in (kind, _LAST_WORD):
+            return None
         end = _HEAD_BYTES + int.from_bytes(read[:4], "big")
-        is_last_word, frame = read[4], bytes(read[_HEAD_BYTES:end])
+        is_last_word, frame = read[4] == _LAST_WORD, bytes(read[_HEAD_BYTES:end])
         del read[:end]
         if is_last_word:
             raise pickle.loads(frame)
@@ -98,44 +105,57 @@ class Shard:
     def __init__(self, number: int, count: int, others: Sequence[_Pipes]) -> None:
         self.number = number
         self.count = count
-        self._others = others
+        self._others = {pipes.number: pipes for pipes in others}
+        self._early: list[tuple[int, bytes]] = []
+        """News that came before an answer, and nobody has asked for yet."""
 
-    def exchange(self, frames: Sequence[bytes]) -> list[bytes]:
-        """Give each process its frame, and get one from each, in order; all do so together."""
-        received = list(frames)
-        for pipes in self._others:
-            pipes.send(frames[pipes.number])
-        waiting, spins = list(self._others), SHARD_SPINS
-        while waiting:
-            still = []
-            for pipes in waiting:
-                frame = pipes.receive()
-                if frame is None:
-                    still.append(pipes)
-                else:
-                    received[pipes.number] = frame
-            waiting = still
-            sending = [pipes for pipes in self._others if pipes.is_sending]
-            for pipes in sending:
-                pipes.flush()
+    def send(self, number: int, frame: bytes) -> None:
+        """Tell another process something, which it gets when it asks for news."""
+        self._others[number].send(frame, _NEWS)
+
+    def wait_for_news(self) -> list[tuple[int, bytes]]:
+        """What others have sent by now, each with its number; at least one frame."""
+        spins = SHARD_SPINS
+        while not (news := self._news()):
+            self._flush()
             if spins:
                 spins -= 1
-            elif waiting:
-                self._wait(waiting, sending)
-        while sending := [pipes for pipes in self._others if pipes.is_sending]:
-            self._wait([], sending)
-            for pipes in sending:
-                pipes.flush()
-        return received
+            else:
+                self._wait(list(self._others.values()))
+        return news
+
+    def _news(self) -> list[tuple[int, bytes]]:
+        news, self._early = self._early, []
+        for number, pipes in self._others.items():
+            while (frame := pipes.receive(_NEWS)) is not None:
+                news.append((number, frame))
+        return news
 
     def gather(self, fact: Any) -> list[Any]:
         """What each process says, in order; all do so together."""
         said = pickle.dumps(fact)
-        received = self.exchange([said] * self.count)
-        return [
-            fact if number == self.number else pickle.loads(frame)
-            for number, frame in enumerate(received)
-        ]
+        for pipes in self._others.values():
+            pipes.send(said, _ANSWER)
+        answers = {self.number: fact}
+        while len(answers) < self.count or any(p.is_sending for p in self._others.values()):
+            before = len(answers)
+            for number, pipes in self._others.items():
+                # Who has answered may have ended since.
+                if number in answers:
+                    continue
+                while (frame := pipes.receive(_NEWS)) is not None:
+                    self._early.append((number, frame))
+                answer = pipes.receive(_ANSWER)
+                if answer is not None:
+                    answers[number] = pickle.loads(answer)
+            self._flush()
+            if len(answers) == before:
+                self._wait([p for p in self._others.values() if p.number not in answers])
+        return [answers[number] for number in range(self.count)]
+
+    def _flush(self) -> None:
+        for pipes in self._others.values():
+            pipes.flush()
 
     def last_word(self, error: Exception) -> None:
         """Tell the others why this process ends."""
@@ -144,22 +164,23 @@ class Shard:
             lost.add_note(traceback.format_exc())
             error = lost
         frame = pickle.dumps(error)
-        for pipes in self._others:
-            pipes.send(frame, is_last_word=True)
-            if pipes.is_sending:
-                self._wait([], [pipes], _LAST_WORD_WAIT_MS)
-                pipes.flush()
+        for pipes in self._others.values():
+            pipes.send(frame, _LAST_WORD)
+        if any(pipes.is_sending for pipes in self._others.values()):
+            self._wait([], _LAST_WORD_WAIT_MS)
+            self._flush()
 
     def close(self) -> None:
         """Close all pipes, which ends the others where they have not ended."""
-        for pipes in self._others:
+        for pipes in self._others.values():
             os.close(pipes.incoming)
             os.close(pipes.outgoing)
 
-    @staticmethod
-    def _wait(
-        readers: Sequence[_Pipes], writers: Sequence[_Pipes], timeout_ms: int | None = None
-    ) -> None:
+    def _wait(self, readers: Sequence[_Pipes], timeout_ms: int | None = None) -> None:
+        """Sleep until one of these has sent something, or a pipe has room for what waits."""
+        writers = [pipes for pipes in self._others.values() if pipes.is_sending]
+        if not readers and not writers:
+            return
         poll = select.poll()
         for pipes in readers:
             poll.register(pipes.incoming, select.POLLIN)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,14 +63,17 @@ def test_several_processes_do_exactly_what_one_does_where_nothing_is_drawn(
 
     monkeypatch.setattr(network, "DELAY_MODELS", {"lan": scattered})
     one, two, three = (
-        run_records(options(count, nodes=14, loss=0.0), curves=True) for count in (1, 2, 3)
+        run_records(
+            replace(options(count, nodes=14, loss=0.0), form_ms=400, gap_ms=20), curves=True
+        )
+        for count in (1, 2, 3)
     )
     assert figures(one) == figures(two) == figures(three)
     assert len({report["trace_hash"] for report in (one, two, three)}) == 3
 
 
 def test_more_processes_than_nodes_do_no_harm() -> None:
-    report = run_records(options(3, nodes=2, loss=0.0))
+    report = run_records(replace(options(3, nodes=2, loss=0.0), form_ms=400, gap_ms=20))
     assert (report["running"], report["missed"]) == (2, 0)
 
 
@@ -134,13 +138,28 @@ def test_each_process_hears_all_and_none_outlives_the_work() -> None:
 
 
 def test_frames_larger_than_a_pipe_pass_each_other() -> None:
-    def work(shard: Shard) -> list[bytes]:
-        for size in (1_000_000, 3, 0):
-            frames = [b"%d%d" % (shard.number, other) + bytes(size) for other in range(3)]
-            received = shard.exchange(frames)
-        return [frame[:2] for frame in received]
+    def work(shard: Shard) -> list[list[int]]:
+        return [
+            [len(said) for said in shard.gather(bytes(size + shard.number))]
+            for size in (1_000_000, 3, 0)
+        ]
 
-    assert in_shards(3, work) == [b"00", b"10", b"20"]
+    assert in_shards(3, work) == [[1_000_000, 1_000_001, 1_000_002], [3, 4, 5], [0, 1, 2]]
+
+
+def test_news_are_kept_while_a_question_is_asked_and_an_answer_while_news_are_read() -> None:
+    def work(shard: Shard) -> list[bytes]:
+        other = 1 - shard.number
+        shard.send(other, b"before")
+        assert shard.gather(shard.number) == [0, 1]
+        shard.send(other, b"after" + bytes(200_000))
+        news = shard.wait_for_news()
+        while len(news) < 2:
+            news += shard.wait_for_news()
+        assert shard.gather(other) == [1, 0]
+        return [frame[:6] for number, frame in news if number == other]
+
+    assert in_shards(2, work) == [b"before", b"after\x00"]
 
 
 def test_none_outlives_an_error_of_the_first_process() -> None:
