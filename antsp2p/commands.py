@@ -159,7 +159,7 @@ class Commands:
             holder_only=command.holder_only,
         ))
         if command.expected:
-            self._node.requester.expect(record.id, command.expected)
+            self._node.expect(record.id, command.expected)
         if key:
             self._keys[key] = record.id
         return {"task": record.id, "blob": is_blob}

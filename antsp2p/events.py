@@ -294,6 +294,15 @@ class SavePublished:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveAnswer:
+    """The only right answer of an own task, by its hash: keep it for the next start. It stands in
+    no record, and comes with the one that offers the task. With b"" it may be deleted."""
+
+    task: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SaveAddress:
     """A peer was reached at `address`: remember it for the next start."""
 
@@ -367,7 +376,7 @@ NOTICE_KINDS = (
 )
 
 Effect = (
-    SendDatagram | AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
-    | StartWork | StopWork | FetchBlob | FetchLogs | MoreLogs | StopLogs | SecretLearned | Answer
-    | Notice
+    SendDatagram | AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAnswer
+    | SaveAddress | StartWork | StopWork | FetchBlob | FetchLogs | MoreLogs | StopLogs
+    | SecretLearned | Answer | Notice
 )

@@ -15,7 +15,12 @@ from antsp2p.coordination.answers import OwedAnswers
 from antsp2p.coordination.claimant import Claimant, Holding
 from antsp2p.coordination.draft import Draft
 from antsp2p.coordination.first_seen import TICK_MS
-from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
+from antsp2p.coordination.judgement import (
+    DEFAULT_POLICY,
+    QUOTA_DOMAIN,
+    Judgement,
+    Policy,
+)
 from antsp2p.coordination.lease import Leases
 from antsp2p.coordination.meaning import Folded, Meaning
 from antsp2p.coordination.pins import NO_PINS, Pins
@@ -41,6 +46,7 @@ from antsp2p.events import (
     PinsChanged,
     RemoveRecords,
     SaveAddress,
+    SaveAnswer,
     SaveProof,
     SecretLearned,
     SendDatagram,
@@ -125,11 +131,13 @@ class Node:
         send: Callable[[Address, bytes], None] | None = None,
         policy: Policy = DEFAULT_POLICY,
         pins: Pins = NO_PINS,
+        answers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         """`recovery` is the digest of the identity's recovery key, and `work` its nonce where the
         network asks for `work_bits`. With a `suspicion`, a line that says why this may be an old
-        copy, nothing is signed before a peer has confirmed the head. Datagrams go to `send`, where
-        it is given, before `handle` returns, and are no effects then."""
+        copy, nothing is signed before a peer has confirmed the head. `answers` are what
+        `SaveAnswer` saved. Datagrams go to `send`, where it is given, before `handle` returns, and
+        are no effects then."""
         self.author: bytes = identity.author
         self.network = network
         self.nickname = nickname
@@ -141,7 +149,8 @@ class Node:
         self.ledger = self.meaning.ledger
         self.meaning.set_pins(pins)
         self._leases = Leases(now_us)
-        self._judgement = judgement = Judgement(self.ledger, policy)
+        self._judgement = judgement = Judgement(
+            self.ledger, policy, identity.sign(QUOTA_DOMAIN))
         self.requester = Requester(
             self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
             judgement,
@@ -167,6 +176,7 @@ class Node:
         self._wall_offset_us, self._began_ms = wall_ms * 1_000 - now_us, wall_ms
         self._pulse = Pulse(identity, network, boot, now_us)
         self._restore(history, proofs, published, now_us)
+        self._recall(answers)
         self._wake_at: int | None = None
         self._is_settled = False
         """Whether `_wake_at` is what the parts say now. It is not asked for after every event."""
@@ -329,6 +339,20 @@ class Node:
         self._effects.clear()
         self._publication.begin(now_us)
         self._commands.restored(now_us)
+
+    def _recall(self, answers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The right answers of own tasks, as they were saved; of what is over they may go."""
+        for task, answer in answers:
+            resolution = self.tasks.resolve(task)
+            if resolution is None or resolution.end is not None:
+                self._effects.append(SaveAnswer(task, b""))
+            else:
+                self.requester.expect(task, answer)
+
+    def expect(self, task: bytes, answer: bytes) -> None:
+        """Whoever gives the answer with this hash for the own task is right, and nobody else."""
+        self.requester.expect(task, answer)
+        self._effects.append(SaveAnswer(task, answer))
 
     def _adopt(self, record: Record, age_ms: int) -> None:
         offered = self.tasks.offer(record.id)

@@ -46,7 +46,7 @@ from tests.gossip.protections import protection_of
 from tests.wire_peer import plain_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from antsp2p.events import Address
     from antsp2p.records.record import Record
@@ -58,7 +58,7 @@ SECOND = 1_000_000
 def make_node(
     name: str, history: list[Record] | None = None, boot: int = 1, published: int | None = None,
     *, is_lost: bool = False, send: Callable[[Address, bytes], None] | None = None,
-    policy: Policy = DEFAULT_POLICY,
+    policy: Policy = DEFAULT_POLICY, answers: Iterable[tuple[bytes, bytes]] = (),
 ) -> Node:
     me = Identity.from_seed(name.encode().ljust(32))
     return Node(
@@ -66,6 +66,7 @@ def make_node(
         instance=f"{name}{boot}".encode().ljust(8), rng=Random(name), now_us=0, wall_ms=0,
         history=[StoredRecord(record, 0) for record in history or []],
         fresh=not (history or is_lost), published=published, send=send, policy=policy,
+        answers=answers,
     )
 
 

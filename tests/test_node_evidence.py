@@ -14,6 +14,7 @@ from antsp2p.events import (
     PeerHint,
     PostTask,
     ReportProgress,
+    SaveAnswer,
     ServeCapability,
     VouchFor,
     Woke,
@@ -167,6 +168,30 @@ def test_a_known_answer_is_asked_for_and_judged_by_the_node() -> None:
     right = post(wire, expected=content_hash(b"4"))
     finish(wire, "worker", b"4")
     assert wire.state("poster", right) is State.ACCEPTED
+
+
+def test_a_known_answer_is_still_known_after_a_restart_and_forgotten_when_it_was_given() -> None:
+    wire = serving("worker")
+    task = post(wire, expected=content_hash(b"4"))
+
+    def saved() -> dict[bytes, bytes]:
+        return {
+            each.task: each.answer for each in wire.effects["poster"]
+            if isinstance(each, SaveAnswer)
+        }
+
+    assert saved() == {task: content_hash(b"4")}
+    wire.nodes["poster"] = make_node(
+        "poster", wire.disks["poster"], boot=2, answers=tuple(saved().items()))
+    wire.give("poster", PeerHint(wire.address("worker"), keep=True))
+    wire.run(5)
+    finish(wire, "worker", b"5")
+    wire.run(2)
+    assert [deed.kind for deed in deeds(wire, "poster", "worker")] == [Kind.REJECTED]
+    wire.nodes["poster"] = make_node(
+        "poster", [], boot=3, is_lost=True, answers=tuple(saved().items()))
+    wire.run(1)
+    assert saved() == {task: b""}
 
 
 def test_a_bad_peer_is_told_by_its_address() -> None:

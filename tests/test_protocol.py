@@ -35,7 +35,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing", "coordination.trust", "coordination.weighing",
     "coordination.capability", "coordination.first_seen", "coordination.vouches",
-    "coordination.judgement", "coordination.pins",
+    "coordination.judgement", "coordination.pins", "coordination.fading",
     "gossip.admission", "gossip.affinity", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.loss", "gossip.wire",
     "gossip.noise", "gossip.datagram", "gossip.handshake", "gossip.network_keys",

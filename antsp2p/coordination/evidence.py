@@ -149,6 +149,9 @@ def evidence_of(
     contest = fold.contest(task)
     if contest is None or not (contest.reopens or contest.results or contest.verdicts):
         return NOTHING
+    if fold.is_alias(task):
+        # What names an alias means nothing: or a requester could accept one task many times.
+        return NOTHING
     assert contest.offer is not None
     return _Reading(me, contest, contest.offer, fold, seen, configuration).all()
 

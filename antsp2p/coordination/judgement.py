@@ -26,8 +26,9 @@ class Policy:
     awards_by_score: bool = True
     """Of several candidates the best score is awarded; else whoever came first."""
     strangers_ppm: int = 100_000
-    """Of cheap tasks so many are awarded to an unknown candidate if there is one, one at a time
-    each: nobody could ever become known otherwise."""
+    """Of cheap tasks so many at most are awarded to an unknown candidate if there is one, one at a
+    time each: nobody could ever become known otherwise. The worse newcomers did lately, the fewer;
+    see `newcomers.py`."""
     cheap_cost: int = 1
     """Up to this cost a task is cheap."""
     bad_ppm: int = 100_000
@@ -79,8 +80,12 @@ DEFAULT_POLICY: Final = Policy()
 class Judgement:
     """A ledger under a policy."""
 
-    def __init__(self, ledger: Ledger, policy: Policy = DEFAULT_POLICY) -> None:
+    def __init__(
+        self, ledger: Ledger, policy: Policy = DEFAULT_POLICY, secret: bytes = b""
+    ) -> None:
+        """Who does not know `secret` cannot tell which tasks are for strangers."""
         self._ledger = ledger
+        self._secret = secret
         self.policy = policy
 
     def _score(self, author: bytes, capability: str | None) -> Score:
@@ -129,8 +134,9 @@ class Judgement:
         """Whether the task is one of those that an unknown candidate gets before others."""
         if offer.cost > self.policy.cheap_cost or not self.policy.strangers_ppm:
             return False
-        drawn = int.from_bytes(hashlib.sha256(QUOTA_DOMAIN + task).digest()[:8], "big")
-        return drawn * PPM >> 64 < self.policy.strangers_ppm
+        digest = hashlib.sha256(QUOTA_DOMAIN + self._secret + task).digest()
+        drawn = int.from_bytes(digest[:8], "big")
+        return drawn * PPM >> 64 < self.policy.strangers_ppm * self._ledger.welcome_ppm() // PPM
 
     def rank(self, author: bytes, capability: str) -> tuple[int, int]:
         """The smallest is awarded first; who is equal is awarded by who came first."""

@@ -24,6 +24,7 @@ from antsp2p.coordination.evidence import (
     evidence_of,
 )
 from antsp2p.coordination.first_seen import BUCKET_TICKS, FirstSeen
+from antsp2p.coordination.newcomers import Newcomers
 from antsp2p.coordination.pins import NO_PINS, Pins
 from antsp2p.coordination.trust import PPM, Contribution, Score, Trust
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["CONDUCT", "PPM", "Contribution", "Deed", "Kind", "Ledger", "Proof", "Score"]
 
 _JUDGED = (Kind.ACCEPTED, Kind.REJECTED)
+_WORK = (
+    Kind.ACCEPTED, Kind.REJECTED, Kind.FAILED, Kind.LAPSED, Kind.OVERDUE, Kind.RELEASED,
+)
 
 
 class Ledger:
@@ -52,6 +56,7 @@ class Ledger:
         self._lineage = lineage
         self._configuration = configuration
         self.trust = Trust(me, lineage=lineage)
+        self._newcomers = Newcomers()
         self.pins = NO_PINS
         self.seen = FirstSeen()
         self._now_tick = 0
@@ -72,7 +77,9 @@ class Ledger:
 
     def advance(self, tick: int) -> None:
         """It is `tick` now, or was later already."""
-        self._now_tick = max(self._now_tick, tick)
+        if tick > self._now_tick:
+            self._now_tick = tick
+            self.trust.advance(self.bucket)
 
     def update(self, task: bytes, fold: TaskFold) -> None:
         """Make the evidence from `task` what the fold now says; forget it if the task is gone."""
@@ -121,6 +128,8 @@ class Ledger:
             self._failures[deed.subject] = failures
             if not failures:
                 del self._failures[deed.subject]
+        if deed.rater == self._me and deed.kind in _WORK:
+            self._newcomers.count(deed.subject, deed.bucket, deed.good, sign * deed.weight)
         if deed.kind in _JUDGED:
             self._judged[deed.rater] = self._judged.get(deed.rater, 0) + sign
 
@@ -244,6 +253,10 @@ class Ledger:
     def authors(self) -> tuple[bytes, ...]:
         """Everybody there is evidence about, sorted."""
         return tuple(sorted({*self._about, *self._owed}))
+
+    def welcome_ppm(self) -> int:
+        """What part of the trials meant for strangers they are worth, as newcomers did lately."""
+        return self._newcomers.welcome_ppm(self.bucket)
 
     def judged(self, requester: bytes) -> int:
         """On how many claims the requester gave a verdict."""

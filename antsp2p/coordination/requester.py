@@ -253,8 +253,8 @@ class Requester:
         return Draft(Verdict(task, result.claim, record.id, accept, result.hash, reason))
 
     def expect(self, task: bytes, result_hash: bytes) -> None:
-        """The answer of an own task is known: whoever gives it is right, and nobody else. That is
-        not written down: after a restart a person judges."""
+        """The answer of an own task is known: whoever gives it is right, and nobody else. No
+        record says so: whoever restarts says it again."""
         own = self._own.get(task)
         if own is not None:
             own.expected = result_hash

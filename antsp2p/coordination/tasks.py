@@ -220,6 +220,11 @@ class TaskFold:
         contest = self._contests.get(task)
         return None if contest is None else contest.offer
 
+    def is_alias(self, task: bytes) -> bool:
+        """Whether the offer is here, and is another name for a task of its author's."""
+        contest = self._offered(task)
+        return contest is not None and self._original(contest) != task
+
     def for_the_holder(self, blob: bytes) -> tuple[bytes, ...]:
         """The tasks whose input is the blob of that hash and for their holder alone."""
         return tuple(self._for_holders.get(blob, ()))
@@ -240,8 +245,8 @@ class TaskFold:
         return contest is not None and bool(contest.reopens)
 
     def end(self, task: bytes) -> tuple[Record, Verdict | Cancel] | None:
-        """The record that ended the task, with its body."""
-        contest = self._offered(task)
+        """The record that ended the task, with its body; an alias has none."""
+        contest = self._evaluated(task)
         return None if contest is None else resolver.end_of(contest)
 
     def lapses(self, task: bytes) -> dict[bytes, list[Record]]:

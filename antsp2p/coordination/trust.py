@@ -25,9 +25,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antsp2p.coordination.acquaintance import Author, Loan, Pair
+from antsp2p.coordination.fading import Fading
 from antsp2p.coordination.weighing import (
     DEFAULT,
     PPM,
+    SHARE_BITS,
     Contribution,
     Score,
     Statement,
@@ -35,8 +38,8 @@ from antsp2p.coordination.weighing import (
     belief,
     borrowed,
     difference,
-    factors,
     part_of,
+    roughly,
     weigh,
 )
 
@@ -44,64 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["DEFAULT", "PPM", "Contribution", "Score", "Statement", "Trust", "TrustSettings"]
-
-_Sort = tuple[str, bytes]
-
-
-class _Pair:
-    """What one says of another, faded to now, and what followed from it so far."""
-
-    __slots__ = ("bad", "compared", "count", "differs", "good", "rater", "sorts", "subject")
-
-    def __init__(self, rater: _Author, subject: _Author) -> None:
-        self.rater = rater
-        self.subject = subject
-        self.count = 0
-        self.sorts: dict[_Sort, list[int]] = {}
-        self.good = 0
-        self.bad = 0
-        self.differs = 0
-        self.compared = 0
-
-
-class _Author:
-    """One author as rater and as subject.
-
-    `reach` is what it passes on of what it earned itself, `budget` what its words may weigh; None:
-    not known now.
-    """
-
-    __slots__ = (
-        "blame", "budget", "compared", "differs", "key", "praise", "raters", "reach",
-        "subjects",
-    )
-
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.raters: dict[bytes, _Pair] = {}
-        self.subjects: dict[bytes, _Pair] = {}
-        self.praise = 0
-        self.blame = 0
-        self.differs = 0
-        self.compared = 0
-        self.budget: int | None = None
-        self.reach = 0
-
-
-class _Vouch:
-    """`weight` lent from the bucket `since` until before `until`; in one capability, or in all."""
-
-    __slots__ = ("capability", "since", "until", "weight")
-
-    def __init__(self, weight: int, since: int, until: int, capability: str | None) -> None:
-        self.weight = weight
-        self.capability = capability
-        self.since = since
-        self.until = until
-
-    def lasts(self, bucket: int) -> bool:
-        return self.since <= bucket < self.until
-
 
 class Trust:
     """One observer's view. `add` and `remove` may come in any order; nothing here is ever sent."""
@@ -113,19 +58,19 @@ class Trust:
         self._me = me
         self._of = settings
         self._lineage = lineage
-        self._factors = factors(settings)
+        self._fading = Fading(settings)
         self._held: dict[tuple[bytes, bytes], Statement] = {}
-        self._authors: dict[bytes, _Author] = {}
+        self._authors: dict[bytes, Author] = {}
         self._own_failures: dict[bytes, dict[int, int]] = {}
-        self._vouches: dict[bytes, dict[bytes, _Vouch]] = {}
-        self._vouched_by: dict[bytes, dict[bytes, _Vouch]] = {}
+        self._vouches: dict[bytes, dict[bytes, Loan]] = {}
+        self._vouched_by: dict[bytes, dict[bytes, Loan]] = {}
         self._pins: dict[bytes, int] = {}
         self._blocked: set[bytes] = set()
         self._convicted: set[bytes] = set()
-        self._now = 0
+        self._latest = 0
         # What is new, in the order of arrival; the next question works it in.
-        self._changed: dict[_Pair, None] = {}
-        self._moved: dict[_Author, None] = {}
+        self._changed: dict[Pair, None] = {}
+        self._moved: dict[Author, None] = {}
 
     # --- what is said ----------------------------------------------------------------------------
 
@@ -151,6 +96,9 @@ class Trust:
             return
         pair = self._pair(said.rater, said.subject)
         pair.count += sign
+        pair.raw += sign * said.weight
+        if said.bucket > self._latest:
+            self._latest = said.bucket
         self._sum(pair, said, sign)
         if said.rater == self._me and not said.good:
             failures = self._own_failures.setdefault(said.subject, {})
@@ -160,12 +108,12 @@ class Trust:
         self._changed[pair] = None
         self._moved[pair.rater] = None
 
-    def _sum(self, pair: _Pair, said: Statement, sign: int) -> None:
-        weight = sign * said.weight * self._factor(said.bucket)
-        sort = (said.capability, said.configuration)
-        sums = pair.sorts.get(sort)
+    def _sum(self, pair: Pair, said: Statement, sign: int) -> None:
+        weight = sign * said.weight * self._fading.weight(said.bucket)
+        sorts = pair.sorts.get(said.capability)
+        sums = sorts.get(said.configuration) if sorts else None
         if sums is None:
-            sums = pair.sorts[sort] = [0, 0]
+            sums = pair.sums(said.capability, said.configuration)
         if said.good:
             sums[0] += weight
             pair.good += weight
@@ -175,25 +123,19 @@ class Trust:
             pair.bad += weight
             pair.rater.blame += weight
 
-    def _author(self, key: bytes) -> _Author:
+    def _author(self, key: bytes) -> Author:
         author = self._authors.get(key)
         if author is None:
-            author = self._authors[key] = _Author(key)
+            author = self._authors[key] = Author(key)
         return author
 
-    def _pair(self, rater: bytes, subject: bytes) -> _Pair:
+    def _pair(self, rater: bytes, subject: bytes) -> Pair:
         spoken = self._authors.get(rater) or self._author(rater)
         pair = spoken.subjects.get(subject)
         if pair is None:
             of = self._author(subject)
-            pair = spoken.subjects[subject] = of.raters[rater] = _Pair(spoken, of)
+            pair = spoken.subjects[subject] = of.raters[rater] = Pair(spoken, of)
         return pair
-
-    def _factor(self, bucket: int) -> int:
-        age = self._now - bucket
-        if age <= 0:
-            return PPM
-        return self._factors[age] if age < len(self._factors) else 0
 
     # --- what the observer decides itself --------------------------------------------------------
 
@@ -238,7 +180,7 @@ class Trust:
         """
         assert weight > 0
         if voucher != subject:
-            given = _Vouch(weight, since, until, capability)
+            given = Loan(weight, since, until, capability)
             self._vouches.setdefault(voucher, {})[subject] = given
             self._vouched_by.setdefault(subject, {})[voucher] = given
             self._revise_vouches(subject)
@@ -257,31 +199,21 @@ class Trust:
 
     # --- working in what is new ------------------------------------------------------------------
 
-    def _settle(self, now: int) -> None:
-        if now != self._now:
-            self._pass(now)
-        if not self._moved:
+    def advance(self, now: int) -> None:
+        """It is the bucket `now`. Before what was seen in it is added, this costs next to nothing.
+        """
+        before = self._fading.now
+        if now == before:
             return
-        me = self._authors.get(self._me)
-        for pair in [pair for pair in self._changed if pair.rater is me]:
-            self._moved[pair.subject] = None
-            self._changed.update(dict.fromkeys(pair.subject.raters.values()))
-        for pair in self._changed:
-            self._compare(pair)
-        for author in self._moved:
-            self._reconsider(author)
-        for pair in self._changed:
-            if not pair.count:
-                pair.rater.subjects.pop(pair.subject.key, None)
-                pair.subject.raters.pop(pair.rater.key, None)
-        self._changed.clear()
-        self._moved.clear()
+        # What was seen later than now counts as of now, and so changes with it.
+        if self._fading.move(now) or min(before, now) < self._latest:
+            self._sum_anew()
+            return
+        for key in (*self._vouches, *self._vouched_by, *self._pins):
+            self._moved[self._author(key)] = None
 
-    def _pass(self, now: int) -> None:
-        """Another bucket: every weight is another."""
-        self._now = now
-        if self._of.keep_ppm == PPM and not self._vouches:
-            return
+    def _sum_anew(self) -> None:
+        """Every weight is another."""
         for author in self._authors.values():
             author.praise = author.blame = 0
             for pair in author.subjects.values():
@@ -293,31 +225,70 @@ class Trust:
             if said.rater != said.subject:
                 self._sum(self._authors[said.rater].subjects[said.subject], said, 1)
 
-    def _compare(self, pair: _Pair) -> None:
+    def _settle(self, now: int) -> None:
+        self.advance(now)
+        if not self._moved:
+            return
+        me = self._authors.get(self._me)
+        for pair in [pair for pair in self._changed if pair.rater is me]:
+            self._moved[pair.subject] = None
+            for other in pair.subject.raters.values():
+                self._compare(other, pair)
+        for author in self._moved:
+            self._reconsider(author)
+        for pair in self._changed:
+            self._compare(pair, pair.subject.raters.get(self._me))
+            self._pass_on(pair)
+            if not pair.count:
+                pair.rater.subjects.pop(pair.subject.key, None)
+                pair.subject.raters.pop(pair.rater.key, None)
+        self._changed.clear()
+        self._moved.clear()
+
+    def _compare(self, pair: Pair, own: Pair | None) -> None:
         """Hold what a rater says of a subject against what the observer saw of it."""
-        own = pair.subject.raters.get(self._me)
         differs = compared = 0
         if own is not None and own is not pair:
-            differs, compared = difference((own.good, own.bad), (pair.good, pair.bad), self._of)
-        pair.rater.differs += differs - pair.differs
-        pair.rater.compared += compared - pair.compared
-        pair.differs, pair.compared = differs, compared
+            differs, compared = difference(own, pair, self._of)
+        if differs != pair.differs or compared != pair.compared:
+            pair.rater.differs += differs - pair.differs
+            pair.rater.compared += compared - pair.compared
+            pair.differs, pair.compared = differs, compared
 
-    def _reconsider(self, author: _Author) -> None:
+    def _reconsider(self, author: Author) -> None:
         """An author spoke, or what it earned changed: so did what it passes on to others."""
-        before = author.reach
         author.budget = None
         author.reach = self._earned(author) * self._of.alpha_ppm // PPM
-        if before or author.reach:
+        share = 0
+        if author.reach and author.key != self._me:
+            share = roughly(author.reach, self._praise(author))
+        if share != author.share:
+            author.share = share
+            factor = self._of.failure_factor
             for pair in author.subjects.values():
-                pair.subject.budget = None
-            for subject in self._vouches.get(author.key, ()):
-                self._author(subject).budget = None
+                # As in `_pass_on`, and without a call: there may be hundreds.
+                net = pair.good - factor * pair.bad
+                passed = net * share >> SHARE_BITS if net > 0 else 0
+                if passed != pair.passed:
+                    pair.subject.passed += passed - pair.passed
+                    pair.subject.budget = None
+                    pair.passed = passed
+        for subject in self._vouches.get(author.key, ()):
+            self._author(subject).budget = None
 
-    def _net(self, pair: _Pair) -> int:
+    def _pass_on(self, pair: Pair) -> None:
+        """What of the subject's capacity the rater stands for."""
+        share = pair.rater.share
+        passed = share and self._net(pair) * share >> SHARE_BITS
+        if passed != pair.passed:
+            pair.subject.passed += passed - pair.passed
+            pair.subject.budget = None
+            pair.passed = passed
+
+    def _net(self, pair: Pair) -> int:
         return max(0, pair.good - self._of.failure_factor * pair.bad)
 
-    def _earned(self, author: _Author) -> int:
+    def _earned(self, author: Author) -> int:
         key = author.key
         if key in self._convicted or key in self._blocked:
             return 0
@@ -325,9 +296,9 @@ class Trust:
         net = 0 if own is None else self._net(own)
         for subject, given in self._vouches.get(key, {}).items():
             net -= self._charge(subject, given)
-        return self._pins.get(key, 0) * PPM + max(0, net)
+        return self._pins.get(key, 0) * self._fading.scale + max(0, net)
 
-    def _charge(self, subject: bytes, given: _Vouch) -> int:
+    def _charge(self, subject: bytes, given: Loan) -> int:
         """What the subject failed the observer while it was vouched for, up to what was lent.
 
         Who vouched at the time share it by weight: each in full would, by losing its say, take
@@ -339,39 +310,34 @@ class Trust:
                 whole = sum(
                     each.weight for each in self._vouched_by[subject].values() if each.lasts(bucket)
                 )
-                failed += weight * self._factor(bucket) * given.weight // whole
-        return min(given.weight * PPM, failed)
+                failed += weight * self._fading.weight(bucket) * given.weight // whole
+        return min(given.weight * self._fading.scale, failed)
 
-    def _praise(self, author: _Author) -> int:
+    def _praise(self, author: Author) -> int:
         lent = sum(
             given.weight for given in self._vouches.get(author.key, {}).values()
-            if given.lasts(self._now)
+            if given.lasts(self._fading.now)
         )
-        return author.praise + lent * PPM
+        return author.praise + lent * self._fading.scale
 
-    def _capacity(self, author: _Author) -> int:
+    def _capacity(self, author: Author) -> int:
         if author.key in self._convicted or author.key in self._blocked:
             return 0
-        lent = 0
-        for rater, pair in author.raters.items():
-            by = pair.rater
-            if by.reach and pair.good and rater != self._me:
-                praise = self._praise(by) if rater in self._vouches else by.praise
-                lent += part_of(self._net(pair), by.reach, praise)
+        lent = author.passed
         for voucher, given in self._vouched_by.get(author.key, {}).items():
-            if given.lasts(self._now):
+            if given.lasts(self._fading.now):
                 whole = self._whole(voucher, given, self._author(voucher).reach)
                 lent += whole * self._of.chain_ppm // PPM
         return self._earned(author) + lent
 
-    def _whole(self, voucher: bytes, given: _Vouch, budget: int) -> int:
+    def _whole(self, voucher: bytes, given: Loan, budget: int) -> int:
         """What counts of a vouch; the observer's own counts in full."""
-        weight = given.weight * PPM
+        weight = given.weight * self._fading.scale
         if voucher == self._me:
             return weight
         return part_of(weight, budget, self._praise(self._author(voucher)))
 
-    def _budget(self, author: _Author) -> int:
+    def _budget(self, author: Author) -> int:
         if author.budget is None:
             author.budget = (
                 self._capacity(author) * self._of.alpha_ppm * (PPM - self._of.alpha_ppm) // PPM**2
@@ -435,9 +401,9 @@ class Trust:
         """What an author's words draw on, before alpha, in millionths."""
         self._settle(now)
         held = self._authors.get(author)
-        return 0 if held is None else self._capacity(held)
+        return 0 if held is None else self._fading.plain(self._capacity(held))
 
-    def _belief(self, author: _Author, said: _Pair | None) -> int:
+    def _belief(self, author: Author, said: Pair | None) -> int:
         """How far an author is believed about the subject of `said`."""
         if said is None:
             return belief(author.differs, author.compared, self._of)
@@ -449,50 +415,40 @@ class Trust:
         """Good here, good elsewhere, bad here, what bad counts for in all; which part; whose."""
         if key in self._pins:
             yield self._pins[key] * PPM, 0, 0, 0, "pin", self._me
-        gamma = self._of.elsewhere_ppm
+        gamma, scale = self._of.elsewhere_ppm, self._fading.scale
         author = self._authors.get(key)
         for rater, pair in () if author is None else author.raters.items():
             by = pair.rater
             if rater == self._me:
-                good, other, here = self._split(pair, capability, configuration)
-                yield good, other, here, here + (pair.bad - here) * gamma // PPM, "own", rater
-                continue
-            budget = self._budget(by) if by.budget is None else by.budget
-            # Most who say much in bad faith are seen here to be worth nothing.
-            if not budget or not (believed := belief(
-                by.differs - pair.differs, by.compared - pair.compared, self._of
-            )):
-                continue
-            good, other, here = self._split(pair, capability, configuration)
-            bad = 0
-            if pair.good:
-                praise = self._praise(by) if rater in self._vouches else by.praise
-                good = part_of(good, budget, praise) * believed // PPM
-                other = part_of(other, budget, praise) * believed // PPM
-            if pair.bad:
-                # The asked capability comes first, or a failure elsewhere would thin out those
-                # here; and one rounding, or a failure could gain a millionth.
-                bad = part_of(pair.bad, budget, by.blame)
-                here = min(here, bad)
-                bad = (here + (bad - here) * gamma // PPM) * believed // PPM
-                here = here * believed // PPM
-            yield good, other, here, bad, "testimony", rater
+                good, other, here = pair.split(capability, configuration)
+                bad = here + (pair.bad - here) * gamma // PPM
+                part, believed = "own", PPM
+            else:
+                budget = self._budget(by) if by.budget is None else by.budget
+                # Most who say much in bad faith are seen here to be worth nothing.
+                if not budget or not (believed := self._belief(by, pair)):
+                    continue
+                good, other, here = pair.split(capability, configuration)
+                bad, part = 0, "testimony"
+                if pair.good:
+                    praise = self._praise(by) if rater in self._vouches else by.praise
+                    good = part_of(good, budget, praise) * believed // PPM
+                    other = part_of(other, budget, praise) * believed // PPM
+                if pair.bad:
+                    # The asked capability comes first, or a failure elsewhere would thin out
+                    # those here; and one rounding, or a failure could gain a millionth.
+                    bad = part_of(pair.bad, budget, by.blame)
+                    here = min(here, bad)
+                    bad = (here + (bad - here) * gamma // PPM) * believed // PPM
+                    here = here * believed // PPM
+            if scale != PPM:
+                good, other = good * PPM // scale, other * PPM // scale
+                here, bad = here * PPM // scale, bad * PPM // scale
+            yield good, other, here, bad, part, rater
         for voucher, given in self._vouched_by.get(key, {}).items():
             is_asked = capability is None or given.capability in (None, capability)
-            if given.lasts(self._now) and is_asked:
+            if given.lasts(self._fading.now) and is_asked:
                 by = self._author(voucher)
                 whole = self._whole(voucher, given, self._budget(by))
                 believed = self._belief(by, by.subjects.get(key))
-                yield 0, whole * believed // PPM, 0, 0, "vouch", voucher
-
-    def _split(
-        self, pair: _Pair, capability: str | None, configuration: bytes | None
-    ) -> tuple[int, int, int]:
-        """Of what one says of another: good in the capability, good elsewhere, bad in it."""
-        good = here = 0
-        for (name, digest), (well, ill) in pair.sorts.items():
-            if capability is None or name == capability:
-                here += ill
-                if configuration is None or digest == configuration:
-                    good += well
-        return good, pair.good - good, here
+                yield 0, self._fading.plain(whole * believed // PPM), 0, 0, "vouch", voucher

@@ -33,11 +33,18 @@ FAILURE_FACTOR: Final = 2
 KEEP_PPM: Final = 900_000
 """What is left of a weight when one more bucket has passed: half after six and a half."""
 HORIZON_BUCKETS: Final = 100
-"""Older than this, nothing is left."""
+"""Of what is older than this at the landmark before now, nothing is left."""
+SHARE_BITS: Final = 64
+"""Shares of what an author passes on are told in these parts of one."""
+SHARE_DIGITS: Final = 6
+"""So exactly: with more, every word of a rater would change what all its subjects may say."""
 CHAIN_PPM: Final = 500_000
 """What is left of a vouched weight where it is lent once more."""
 KNOWN_WEIGHT: Final = 8
 """With less evidence than this, none of it bad in the main, an author is still worth a try."""
+NEWCOMERS_FLOOR_PPM: Final = 100_000
+"""However badly newcomers did lately, a tenth of what is meant for them is left: or nobody honest
+could ever come after a wave of liars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class TrustSettings:
     horizon_buckets: int = HORIZON_BUCKETS
     chain_ppm: int = CHAIN_PPM
     known_weight: int = KNOWN_WEIGHT
+    newcomers_floor_ppm: int = NEWCOMERS_FLOOR_PPM
 
 
 DEFAULT: Final = TrustSettings()
@@ -80,6 +88,14 @@ class Statement(Protocol):
     def bucket(self) -> int: ...
     @property
     def configuration(self) -> bytes: ...
+
+
+class Sums(Protocol):
+    """What one said of another: faded, and in all."""
+
+    good: int
+    bad: int
+    raw: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +135,19 @@ class Contribution:
     belief_ppm: int = PPM
 
 
-def factors(settings: TrustSettings) -> tuple[int, ...]:
-    """What is left of one after 0, 1, 2 … buckets; after the last, nothing."""
-    found, left = [PPM], PPM
-    while left and len(found) < settings.horizon_buckets:
-        left = left * settings.keep_ppm // PPM
-        found.append(left)
-    return tuple(found)
-
-
 def part_of(amount: int, budget: int, said: int) -> int:
     """What counts of `amount`, one of the things on which `said` was spent, under the budget."""
     return amount if said <= budget else amount * budget // said
+
+
+def roughly(budget: int, said: int) -> int:
+    """What counts of one, in 2^-`SHARE_BITS`, if `said` is spent on the budget; rounded down to
+    `SHARE_DIGITS` binary digits, so that one more word seldom changes it."""
+    if said <= budget:
+        return 1 << SHARE_BITS
+    share = (budget << SHARE_BITS) // said
+    extra = max(0, share.bit_length() - SHARE_DIGITS)
+    return share >> extra << extra
 
 
 def borrowed(other: int, failed: int, of: TrustSettings) -> int:
@@ -151,21 +168,18 @@ def weigh(good: int, loan: int, bad: int, here: int, of: TrustSettings) -> Score
     )
 
 
-def difference(
-    own: tuple[int, int], other: tuple[int, int], of: TrustSettings
-) -> tuple[int, int]:
-    """How two views (good, bad) of one subject differ, and how much that tells.
+def difference(own: Sums, other: Sums, of: TrustSettings) -> tuple[int, int]:
+    """How two views of one subject differ, and how much that tells.
 
-    The second is the product of both weights, each up to a limit; the first the square of the
-    difference of the rates of failure, times the second.
+    The second is the product of both weights before they faded, each up to a limit; the first the
+    square of the difference of the rates of failure, times the second.
     """
-    seen, said = sum(own), sum(other)
+    seen, said = own.good + own.bad, other.good + other.bad
     if not seen or not said:
         return 0, 0
-    limit = of.compared_limit * PPM
-    weight = min(seen, limit) * min(said, limit) // PPM
-    apart = own[1] * PPM // seen - other[1] * PPM // said
-    return weight * (apart * apart // PPM) // PPM, weight
+    weight = min(own.raw, of.compared_limit) * min(other.raw, of.compared_limit)
+    apart = own.bad * PPM // seen - other.bad * PPM // said
+    return weight * (apart * apart // PPM), weight * PPM
 
 
 def belief(differs: int, compared: int, of: TrustSettings) -> int:

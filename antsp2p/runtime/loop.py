@@ -23,6 +23,7 @@ from antsp2p.events import (
     PeerHint,
     RemoveRecords,
     SaveAddress,
+    SaveAnswer,
     SaveProof,
     SavePublished,
     SendDatagram,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from antsp2p.node import Node
     from antsp2p.runtime.store import Saved, Store
 
-_SAVED = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAddress)
+_SAVED = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAnswer, SaveAddress)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveProof, SavePublished
+from antsp2p.events import (
+    AppendRecord,
+    RemoveRecords,
+    SaveAddress,
+    SaveAnswer,
+    SaveProof,
+    SavePublished,
+)
 from antsp2p.node import StoredRecord
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
@@ -30,11 +37,13 @@ if TYPE_CHECKING:
     from antsp2p.events import Address
     from antsp2p.records.record import Parse, Record
 
-Saved = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
+Saved = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAnswer | SaveAddress
 """The effects that a store carries out."""
 
 SCHEMA_VERSION: Final = 1
 _PUBLISHED: Final = "published"
+_ANSWER: Final = "answer "
+"""And the task: the hash of its right answer."""
 APPLICATION_ID: Final = 0x616E7473
 """Marks the file as ours (SQLite's `application_id`): "ants"."""
 
@@ -75,6 +84,8 @@ class History:
     """The latest seen first."""
     published: int
     """The seq up to which own records may have left this machine."""
+    answers: tuple[tuple[bytes, bytes], ...]
+    """(own task, hash of its only right answer)."""
 
 
 def _wall_ms() -> int:
@@ -191,11 +202,18 @@ class Store:
                 tuple(self._proofs()),
                 tuple(self._addresses()),
                 self._published(),
+                tuple(self._answers()),
             )
 
     def _published(self) -> int:
         found = self.fact(_PUBLISHED)
         return found if isinstance(found, int) else 0
+
+    def _answers(self) -> Iterator[tuple[bytes, bytes]]:
+        for name, answer in self._rows(
+            f"SELECT name, value FROM meta WHERE name GLOB '{_ANSWER}*' ORDER BY name"
+        ):
+            yield bytes.fromhex(name.removeprefix(_ANSWER)), answer
 
     def records(self) -> Iterator[StoredRecord]:
         """Every record, by author and seq, with its age now; read while they are asked for.
@@ -283,6 +301,12 @@ class Store:
                         )
                     case SavePublished(seq=seq):
                         connection.execute("REPLACE INTO meta VALUES(?, ?)", (_PUBLISHED, seq))
+                    case SaveAnswer(task=task, answer=answer):
+                        name = _ANSWER + task.hex()
+                        if answer:
+                            connection.execute("REPLACE INTO meta VALUES(?, ?)", (name, answer))
+                        else:
+                            connection.execute("DELETE FROM meta WHERE name = ?", (name,))
                     case SaveAddress(author=author, address=(host, port)):
                         self._save_address(connection, writing.number(author), host, port, now_ms)
             self._write_rows(connection, writing, rows)

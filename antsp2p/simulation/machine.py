@@ -23,6 +23,7 @@ from antsp2p.events import (
     PeerHint,
     RemoveRecords,
     SaveAddress,
+    SaveAnswer,
     SaveProof,
     SavePublished,
     SendDatagram,
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
     from antsp2p.records.record import Record
     from antsp2p.simulation.world import World
 
-Kept = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAddress
-_KEPT: Final = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAddress)
+Kept = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAnswer | SaveAddress
+_KEPT: Final = (AppendRecord, RemoveRecords, SaveProof, SavePublished, SaveAnswer, SaveAddress)
 _WOKE: Final = Woke()
 PORT: Final = 4700
 PARTS_PER_MILLION: Final = 1_000_000
@@ -91,6 +92,7 @@ class Disk:
     proofs: dict[bytes, ForkProof] = field(default_factory=dict)
     addresses: dict[bytes, Address] = field(default_factory=dict)
     blobs: dict[bytes, BlobRef] = field(default_factory=dict)
+    answers: dict[bytes, bytes] = field(default_factory=dict)
 
     def apply(self, batch: Iterable[Kept], now_us: int) -> None:
         """One transaction."""
@@ -107,6 +109,11 @@ class Disk:
                     self.proofs[proof.author] = proof
                 case SavePublished(seq=seq):
                     self.published = seq
+                case SaveAnswer(task=task, answer=answer):
+                    if answer:
+                        self.answers[task] = answer
+                    else:
+                        self.answers.pop(task, None)
                 case SaveAddress(author=author, address=address):
                     self.addresses[author] = address
 
@@ -114,7 +121,7 @@ class Disk:
         """A backup of everything on it."""
         return Disk(
             self.boot, self.published, {author: dict(log) for author, log in self.logs.items()},
-            dict(self.proofs), dict(self.addresses), dict(self.blobs),
+            dict(self.proofs), dict(self.addresses), dict(self.blobs), dict(self.answers),
         )
 
     def history(self, now_us: int) -> list[StoredRecord]:
@@ -174,6 +181,7 @@ def shipped_node(
         instance=rng.randbytes(8), rng=rng, history=machine.disk.history(world.now_us),
         proofs=tuple(machine.disk.proofs[author] for author in sorted(machine.disk.proofs)),
         fresh=machine.disk.boot == 1, published=machine.disk.published,
+        answers=tuple(machine.disk.answers.items()),
         now_us=machine.local_us,
         wall_ms=world.epoch_ms + world.now_us // 1_000 + machine.wall_step_ms,
         verify=world.verify, parse=world.parse,

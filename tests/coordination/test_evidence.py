@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antsp2p.coordination.body import Award, Claim, Result, Verdict, content_hash
-from antsp2p.coordination.evidence import CONDUCT, Deed, Kind, Proof, owed_answers
+from antsp2p.coordination.body import Award, Claim, Offer, Result, Verdict, content_hash
+from antsp2p.coordination.evidence import CONDUCT, NOTHING, Deed, Kind, Proof, owed_answers
 from tests.coordination.market import (
     ME,
     STRANGER,
@@ -224,3 +224,20 @@ def test_what_an_author_has_to_answer() -> None:
         answered = Market()
         task = answered.run("award", "lapse", answer)
         assert owed_answers(WORKER, task, folds_of(answered.records)[0]) == ()
+
+
+def test_what_names_another_name_of_a_task_says_nothing() -> None:
+    market = Market()
+    first, alias = (
+        market.add(market.requester.say(
+            Offer("text.count", 1_000, settle_ms, 3, input=b"", idempotency_key=b"k")))
+        for settle_ms in range(2)
+    )
+    for task, log in ((first, market.worker), (alias, market.third)):
+        claim = market.add(log.say(Claim(task.id, 0)))
+        market.play(task.id, claim, "award", "done", "accept")
+    assert kinds(list(market.evidence(first.id).deeds)) == [(Kind.ACCEPTED, ME, WORKER)]
+    assert market.evidence(alias.id) == NOTHING
+    fold, _ = folds_of(market.records)
+    assert fold.end(alias.id) is None
+    assert market.ledger().why(THIRD) == ()

@@ -217,6 +217,24 @@ def test_the_quota_is_about_as_large_as_it_says() -> None:
     assert 150 <= drawn <= 250
 
 
+def test_who_does_not_know_the_secret_cannot_tell_the_tasks_for_strangers() -> None:
+    offer = Offer("work", 1_000, 0, 3, input=b"")
+    tasks = [content_hash(b"%d" % n) for n in range(500)]
+    one, again, other = (
+        [Judgement(Ledger(ME), secret=secret).is_for_strangers(task, offer) for task in tasks]
+        for secret in (b"mine", b"mine", b"yours")
+    )
+    assert one == again != other
+
+
+def test_where_strangers_failed_fewer_are_tried() -> None:
+    judgement = judged(("award", "failed"))
+    offer = Offer("work", 1_000, 0, 3, input=b"")
+    drawn = sum(
+        judgement.is_for_strangers(content_hash(b"%d" % n), offer) for n in range(2_000))
+    assert 60 <= drawn <= 140
+
+
 def test_a_silent_holder_that_is_trusted_is_waited_for_longer() -> None:
     waits = []
     for policy in (DEFAULT_POLICY, Policy(grace_ppm=750_000)):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from antsp2p.coordination.fading import LANDMARK_BUCKETS
 from antsp2p.coordination.trust import DEFAULT, PPM, Score, Trust
 from antsp2p.coordination.weighing import borrowed
 
@@ -102,9 +103,38 @@ def test_old_statements_fade() -> None:
     settings = replace(DEFAULT, keep_ppm=PPM // 2, horizon_buckets=3)
     trust = Trust(ME, settings)
     trust.add(Said(ME, ANN, weight=4, bucket=7))
-    now = {0: 4 * PPM, 7: 4 * PPM, 8: 2 * PPM, 9: PPM, 10: 0, 1_000: 0, 6: 4 * PPM}
+    now = {
+        0: 4 * PPM, 7: 4 * PPM, 8: 2 * PPM, 9: PPM, LANDMARK_BUCKETS - 1: 0, 1_000: 0, 6: 4 * PPM,
+    }
     for bucket, left in now.items():
         assert trust.score(ANN, "text.count", now=bucket).accepted == left
+
+
+def test_past_the_horizon_at_a_landmark_nothing_is_left() -> None:
+    trust = Trust(ME, replace(DEFAULT, keep_ppm=999_999, horizon_buckets=3))
+    for place, bucket in enumerate((60, 61, 62)):
+        trust.add(Said(ME, (ANN, BEN, CAM)[place], bucket=bucket, claim=bytes([place])))
+    known = {
+        now: [trust.score(each, None, now=now).known for each in (ANN, BEN, CAM)]
+        for now in (63, 64, 127, 128)
+    }
+    assert known == {
+        63: [True] * 3, 64: [False, False, True], 127: [False, False, True], 128: [False] * 3,
+    }
+
+
+def test_another_bucket_changes_no_sum_but_at_a_landmark() -> None:
+    trust = trust_of(Said(ME, ANN, weight=10), Said(ANN, BEN))
+    trust.score(BEN, None)
+    (sums,) = trust._authors[ANN].subjects.values()
+    before = sums.good
+    trust.score(BEN, None, now=LANDMARK_BUCKETS - 1)
+    assert sums.good == before
+    fading = Trust(ME)
+    fading.add(Said(ME, ANN, weight=10))
+    late = fading.score(ANN, None, now=LANDMARK_BUCKETS - 1).accepted
+    assert fading.score(ANN, None, now=LANDMARK_BUCKETS).accepted == pytest.approx(
+        late * 9 // 10, abs=100)
 
 
 def test_a_person_pins_and_blocks() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from antsp2p.coordination.fading import LANDMARK_BUCKETS
 from antsp2p.coordination.trust import DEFAULT, PPM, Trust
 from tests.coordination.test_trust import ME, Said
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 PEOPLE = (ME, *(bytes([number]) * 32 for number in range(1, 7)))
 SKILLS = ("sort", "sum")
 NOW = 3
+_LONG = DEFAULT.horizon_buckets + LANDMARK_BUCKETS
 
 
 @st.composite
@@ -74,6 +76,28 @@ def test_neither_order_nor_questions_nor_repeats_nor_retractions_matter(
         trust.remove(each)
         trust.score(each.rater, None, now=NOW)
     assert everything(trust) == everything(Trust(ME))
+
+
+@given(statements(), st.lists(st.integers(0, 4 * LANDMARK_BUCKETS), min_size=1, max_size=6),
+       st.lists(st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE), st.integers(1, 40),
+                          st.integers(0, 100)), max_size=4))
+def test_what_was_asked_on_other_days_does_not_matter(
+    said: list[Said], days: list[int], vouches: list[tuple[bytes, bytes, int, int]]
+) -> None:
+    spread = [
+        replace(each, bucket=place * 7 % (3 * LANDMARK_BUCKETS)) for place, each in enumerate(said)
+    ]
+    trust = Trust(ME)
+    for place, each in enumerate(spread):
+        trust.add(each)
+        trust.score(each.subject, each.capability, now=days[place % len(days)])
+    batch = after(spread)
+    for one in (trust, batch):
+        one.pin(PEOPLE[3], 2)
+        for voucher, vouched, lent, since in vouches:
+            one.vouch(voucher, vouched, lent, since=since, until=since + 30)
+    trust.score(PEOPLE[1], None, now=5)
+    assert everything(trust, days[-1]) == everything(batch, days[-1])
 
 
 @settings(max_examples=300)
@@ -153,13 +177,13 @@ def test_contributions_add_up(said: list[Said], subject: bytes) -> None:
     assert len({(each.part, each.rater) for each in found}) == len(found)
 
 
-@given(statements(), st.integers(NOW, NOW + 2 * DEFAULT.horizon_buckets))
+@given(statements(), st.integers(NOW, NOW + 2 * _LONG))
 def test_everything_fades(said: list[Said], now: int) -> None:
     trust = after(said)
     for subject in PEOPLE[1:]:
         early = trust.score(subject, None, now=NOW)
         late = trust.score(subject, None, now=now)
         assert late.uncertainty_ppm <= PPM
-        if now >= NOW + DEFAULT.horizon_buckets:
+        if now >= NOW + _LONG:
             assert not late.known
         assume(early.known or not late.known)

@@ -24,7 +24,7 @@ from rich.table import Table
 from antsp2p.simulation.chart import bar_chart
 from tests.benchmarks.reputation import cost, frontier, runs, search, sybils
 from tests.benchmarks.reputation.policies import POLICIES
-from tests.benchmarks.reputation.world import SCENARIOS
+from tests.benchmarks.reputation.world import FACTS, SCENARIOS, STRANGERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,14 +74,18 @@ def row(
     }
 
 
-def network_rows(names: Sequence[str], seeds: Sequence[int], pool: Any) -> list[dict[str, Any]]:
+def network_rows(
+    names: Sequence[str], seeds: Sequence[int], pool: Any, strangers: str = FACTS
+) -> list[dict[str, Any]]:
     """Every scenario under every policy."""
     wanted = [*names, *(NEAR[name] for name in names if name in NEAR and NEAR[name] not in names)]
-    jobs = [(name, policy, seed) for name in wanted for policy in POLICIES for seed in seeds]
+    jobs = [
+        (name, policy, seed, strangers) for name in wanted for policy in POLICIES for seed in seeds
+    ]
     found = dict(zip(jobs, pool.map(runs.play, jobs, chunksize=1), strict=True))
 
     def values(name: str, policy: str) -> list[float]:
-        return [found[name, policy, seed] for seed in seeds]
+        return [found[name, policy, seed, strangers] for seed in seeds]
 
     rows = []
     for name in wanted:
@@ -115,15 +119,17 @@ def sybil_rows(seeds: Sequence[int], everything: bool, pool: Any) -> list[dict[s
     for name in found[0]:
         values = [each[name] for each in found]
         merit = name.startswith("meritrank ")
-        target = None if merit else sybils.LIMIT
+        # MeritRank knows but one capability; what is gained in one of several is told besides.
+        target = None if merit or name.endswith(sybils.IN_ONE) else sybils.LIMIT
         policy = "meritrank" if merit else "antsp2p"
         rows.append(row(f"sybils {name.removeprefix('meritrank ')}", policy, values, target))
     return rows
 
 
 def cost_rows() -> list[dict[str, Any]]:
-    # The limit of a question is for capacities that are known; those after news are told besides.
-    targets = {"update": UPDATE_US, "query": QUERY_US}
+    # What one own verdict costs the next question is told besides: it changes what all may say of
+    # whom the judged one ever spoke.
+    targets = {"update": UPDATE_US, **dict.fromkeys(("query", cost.AFTER_ANOTHER), QUERY_US)}
     return [
         row(f"cost {name}, µs", "antsp2p", [value], targets.get(name))
         for name, value in cost.costs().items()
@@ -168,6 +174,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="searches and every swarm, too")
     parser.add_argument("--cost", action="store_true", help="what an update and a query cost")
     parser.add_argument("--frontier", action="store_true", help="alpha, eta and epsilon, varied")
+    parser.add_argument("--strangers", choices=STRANGERS, default=FACTS,
+                        help="who is one: by the world's facts, or by each policy's own measure")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="at once (2)")
     options = parser.parse_args(words)
     names = (options.only or ",".join((*SCENARIOS, *OTHERS))).split(",")
@@ -181,7 +189,8 @@ def main(words: Sequence[str] | None = None) -> int:
         elif options.frontier:
             rows = frontier.rows(seeds, pool, row)
         else:
-            rows = network_rows([name for name in names if name in SCENARIOS], seeds, pool)
+            rows = network_rows(
+                [name for name in names if name in SCENARIOS], seeds, pool, options.strangers)
             if "sybils" in names:
                 rows += sybil_rows(seeds, options.all, pool)
             if "slander" in names:

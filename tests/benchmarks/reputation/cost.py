@@ -14,6 +14,7 @@ AUTHORS: Final = 10_000
 RATERS: Final = 50
 WORKED_FOR_ME: Final = 500
 RUNS: Final = 200
+AFTER_ANOTHER: Final = "query after one more statement of another"
 
 
 def costs(authors: int = AUTHORS, raters: int = RATERS, seed: int = 1) -> dict[str, float]:
@@ -65,7 +66,7 @@ def costs(authors: int = AUTHORS, raters: int = RATERS, seed: int = 1) -> dict[s
     found = {
         "update": add_us,
         "query": ask_us([]),
-        "query after one more statement of another": ask_us(others()),
+        AFTER_ANOTHER: ask_us(others()),
         "query after one more of the observer's own": ask_us(
             [said(me, rng.choice(known)) for _ in range(RUNS)]
         ),

@@ -5,7 +5,8 @@ from collections import defaultdict
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.coordination.trust import DEFAULT, Trust, TrustSettings
+from antsp2p.coordination.newcomers import Newcomers
+from antsp2p.coordination.trust import DEFAULT, PPM, Trust, TrustSettings
 from tests.benchmarks.reputation.world import HONEST, ME_NAMES, Said, key_of
 
 if TYPE_CHECKING:
@@ -21,14 +22,20 @@ class Antsp2p:
 
     def __init__(self, settings: TrustSettings = DEFAULT) -> None:
         self.trusts = [Trust(key_of(number), settings) for number in range(HONEST)]
+        self._newcomers = [Newcomers(settings) for _ in self.trusts]
+        self._observers = {key_of(number): number for number in range(HONEST)}
         self._now = 0
 
     def hear(self, said: Sequence[Said], bucket: int) -> None:
         self._now = bucket
         for trust in self.trusts:
+            trust.advance(bucket)
             add = trust.add
             for each in said:
                 add(each)
+        for each in said:
+            if (observer := self._observers.get(each.rater)) is not None:
+                self._newcomers[observer].count(each.subject, each.bucket, each.good, each.weight)
 
     def forget(self, said: Sequence[Said]) -> None:
         for trust in self.trusts:
@@ -44,10 +51,20 @@ class Antsp2p:
             trust.score(subject, capability, now=now, configuration=digest)
             for subject, digest in zip(subjects, configurations, strict=True)
         ]
-        return [each.value_ppm for each in found], [each.stranger for each in found]
+        return [each.value_ppm for each in found], [not each.known for each in found]
+
+    def trial_share(self, observer: int) -> float:
+        return self._newcomers[observer].welcome_ppm(self._now) / PPM
 
 
-class Chance:
+class _Published:
+    """The field's rules say nothing of newcomers: they use what they are given."""
+
+    def trial_share(self, observer: int) -> float:
+        return 1.0
+
+
+class Chance(_Published):
     """Anybody."""
 
     def hear(self, said: Sequence[Said], bucket: int) -> None:
@@ -63,7 +80,7 @@ class Chance:
         return [1.0] * len(subjects), [False] * len(subjects)
 
 
-class Beta:
+class Beta(_Published):
     """All words of all, pooled: good / (good + bad + 2)."""
 
     def __init__(self) -> None:
@@ -117,7 +134,7 @@ CLOSE: Final = 1e-4
 MAX_STEPS: Final = 40
 
 
-class EigenTrust:
+class EigenTrust(_Published):
     """Kamvar, Schlosser and Garcia-Molina 2003, a = 0.2, three honest agents pre-trusted."""
 
     def __init__(self, per_capability: bool = False) -> None:
@@ -176,7 +193,7 @@ WALKS: Final = 200
 MERIT_ALPHA: Final = 0.5
 
 
-class MeritRank:
+class MeritRank(_Published):
     """Nasrulin, Ishmaev and Pouwelse 2022: walks from the observer, visits counted, alpha = 0.5."""
 
     def __init__(self, seed: int = 0) -> None:

@@ -16,11 +16,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def play(job: tuple[str, str, int]) -> float:
-    """Scenario, policy, seed: the share of bad outcomes."""
-    scenario, policy, seed = job
+def play(job: tuple[str, str, int, str]) -> float:
+    """Scenario, policy, seed, who is a stranger: the share of bad outcomes."""
+    scenario, policy, seed, strangers = job
     gc.disable()  # A run makes a million objects and no cycles worth looking for.
-    value = World(SCENARIOS[scenario], seed).play(POLICIES[policy]())
+    value = World(SCENARIOS[scenario], seed, strangers=strangers).play(POLICIES[policy]())
     gc.enable()
     gc.collect()
     say(f"{scenario} {policy} seed {seed}: {value:.3f}")

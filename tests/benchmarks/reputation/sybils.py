@@ -24,6 +24,7 @@ SHAPES: Final = ("cycle", "path", "parallel")
 SWARMS: Final = (1, 10, 50)
 ALL_SWARMS: Final = (1, 2, 5, 10, 20, 35, 50)
 SKILL: Final = ME_NAMES[0]
+IN_ONE: Final = ", in one capability"
 ATTACKER: Final = key_of(HONEST)
 _QUIET: Final = Scenario(
     "quiet", "one attacker does honest work first", 1, lambda which, capability, at: ERROR
@@ -51,7 +52,7 @@ def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
 
     Ours is measured in what a score rests on (`accepted`), because the score itself is no sum, and
     over all capabilities, as MeritRank knows but one. An attacker that did its work in five can
-    spend all of it on one: in that one the gain is up to five times as much.
+    spend all of it on one: `IN_ONE` is the gain there, up to five times as much.
     `per work`: the Sybils' sum over what the attacker's words may draw on, the largest anywhere.
     """
     ours, merit = Antsp2p(), MeritRank(seed)
@@ -63,14 +64,17 @@ def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
             said = lies(edges(shape, count))
             names = [key_of(1_000 + number) for number in range(count)]
             ours.hear(said, 0)
-            now, swarm, alone = 5, 0, 0
+            now, swarm, alone, in_one, alone_in_one = 5, 0, 0, 0, 0
             for trust in ours.trusts:
                 mass = sum(trust.score(name, None, now=now).accepted for name in names)
                 swarm += mass
                 alone += trust.score(ATTACKER, None, now=now).accepted
+                in_one += sum(trust.score(name, SKILL, now=now).accepted for name in names)
+                alone_in_one += trust.score(ATTACKER, SKILL, now=now).accepted
                 if capacity := trust.capacity(ATTACKER, now=now):
                     per_work = max(per_work, mass / capacity)
             found[f"{shape} {count}"] = swarm / alone
+            found[f"{shape} {count}{IN_ONE}"] = in_one / alone_in_one
             ours.forget(said)
             merit.hear(said, 0)
             visits = [merit.visits(observer) for observer in range(HONEST)]
@@ -123,3 +127,6 @@ class _Both:
         configurations: Sequence[bytes],
     ) -> tuple[Sequence[float], Sequence[bool]]:
         return self._first.judge(observer, subjects, capability, configurations)
+
+    def trial_share(self, observer: int) -> float:
+        return self._first.trial_share(observer)

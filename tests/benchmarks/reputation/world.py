@@ -3,8 +3,11 @@
 63 honest agents have three of five capabilities each and fail one task in twenty; the malicious
 claim all five. In each of 60 rounds every honest agent has one task in each capability, sees ten
 random candidates, and chooses with probability proportional to score^4, or, one time in ten, among
-the candidates that are strangers to it. What a requester says of the outcome is heard by all at the
-end of the round. The last 30 rounds are scored. Candidates, coins and luck are drawn from the seed
+the strangers among them. Who is a stranger is a fact of the world, and the same for all policies:
+of whom nobody has said anything in that capability, true or made up. (`OWN` instead asks each
+policy for whom it has nothing that counts, which is how EigenTrust was published.) A policy may
+leave a part of that tenth unused. What a requester says of the outcome is heard by all at the end
+of the round. The last 30 rounds are scored. Candidates, coins and luck are drawn from the seed
 alone, so two policies meet the same world.
 """
 from __future__ import annotations
@@ -28,6 +31,10 @@ EXPONENT: Final = 4
 ROUNDS_PER_BUCKET: Final = 10
 UNLIMITED: Final = 10**9
 SPIES: Final = 25
+FACTS: Final = "facts"
+OWN: Final = "own"
+STRANGERS: Final = (FACTS, OWN)
+"""By what it is told who is a stranger."""
 ME_NAMES: Final = tuple(f"skill {number}" for number in range(CAPABILITIES))
 
 
@@ -54,7 +61,10 @@ class Policy(Protocol):
         self, observer: int, subjects: Sequence[bytes], capability: str, configurations:
         Sequence[bytes],
     ) -> tuple[Sequence[float], Sequence[bool]]:
-        """The score of each, and whether it is a stranger."""
+        """The score of each, and whether the policy has nothing at all that counts for it."""
+        ...
+    def trial_share(self, observer: int) -> float:
+        """How much of the tenth that is meant for strangers the observer uses for them."""
         ...
 
 
@@ -93,9 +103,11 @@ class World:
     """One scenario under one seed. `play` runs a policy through it, once."""
 
     def __init__(
-        self, scenario: Scenario, seed: int, try_strangers: float = TRY_STRANGERS
+        self, scenario: Scenario, seed: int, try_strangers: float = TRY_STRANGERS,
+        strangers: str = FACTS,
     ) -> None:
         self.scenario = scenario
+        self._by_facts = strangers == FACTS
         self._try = try_strangers
         draw = Random(f"skills {seed}")
         self._seed = seed
@@ -110,6 +122,7 @@ class World:
                 self._able[skill].append(number)
         self._claims = 0
         self._life = 0
+        self._spoken_of: set[tuple[bytes, str]] = set()
         self._dirty: list[Said] = []
 
     def play(self, policy: Policy) -> float:
@@ -122,10 +135,9 @@ class World:
             bucket = number // ROUNDS_PER_BUCKET
             if scenario.whitewash and number:
                 policy.forget(self._dirty)
-                self._dirty = []
                 self._life += 1
             if scenario.fakes and (number == 0 or scenario.fakes_each_round):
-                policy.hear(self._fakes(bucket), bucket)
+                self._tell(policy, self._fakes(bucket), bucket)
             said: list[Said] = []
             for observer in range(HONEST):
                 for capability in range(CAPABILITIES):
@@ -138,16 +150,15 @@ class World:
                         cost += told.weight
             if scenario.votes:
                 said += self._votes(policy, number, draw, coin, luck)
-            if scenario.whitewash:
-                last = key_of(HONEST, self._life)[2:]
-                self._dirty += [
-                    each for each in said if last in (each.rater[2:], each.subject[2:])
-                ] if self._life else [
-                    each for each in said
-                    if max(each.rater[:2], each.subject[:2]) >= key_of(HONEST)[:2]
-                ]
-            policy.hear(said, bucket)
+            # What the old names said is gone with them. What was said of them is of use to nobody
+            # who would choose among the new.
+            self._dirty = [each for each in said if each.rater[:2] >= key_of(HONEST)[:2]]
+            self._tell(policy, said, bucket)
         return bad_cost / cost
+
+    def _tell(self, policy: Policy, said: Sequence[Said], bucket: int) -> None:
+        self._spoken_of.update((each.subject, each.capability) for each in said)
+        policy.hear(said, bucket)
 
     def _key(self, number: int) -> bytes:
         return key_of(number, self._life if number >= HONEST else 0)
@@ -164,15 +175,17 @@ class World:
         chosen = [each for each in draw.sample(able, CANDIDATES + 1) if each != requester]
         chosen = chosen[:CANDIDATES]
         digests = [self._digest(each, at) for each in chosen]
-        scores, strangers = policy.judge(
-            observer, [self._key(each) for each in chosen], ME_NAMES[capability], digests
-        )
-        worker = chosen[_choose(scores, strangers, coin, self._try)]
+        keys, name = [self._key(each) for each in chosen], ME_NAMES[capability]
+        scores, strangers = policy.judge(observer, keys, name, digests)
+        if self._by_facts:
+            strangers = [(key, name) not in self._spoken_of for key in keys]
+        share = self._try * policy.trial_share(observer)
+        worker = chosen[_choose(scores, strangers, coin, share)]
         good = luck.random() >= self._fails(worker, capability, at)
         self._claims += 1
         return good, Said(
             self._key(requester), self._claims.to_bytes(4, "big"), self._key(worker),
-            ME_NAMES[capability], good, self.scenario.costs[capability], at // ROUNDS_PER_BUCKET,
+            name, good, self.scenario.costs[capability], at // ROUNDS_PER_BUCKET,
             self._digest(worker, at),
         )
 
