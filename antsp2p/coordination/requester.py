@@ -75,9 +75,9 @@ class Requester:
         self._tasks = tasks
         self._capabilities = capabilities
         self._judgement = judgement
-        self._trials = Trials(tasks, judgement)
         self._leases = leases
         self._own: dict[bytes, _Own] = {}
+        self._trials = Trials(tasks, judgement, lambda: self._own)
         self._agenda = Agenda()
 
     @property

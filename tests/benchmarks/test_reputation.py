@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.benchmarks.reputation import __main__ as script
-from tests.benchmarks.reputation import cost, search, sybils, world
+from tests.benchmarks.reputation import cost, frontier, search, sybils, world
 from tests.benchmarks.reputation.policies import POLICIES, Chance
 from tests.benchmarks.reputation.world import SCENARIOS, World
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 class Here:
     """A pool of processes that is this one."""
+
+    def starmap(
+        self, call: Callable[..., Any], jobs: Iterable[Any], chunksize: int = 1
+    ) -> list[Any]:
+        return [call(*job) for job in jobs]
 
     def map(
         self, call: Callable[[Any], Any], jobs: Iterable[Any], chunksize: int = 1
@@ -91,3 +96,47 @@ def test_a_search_draws_strategies_that_can_be_played() -> None:
     for _ in range(50):
         scenario = search.scenario_of(search._change(search._draw(rng), rng))
         assert 0 <= scenario.fails(0, 0, 7) <= 1
+
+
+@pytest.mark.usefixtures("short")
+def test_the_frontier_and_the_search_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontier, "WHERE", ("G",))
+    for name in ("ALPHAS", "ETAS", "EPSILONS"):
+        monkeypatch.setattr(frontier, name, (0.1,))
+    rows = frontier.rows([1], Here(), script.row)
+    assert [each["policy"] for each in rows] == [name for name, _, _ in frontier.settings()]
+    monkeypatch.setattr(search, "BUDGET", search.AT_ONCE)
+    found = search.rows(Here(), script.row)
+    assert [each["policy"] for each in found] == list(POLICIES)
+    assert all(each["scenario"] == found[0]["scenario"] for each in found)
+
+
+@pytest.mark.usefixtures("short")
+def test_strangers_are_told_by_what_was_said_or_by_each_policy() -> None:
+    met: dict[str, set[bool]] = {strangers: set() for strangers in world.STRANGERS}
+    for strangers, seen in met.items():
+        this = World(SCENARIOS["A40"], 1, strangers=strangers)
+        choose = world._choose
+
+        def spy(
+            scores: Sequence[float], unknown: Sequence[bool], coin: Random, share: float,
+            seen: set[bool] = seen, choose: Callable[..., int] = choose,
+        ) -> int:
+            seen.update(unknown)
+            return choose(scores, unknown, coin, share)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world, "_choose", spy)
+            this.play(Chance())
+    # Chance knows everybody alike; that nobody said a word of some is a fact all the same.
+    assert met == {world.FACTS: {True, False}, world.OWN: {False}}
+
+
+@pytest.mark.usefixtures("short")
+def test_who_was_disappointed_by_newcomers_tries_fewer() -> None:
+    ours = POLICIES["antsp2p"]()
+    World(SCENARIOS["E"], 1).play(ours)
+    shares = [ours.trial_share(observer) for observer in range(world.HONEST)]
+    assert all(0.1 <= share <= 1 for share in shares)
+    assert sum(shares) < world.HONEST
+    assert POLICIES["beta"]().trial_share(0) == 1
