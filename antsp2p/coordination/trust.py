@@ -109,7 +109,9 @@ class Trust:
         self._moved[pair.rater] = None
 
     def _sum(self, pair: Pair, said: Statement, sign: int) -> None:
-        weight = sign * said.weight * self._fading.weight(said.bucket)
+        fading = self._fading
+        worth = fading.scale if said.bucket == fading.now else fading.weight(said.bucket)
+        weight = sign * said.weight * worth
         sorts = pair.sorts.get(said.capability)
         sums = sorts.get(said.configuration) if sorts else None
         if sums is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveProof
+from antsp2p.events import AppendRecord, RemoveRecords, SaveAddress, SaveAnswer, SaveProof
 from antsp2p.records.fork import make_proof
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
@@ -133,6 +133,19 @@ def test_addresses_are_bounded_and_the_latest_come_first(path: Path) -> None:
     assert len(addresses) == limits.REMEMBERED_ADDRESSES
     assert addresses[0] == ("fe80::1%3", 1_100)
     assert addresses[1] == ("192.0.2.1", 1_000 + limits.REMEMBERED_ADDRESSES + 19)
+    store.close()
+
+
+def test_answers_are_kept_until_they_may_go(path: Path) -> None:
+    store = Store(path)
+    store.commit([SaveAnswer(b"t" * 32, b"a" * 32), SaveAnswer(b"u" * 32, b"b" * 32)])
+    store.keep_facts(boot=1)
+    store.close()
+    store = Store(path)
+    assert store.load().answers == ((b"t" * 32, b"a" * 32), (b"u" * 32, b"b" * 32))
+    store.commit([SaveAnswer(b"t" * 32, b""), SaveAnswer(b"x" * 32, b"")])
+    assert store.load().answers == ((b"u" * 32, b"b" * 32),)
+    assert store.fact("boot") == 1
     store.close()
 
 

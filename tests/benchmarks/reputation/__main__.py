@@ -44,6 +44,8 @@ MUST_BEAT: Final[dict[str, tuple[str, ...]]] = {
 NEAR: Final = {"B40": "A40", "B70": "A70"}
 NEAR_BY: Final = 0.01
 OTHERS: Final = ("sybils", "slander")
+MORE: Final = ("launder", "stiff", "abandon", "cheap", "swap", "probe")
+"""Scenarios without a target, played with `--all` or by name."""
 UPDATE_US: Final = 20.0
 QUERY_US: Final = 200.0
 
@@ -171,14 +173,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write a chart a scenario")
     parser.add_argument("--only", metavar="NAMES", help="scenarios, with commas between")
-    parser.add_argument("--all", action="store_true", help="searches and every swarm, too")
+    parser.add_argument("--all", action="store_true", help="more scenarios, a search, every swarm")
     parser.add_argument("--cost", action="store_true", help="what an update and a query cost")
     parser.add_argument("--frontier", action="store_true", help="alpha, eta and epsilon, varied")
     parser.add_argument("--strangers", choices=STRANGERS, default=FACTS,
                         help="who is one: by the world's facts, or by each policy's own measure")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="at once (2)")
     options = parser.parse_args(words)
-    names = (options.only or ",".join((*SCENARIOS, *OTHERS))).split(",")
+    shown = [name for name in SCENARIOS if options.all or name not in MORE]
+    names = (options.only or ",".join((*shown, *OTHERS))).split(",")
     unknown = [name for name in names if name not in SCENARIOS and name not in OTHERS]
     if unknown or options.seeds < 1:
         parser.error(f"no such scenario: {', '.join(unknown)}" if unknown else "no seeds")
@@ -196,7 +199,7 @@ def main(words: Sequence[str] | None = None) -> int:
             if "slander" in names:
                 moved = pool.map(runs.slander, seeds, chunksize=1)
                 rows.append(row("slander", "antsp2p", moved, 0.0))
-            if options.all:
+            if options.all and not options.only:
                 rows += search.rows(pool, row)
     if options.json:
         print(json.dumps({"rows": rows, "seeds": seeds}))
