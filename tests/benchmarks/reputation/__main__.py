@@ -1,6 +1,7 @@
 """The shipped rule of trust against the field's attacks, and beside the field's other rules.
 
     python -m tests.benchmarks.reputation [--seeds N] [--json] [--plots DIR] [--only A40,G] [--all]
+        [--strangers own|facts]
     python -m tests.benchmarks.reputation --cost
     python -m tests.benchmarks.reputation --frontier [--seeds N] [--json] [--plots DIR]
 
@@ -24,7 +25,7 @@ from rich.table import Table
 from antsp2p.simulation.chart import bar_chart
 from tests.benchmarks.reputation import cost, frontier, runs, search, sybils
 from tests.benchmarks.reputation.policies import POLICIES
-from tests.benchmarks.reputation.world import FACTS, SCENARIOS, STRANGERS
+from tests.benchmarks.reputation.world import OWN, SCENARIOS, STRANGERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,7 +78,7 @@ def row(
 
 
 def network_rows(
-    names: Sequence[str], seeds: Sequence[int], pool: Any, strangers: str = FACTS
+    names: Sequence[str], seeds: Sequence[int], pool: Any, strangers: str = OWN
 ) -> list[dict[str, Any]]:
     """Every scenario under every policy."""
     wanted = [*names, *(NEAR[name] for name in names if name in NEAR and NEAR[name] not in names)]
@@ -176,8 +177,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="more scenarios, a search, every swarm")
     parser.add_argument("--cost", action="store_true", help="what an update and a query cost")
     parser.add_argument("--frontier", action="store_true", help="alpha, eta and epsilon, varied")
-    parser.add_argument("--strangers", choices=STRANGERS, default=FACTS,
-                        help="who is one: by the world's facts, or by each policy's own measure")
+    parser.add_argument("--strangers", choices=STRANGERS, default=OWN,
+                        help="who is one: of whom the policy, or anybody, has nothing (own)")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="at once (2)")
     options = parser.parse_args(words)
     shown = [name for name in SCENARIOS if options.all or name not in MORE]

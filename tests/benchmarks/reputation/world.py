@@ -3,12 +3,13 @@
 63 honest agents have three of five capabilities each and fail one task in twenty; the malicious
 claim all five. In each of 60 rounds every honest agent has one task in each capability, sees ten
 random candidates, and chooses with probability proportional to score^4, or, one time in ten, among
-the strangers among them. Who is a stranger is a fact of the world, and the same for all policies:
-of whom nobody has said anything in that capability, true or made up. (`OWN` instead asks each
-policy for whom it has nothing that counts, which is how EigenTrust was published.) A policy may
-leave a part of that tenth unused. What a requester says of the outcome is heard by all at the end
-of the round. The last 30 rounds are scored. Candidates, coins and luck are drawn from the seed
-alone, so two policies meet the same world.
+the strangers among them. Who is a stranger is the same for all policies: of whom the policy has
+nothing at all that counts (`OWN`). So EigenTrust was published; as it keeps nothing of failures, it
+tries known liars, too. With `FACTS` it is instead of whom nobody has said anything in that
+capability, true or made up, which no policy can help: then the best of them choose no liar where
+all lie alike, and are equal. A policy may leave a part of that tenth unused. What a requester says
+of the outcome is heard by all at the end of the round. The last 30 rounds are scored. Candidates,
+coins and luck are drawn from the seed alone, so two policies meet the same world.
 """
 from __future__ import annotations
 
@@ -104,7 +105,7 @@ class World:
 
     def __init__(
         self, scenario: Scenario, seed: int, try_strangers: float = TRY_STRANGERS,
-        strangers: str = FACTS,
+        strangers: str = OWN,
     ) -> None:
         self.scenario = scenario
         self._by_facts = strangers == FACTS
