@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.coordination.claimant import MAX_AGENTS, MAX_STANDBY
+from antsp2p.coordination.fading import LANDMARK_BUCKETS
 from antsp2p.coordination.lease import MAX_WATCHED
 from antsp2p.coordination.pins import MAX_PINS
+from antsp2p.coordination.weighing import HORIZON_BUCKETS
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
 from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS
@@ -71,7 +73,8 @@ _KEPT_TABLES: Final = (
     "Fetches._by_result", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
 )
 _KEPT_OWNERS: Final = (
-    "Meaning", "Standings", "Tally", "Ledger", "Trust", "_Pair", "FirstSeen", "Vouches",
+    "Meaning", "Standings", "Tally", "Ledger", "Trust", "Pair", "Author", "Newcomers", "Trials",
+    "FirstSeen", "Vouches",
 )
 """Classes of which every collection is made of accepted records."""
 _OF_AUTHORS: Final = ("Node.beats",)
@@ -173,6 +176,8 @@ BOUNDS: Final[dict[str, int]] = {
     "_Expected.sources": _limits.sources,
     "_Fetch.wants": 1_024,
     "_Peer.heads": _limits.peer_heads,
+    "Fading._faded": HORIZON_BUCKETS + 1,
+    "Fading._grown": LANDMARK_BUCKETS,
     "Pins.blocked": MAX_PINS,
     "Pins.weights": MAX_PINS,
     "Publication._deferred": MAX_DEFERRED,
