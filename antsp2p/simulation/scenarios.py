@@ -30,12 +30,13 @@ GIVE_UP_US = 120 * SECOND_US
 
 
 def isolated(
-    nodes: int, records: int, loss: float, seed: int, delay: str = "lan"
+    nodes: int, records: int, loss: float, seed: int, delay: str = "lan", processes: int = 1
 ) -> dict[str, Any]:
-    """Isolated records, as `antsp2p simulate --tasks 0`; see `records_run` for what each figure
+    """Isolated records, as `antsp2p simulate --tasks 0`; see `records_report` for what each figure
     means."""
     return run_records(SimulationOptions(
         nodes=nodes, tasks=0, records=records, loss=loss, seed=seed, delay=delay,
+        processes=processes,
     ))
 
 
