@@ -24,6 +24,9 @@ MAX_DRAFTS_PER_LOOK: Final = 8
 MAX_LOOKS: Final = 2_000
 """Looks at tasks within one event, about 0.2 s. A start or a conviction may touch every task there
 is; what is left is looked at by the next `Woke`, which is due at once."""
+MAX_ENDS_TOLD: Final = 1_024
+"""Ended tasks of which it is remembered what was told, about 0.3 kB each: the records that follow
+an end come within seconds of it."""
 MAX_ROUNDS: Final = 4
 """Rounds of deadlines within one event; what is left is served at once by the next `Woke`."""
 
@@ -39,6 +42,8 @@ class Decisions:
         """Whether claims were postponed because too much of the history is missing."""
         self._looks_left = MAX_LOOKS
         self._told: dict[bytes, tuple[Any, ...]] = {}
+        """What was told last of each open task."""
+        self._ends_told: dict[bytes, tuple[Any, ...]] = {}
         self._fetching: dict[bytes, BlobRef] = {}
 
     def wake_at(self, now_us: int) -> int | None:
@@ -210,12 +215,16 @@ class Decisions:
             return
         holder = None if resolution.holder is None else resolution.holder.author
         told = (resolution.state, resolution.epoch, holder, resolution.rule, resolution.settled)
-        if self._told.get(task) == told:
+        if told in (self._told.get(task), self._ends_told.get(task)):
             return
+        self._told.pop(task, None)
+        self._ends_told.pop(task, None)
         if resolution.end is None:
             self._told[task] = told
         else:
-            self._told.pop(task, None)
+            if len(self._ends_told) >= MAX_ENDS_TOLD:
+                del self._ends_told[next(iter(self._ends_told))]
+            self._ends_told[task] = told
         self._node.notice(
             "task", task, state=str(resolution.state), epoch=resolution.epoch,
             holder=None if holder is None else holder.hex(), rule=str(resolution.rule),

@@ -172,6 +172,22 @@ def test_a_task_is_posted_claimed_done_and_accepted() -> None:
     assert score.value_ppm > 0
 
 
+def test_what_becomes_of_a_task_is_told_once() -> None:
+    wire = serving("worker", "other", "third")
+    task = post(wire)
+    wire.run(1)
+    (start, holder), *_ = [(s, name) for name in wire.nodes for s in wire.started(name)]
+    wire.answer(holder, FinishClaim(9, start.claim, done=True, output=b"4"))
+    wire.run(30)
+    assert wire.state("poster", task) is State.ACCEPTED
+    for effects in wire.effects.values():
+        told = [
+            sorted(e.detail.items()) for e in effects if isinstance(e, Notice) and e.kind == "task"
+        ]
+        assert told
+        assert all(told.count(line) == 1 for line in told)
+
+
 def test_one_task_has_one_holder_among_many_workers() -> None:
     wire = serving("a", "b", "c", "d")
     for _ in range(4):

@@ -12,6 +12,7 @@ from antsp2p.coordination.fading import LANDMARK_BUCKETS
 from antsp2p.coordination.lease import MAX_WATCHED
 from antsp2p.coordination.pins import MAX_PINS
 from antsp2p.coordination.weighing import HORIZON_BUCKETS
+from antsp2p.decisions import MAX_ENDS_TOLD
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
 from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS
@@ -115,6 +116,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Claimant.agents": MAX_AGENTS,
     "Descent._asked": _limits.probes_per_exchange,
     "Descent._sought": _limits.probes_per_exchange,
+    "Decisions._ends_told": MAX_ENDS_TOLD,
     "Descent._told": _limits.told_under_way + _limits.probes_per_exchange,
     "Descent._unsent": _limits.probes_per_exchange,
     "Descent._untold": _limits.untold,
