@@ -70,9 +70,14 @@ def _input(options: argparse.Namespace) -> bytes:
 
 
 def _answer(given: str) -> bytes:
-    """The known answer: a file's bytes, or the text itself."""
+    """The known answer: a file's bytes, or the text itself. A name that is mistyped would make
+    every right answer a wrong one, and a signed rejection of it."""
     path = Path(given)
-    return _read(path) if os.path.isfile(path) else os.fsencode(given)
+    if os.path.isfile(path):
+        return _read(path)
+    if path.suffix or os.sep in given:
+        complain(f"there is no file {given}, so the answer is this text itself")
+    return os.fsencode(given)
 
 
 def _read(path: Path) -> bytes:
