@@ -233,10 +233,10 @@ class Limits:
     calm_mix_us: int = 8 * SECOND_US
     """Between two exchanges from then on: records are to meet a tree that stands."""
     refused_per_s: int = 8
-    refused_burst: int = 256
-    """Callers for whom there was no room: no more come while a network of 1,000 forms, and far
-    fewer when it stands. Above that somebody presses for links; to think so in vain, while trees
-    take shape, makes them half as deep again."""
+    refused_burst: int = 128
+    """Callers for whom there was no room, and who come again before they were asked to: from one
+    host as many nodes do while they form a network. Above that somebody presses for links; to
+    think so in vain, while trees take shape, makes them half as deep again."""
     pressed_us: int = 5 * SECOND_US
     """For so long after that the view looks for its place as one that has just started, and for
     addresses of which the callers do not tell."""

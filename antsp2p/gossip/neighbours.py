@@ -147,7 +147,7 @@ class Neighbours:
         """Addresses to name where there is no room for the caller; None where there is."""
         if self._places.admits(caller, is_needy=is_needy, now_us=now_us):
             return None
-        if self._parts.view.turned_away(now_us):
+        if self._parts.view.turned_away(host, now_us):
             self._parts.sharing.pressed(now_us)
         return (this_is(self._me), *self.sample(host, caller, _BUSY_PEERS - 1, now_us))
 

@@ -60,6 +60,8 @@ class View:
         self._mix_us = now_us + self._spread(limits.mix_us)
         self._mix_pause_us = limits.mix_us
         self._refusals = Bucket(limits.refused_per_s, limits.refused_burst, now_us)
+        self._turned_us: dict[str, int] = {}
+        """Host -> when there was last no room for a caller from there, the latest last."""
         self._pressed_us: int | None = None
         """Until when others count as pressing for links."""
         self.wake_us = now_us
@@ -130,10 +132,16 @@ class View:
         if self._is_hungry:
             self.thinned(now_us)
 
-    def turned_away(self, now_us: int) -> bool:
-        """There was no room for a caller. Returns whether too many call: then this node looks by
-        itself for those who belong here."""
-        if self._refusals.take(1, now_us):
+    def turned_away(self, host: str, now_us: int) -> bool:
+        """There was no room for a caller. Returns whether callers press: then this node looks by
+        itself for those who belong here. Whoever does as he is asked comes again much later, so
+        that only a host that does not counts."""
+        before_us = self._turned_us.pop(host, None)
+        if len(self._turned_us) >= self._limits.hosts:
+            del self._turned_us[next(iter(self._turned_us))]
+        self._turned_us[host] = now_us
+        is_again = before_us is not None and now_us - before_us < self._limits.refused_us // 2
+        if not is_again or self._refusals.take(1, now_us):
             return self.is_pressed(now_us)
         if not self.is_pressed(now_us):
             self._mix_pause_us = self._limits.mix_us
@@ -483,7 +491,7 @@ class View:
         """Table sizes, to be checked against their bounds."""
         return {
             **self._book.sizes(), **self._strangers.sizes(), "known": len(self._book),
-            "own": len(self._own),
+            "own": len(self._own), "turned-away": len(self._turned_us),
         }
 
     @property

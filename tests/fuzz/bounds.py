@@ -172,6 +172,7 @@ BOUNDS: Final[dict[str, int]] = {
     "Table._fading": _limits.fading_sessions,
     "Tree._came": _limits.pushes_remembered,
     "View._own": _limits.own_addresses,
+    "View._turned_us": _limits.hosts,
     "_Assembly.parts": MAX_PARTS,
     "_Author.sources": _limits.sources,
     "_Dial.calls": 2,

@@ -41,7 +41,7 @@ BOUNDS = {
     "links": 40, "handles": 4_096, "held": 1_024, "dials": 384, "banned": 512, "known": 384,
     "passive": 64, "named-sources": 64, "named-hosts": 64, "remembered": 256, "kept": 64,
     "silent-dials": 256,
-    "own": 16, "pursuits": 1_024,
+    "own": 16, "turned-away": 1_024, "pursuits": 1_024,
     "bulk-authors": 16_384, "bulk-fetches": 3, "bulk-light": 256, "bulk-refused": 1_024,
     "asks": 40 * 32, "holes": 64, "idle": 1_024, "brought": 256, "unanswered": 256, "buckets": 40,
     "assemblies": 4, "parts": MAX_PARTS, "proof-marks": 256, "peer-heads": 4_096,

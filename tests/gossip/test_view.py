@@ -181,12 +181,28 @@ def test_the_nearest_of_those_that_are_named_stay() -> None:
     assert len(list(view.known())) == 8
 
 
-def test_callers_beyond_what_forming_brings_press_for_a_while() -> None:
+def test_callers_that_come_again_too_soon_press_for_a_while() -> None:
     view, limits = make_view(), DEFAULT_LIMITS
-    assert not any(view.turned_away(0) for _ in range(limits.refused_burst))
-    assert view.turned_away(0)
+    host = "192.0.2.7"
+    assert not any(view.turned_away(host, 0) for _ in range(1 + limits.refused_burst))
+    assert view.turned_away(host, 0)
     assert view.is_pressed(limits.pressed_us - 1)
     assert not view.is_pressed(limits.pressed_us)
     later_us = 60 * SECOND
     assert not any(
-        view.turned_away(later_us + count * SECOND // limits.refused_per_s) for count in range(100))
+        view.turned_away(host, later_us + count * SECOND // limits.refused_per_s)
+        for count in range(100)
+    )
+
+
+def test_many_callers_that_come_again_when_they_were_asked_to_do_not_press() -> None:
+    view, limits = make_view(), DEFAULT_LIMITS
+    hosts = [f"192.0.{index // 250}.{index % 250}" for index in range(4 * limits.refused_burst)]
+    for turn in range(4):
+        now_us = turn * limits.refused_us * 3 // 4
+        assert not any(view.turned_away(host, now_us) for host in hosts)
+    assert view.sizes()["turned-away"] == len(hosts)
+    for index in range(2 * limits.hosts):
+        view.turned_away(f"198.51.{index // 250}.{index % 250}", limits.refused_us * 4)
+    assert view.sizes()["turned-away"] == limits.hosts
+
