@@ -42,7 +42,8 @@ class Sizes:
 
     records: int = 100_000
     authors: int = 100
-    live: int = 12_000
+    live: int = 9_000
+    """Each of an author of its own: of more than 10,000 at once a node takes no news on one link."""
     pieces: int = 10_000
     checks: int = 1_000
     probes: int = 200
