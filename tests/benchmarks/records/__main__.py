@@ -43,7 +43,7 @@ class Sizes:
     records: int = 100_000
     authors: int = 100
     live: int = 9_000
-    """Each of an author of its own: of more than 10,000 at once a node takes no news on one link."""
+    """Each of an author of its own: of 10,000 at once a node takes news on one link, not more."""
     pieces: int = 10_000
     checks: int = 1_000
     probes: int = 200
