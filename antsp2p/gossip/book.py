@@ -73,6 +73,8 @@ class Known:
     """How far its author is from here, as it was named."""
     strange: int = 0
     """Answers in a row with another root than ours."""
+    refusals: int = 0
+    """Answers in a row that there is no room."""
 
 
 class Book:

@@ -22,6 +22,7 @@ from antsp2p.gossip.handshake import (
     split_confirm,
     split_welcome,
 )
+from antsp2p.gossip.limits import HELLO_BYTES
 from antsp2p.gossip.link import Change, Link, Opened, Own, Reached, Reading, Refused, Reply
 from antsp2p.gossip.session import Session
 from antsp2p.gossip.wire import Busy, Confirm, Hello, Welcome, encode_frame
@@ -128,7 +129,9 @@ class Greetings:
         if not self._table.of(hello.author):
             peers = self._room(hello.links, hello.author, address[0])
         if peers is not None:
-            payload = busy_payload(peers, len(data))
+            # Whoever calls in less only looks whether somebody is there.
+            named = peers if len(data) >= HELLO_BYTES else peers[:1]
+            payload = busy_payload(named, len(data))
         else:
             name, answer_id, payload = "welcome", self._calls.fresh_id(), self._welcoming(hello)
             self._answers.wait(Answer(

@@ -196,6 +196,9 @@ class Limits:
     """Kept addresses are dialled for ever at this interval at least."""
     refused_us: int = 30 * SECOND_US
     """A node without room has some again when others have come and gone."""
+    full_us: int = 960 * SECOND_US
+    """The longest pause, doubled from that one, before a node without room is asked again by one
+    that has some links: until links are lost, nothing has changed."""
     long_backoff_us: int = 60 * SECOND_US
     """Others slow down further after `patient_dials`."""
     patient_dials: int = 10
@@ -232,6 +235,12 @@ class Limits:
     """After a start the view finds its shape in a hurry."""
     calm_mix_us: int = 8 * SECOND_US
     """Between two exchanges from then on: records are to meet a tree that stands."""
+    settled_us: int = 15 * SECOND_US
+    """After a start; who then has `needy_links` can wait for nodes that have no room."""
+    choice_us: int = 1 * SECOND_US
+    max_choice_us: int = 60 * SECOND_US
+    """Between two hellos for links of the node's own choice while it has links enough, doubled each
+    time: where all are full, all answer that they are, and a place comes free as others move."""
     refused_per_s: int = 8
     refused_burst: int = 128
     """Callers for whom there was no room, and who come again before they were asked to: from one
@@ -243,7 +252,7 @@ class Limits:
     pressed_ask_us: int = 250 * MILLISECOND_US
     """Between two questions for addresses meanwhile: 4 kB/s, to links of the node's own choice."""
     shuffle_us: int = 5 * SECOND_US
-    """Addresses are exchanged with a random peer after this, and then ever more rarely."""
+    """Addresses are exchanged with a random peer after this, and then after four times as long."""
     max_shuffle_us: int = 120 * SECOND_US
     shuffled_peers: int = 8
     """Addresses in a shuffle: 400 bytes each way."""

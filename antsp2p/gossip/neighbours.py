@@ -174,7 +174,8 @@ class Neighbours:
         for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
                 asks_little = purpose is Purpose.LOST or (
-                    purpose is Purpose.LOOK and not self._parts.view.is_pressed(now_us))
+                    purpose is Purpose.LOOK and not self._parts.view.is_pressed(now_us)
+                ) or (purpose is Purpose.NEED and not self._parts.view.is_hungry)
                 size = MIN_HELLO_BYTES if asks_little else HELLO_BYTES
                 self._call(address, size, now_us)
 

@@ -82,7 +82,7 @@ class Sharing:
             return
         self._shuffled_us = now_us
         self._next_us = now_us + self._jittered(self._pause_us)
-        self._pause_us = min(2 * self._pause_us, self._limits.max_shuffle_us)
+        self._pause_us = min(4 * self._pause_us, self._limits.max_shuffle_us)
         if self._allowances:
             # Those that were dialled first: callers must not choose what is heard.
             links = list(self._allowances.values())

@@ -53,12 +53,17 @@ class View:
         """Whether there are links enough for everybody known to be about."""
         self._is_hungry = True
         """Whether the last plan wanted more links than it had addresses for."""
+        self._is_patient = False
+        """Whether it can wait until nodes without room have some."""
         self._heal_us = now_us + self._spread(limits.heal_us)
         self._lost_us: int | None = None
         """When the next peer that fell silent is dialled."""
         self._since_us = now_us
         self._mix_us = now_us + self._spread(limits.mix_us)
         self._mix_pause_us = limits.mix_us
+        self._choice_us: int | None = None
+        """When one is dialled next for the sake of the share of links that this node dialled."""
+        self._choice_pause_us = limits.choice_us
         self._refusals = Bucket(limits.refused_per_s, limits.refused_burst, now_us)
         self._turned_us: dict[str, int] = {}
         """Host -> when there was last no room for a caller from there, the latest last."""
@@ -113,6 +118,9 @@ class View:
             return
         known.next_us = now_us + self._spread(self._limits.first_backoff_us)
         if is_silent:
+            # Others may have lost links with it, and have room again.
+            for each in self._book:
+                each.refusals = 0
             known.lost_us = now_us
             soon_us = now_us + self._spread(self._limits.lost_us // 4)
             self._lost_us = soon_us if self._lost_us is None else min(self._lost_us, soon_us)
@@ -129,6 +137,7 @@ class View:
             self._book.prove(address, known.author, now_us)
         known.failures, known.lost_us = 0, -1
         known.next_us = now_us + self._spread(self._limits.refused_us)
+        known.refusals += 1
         if self._is_hungry:
             self.thinned(now_us)
 
@@ -209,7 +218,9 @@ class View:
             )
             self._mix_pause_us = self._limits.mix_us if is_young else self._limits.calm_mix_us
             self._mix_us = now_us + self._spread(self._mix_pause_us)
-        known.purpose, known.lost_us, known.strange = Purpose.NEED, -1, 0
+        else:
+            self._choice_pause_us = self._limits.choice_us
+        known.purpose, known.lost_us, known.strange, known.refusals = Purpose.NEED, -1, 0, 0
         return is_exchange
 
     def is_returning(self, author: bytes) -> bool:
@@ -231,7 +242,11 @@ class View:
             if known.address not in addresses and known.author not in authors
         ]
         self._target = self._target_of(linked, free)
-        missing = self._missing(linked)
+        self._is_patient = (
+            now_us - self._since_us >= limits.settled_us and len(authors) >= limits.needy_links
+            and not self.is_pressed(now_us)
+        )
+        missing = self._wanted(self._missing(linked), linked, now_us)
         after_us = now_us - limits.dial_us
         pending = sum([known.failures > 0 and known.dialled_us > after_us for known in free])
         wanted = min(missing, limits.pending_dials) - pending
@@ -268,6 +283,19 @@ class View:
         own_choice = -(-total // self._limits.dialled_share)
         return max(self._target - total, own_choice - linked.initiated, 0)
 
+    def _wanted(self, missing: int, linked: Linked, now_us: int) -> int:
+        """How many of the missing links to dial for now. Where only some of the node's own choice
+        are missing, and all are full, it asks ever more rarely."""
+        is_choice = missing > 0 and len(linked.authors) >= self._target
+        if not is_choice or not self._is_patient:
+            self._choice_us = None
+            return missing
+        if self._choice_us is not None and now_us < self._choice_us:
+            return 0
+        self._choice_us = now_us + self._spread(self._choice_pause_us)
+        self._choice_pause_us = min(2 * self._choice_pause_us, self._limits.max_choice_us)
+        return 1
+
     def is_small(self) -> bool:
         """Whether all nodes known to be about are to be linked."""
         return self._is_small
@@ -280,7 +308,7 @@ class View:
         )
         due = [
             known for known in free
-            if known.next_us <= now_us and (wanted > 0 or known.origin is Origin.KEPT)
+            if self._due_us(known) <= now_us and (wanted > 0 or known.origin is Origin.KEPT)
         ]
         order = {known.address: self._distance(known) for known in due}
         due.sort(key=lambda known: (
@@ -405,17 +433,24 @@ class View:
         times = []
         if len(self._book):
             times += [self._heal_us, self._mix_us]
-        if self._lost_us is not None:
-            times.append(self._lost_us)
+        times += [time_us for time_us in (self._lost_us, self._choice_us) if time_us is not None]
         watched: Iterable[Known] = free
         if not wants_more and not self._is_hungry:
             watched = [known for known in free if known.origin is Origin.KEPT]
         for known in watched:
             if known.origin is Origin.KEPT or wants_more:
-                times.append(max(known.next_us, now_us + self._limits.first_backoff_us // 2))
+                times.append(max(self._due_us(known), now_us + self._limits.first_backoff_us // 2))
             elif self._is_pending(known, now_us):
                 times.append(known.dialled_us + self._limits.dial_us)
         self.wake_us = min(times, default=now_us + self._limits.heal_us)
+
+    def _due_us(self, known: Known) -> int:
+        """When it may be dialled. Who has links enough to be well asks a node that has no room ever
+        more rarely."""
+        if not self._is_patient or known.refusals < 2:
+            return known.next_us
+        pause_us = self._limits.refused_us << min(known.refusals - 1, 20)
+        return known.next_us - self._limits.refused_us + min(pause_us, self._limits.full_us)
 
     def _is_spent(self, known: Known, now_us: int) -> bool:
         """Whether an address never answered and has had its chances."""
@@ -469,6 +504,11 @@ class View:
                 rest += self._rng.sample(others, room - len(rest))
             called, others = near + self._rng.sample(rest, room), []
         return tuple([PeerAddress(*peer) for peer in sorted(called + others)])
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether links were missing when it was last planned."""
+        return self._is_hungry
 
     def knows(self, address: Address) -> bool:
         return self._book.get(address) is not None

@@ -14,7 +14,7 @@ from antsp2p.gossip.handshake import (
     make_welcome,
     split_hello,
 )
-from antsp2p.gossip.limits import DEFAULT_LIMITS, MIN_HELLO_BYTES
+from antsp2p.gossip.limits import DEFAULT_LIMITS, HELLO_BYTES, MIN_HELLO_BYTES
 from antsp2p.gossip.link import (
     Closed,
     Doubted,
@@ -324,14 +324,15 @@ def test_a_forged_gone_does_nothing_and_a_true_one_of_another_session_neither() 
     assert not any(isinstance(change, Doubted) for change in one.changes)
 
 
-def test_no_room_names_others() -> None:
+@pytest.mark.parametrize(("size", "named"), [(HELLO_BYTES, 9), (MIN_HELLO_BYTES, 1)])
+def test_no_room_names_others_to_who_asks_for_them(size: int, named: int) -> None:
     one, other = Side(LOW), Side(HIGH)
     other.full = (PeerAddress(identity(3).author, b"\x0a\x00\x00\x03", 7),) * 16
-    hello = one.links.dial(B, 0, MIN_HELLO_BYTES)
+    hello = one.links.dial(B, 0, size)
     (busy,) = other.read(A, hello)
     assert len(busy) <= len(hello)
     one.read(B, busy)
-    assert one.changes == [Refused(B, other.full[:4])]
+    assert one.changes == [Refused(B, other.full[:named])]
 
 
 def test_ones_own_hello_is_recognised() -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.addresses import pack_host
 from antsp2p.gossip.affinity import distance
+from antsp2p.gossip.book import Purpose
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.view import Linked, View
 from antsp2p.gossip.wire import PeerAddress
 from tests.gossip.swarm import SECOND, identity
 
 if TYPE_CHECKING:
-    from antsp2p.gossip.book import Purpose
     from antsp2p.gossip.wire import Address
 
 ME = identity(0).author
@@ -62,6 +62,76 @@ def test_a_node_without_links_tries_harder() -> None:
     view.hint(("192.0.2.1", 7), 0, True)
     times = [when for when, _ in dials(view, NOBODY, 60 * SECOND)]
     assert max(later - sooner for sooner, later in pairwise(times)) <= 2.5 * SECOND
+
+
+def calm_view() -> View:
+    """A view that dials nobody but for missing links and kept addresses."""
+    limits = replace(DEFAULT_LIMITS, heal_us=10**6 * SECOND)
+    return View(me=ME, rng=random.Random(1), now_us=0, limits=limits, drops=Counter())
+
+
+def refused_dials(view: View, linked: Linked, from_us: int, until_us: int) -> list[int]:
+    """When hellos for missing links or to kept addresses went, all answered that there is no room.
+    """
+    found = []
+    now_us = max(from_us, view.wake_us)
+    while now_us <= until_us:
+        for address, purpose in view.plan(linked, now_us):
+            if purpose is Purpose.NEED:
+                found.append(now_us)
+            view.refused(address, now_us + 1, identity(1).author)
+        now_us = max(view.wake_us, now_us + 1)
+    return found
+
+
+def linked_to(count: int, initiated: int) -> Linked:
+    return Linked(
+        [("192.0.2.99", port) for port in range(1, count + 1)],
+        [identity(100 + index).author for index in range(count)], initiated,
+    )
+
+
+def test_who_has_links_asks_a_node_without_room_ever_more_rarely() -> None:
+    view = calm_view()
+    view.hint(("192.0.2.1", 7), 0, True)
+    times = refused_dials(view, linked_to(8, 4), 0, 3_600 * SECOND)
+    pauses = [later - sooner for sooner, later in pairwise(times)]
+    assert min(pauses) >= 22.5 * SECOND
+    assert pauses[-1] > 900 * SECOND
+    assert len(times) <= 10
+
+
+def test_who_has_few_links_asks_again_and_again() -> None:
+    view = calm_view()
+    view.hint(("192.0.2.1", 7), 0, True)
+    times = refused_dials(view, SOMEBODY, 0, 600 * SECOND)
+    assert max(later - sooner for sooner, later in pairwise(times)) <= 37.5 * SECOND
+
+
+def test_a_link_that_falls_silent_ends_the_patience() -> None:
+    view = calm_view()
+    for port in range(1, 9):
+        view.hint(("192.0.2.1", port), 0, False)
+        view.reached(("192.0.2.1", port), identity(50 + port).author, 0)
+    view.reached(("192.0.2.99", 8), identity(107).author, 0)
+    refused_dials(view, linked_to(7, 4), 0, 3_000 * SECOND)
+    before = refused_dials(view, linked_to(7, 4), 3_000 * SECOND, 3_040 * SECOND)
+    assert len(before) <= 2
+    view.lost(("192.0.2.99", 8), 3_040 * SECOND, is_silent=True)
+    view.thinned(3_040 * SECOND)
+    after = refused_dials(view, linked_to(6, 4), 3_040 * SECOND, 3_080 * SECOND)
+    assert len(after) >= 8
+
+
+def test_links_of_ones_own_choice_are_sought_one_at_a_time_where_all_are_full() -> None:
+    view = calm_view()
+    for port in range(1, 33):
+        view.hint(("192.0.2.1", port), 0, False)
+        view.reached(("192.0.2.1", port), identity(40 + port).author, 0)
+    times = refused_dials(view, linked_to(12, 1), 0, 600 * SECOND)
+    later = [when for when in times if when > 300 * SECOND]
+    assert 3 <= len(later) <= 8
+    assert len(set(later)) == len(later)
 
 
 def test_a_hint_that_never_answers_is_forgotten() -> None:

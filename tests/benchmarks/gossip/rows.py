@@ -26,8 +26,8 @@ class Options:
     losses: tuple[int, ...] = (0, 10, 30)
     runs: int = 3
     events: int = 5
-    settle_s: float = 20.0
-    idle_s: float = 30.0
+    settle_s: float = 45.0
+    idle_s: float = 45.0
     seeds: tuple[int, ...] = (101, 102, 103)
     quick: bool = False
     everything: bool = False
