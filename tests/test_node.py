@@ -576,3 +576,21 @@ def test_the_signatures_of_a_row_are_foreseen_but_none_of_a_stranger_and_none_tw
     assert foreseen == [(r.author, r.signature, r.signed_bytes) for r in records]
     node.handle(in_one_row(wire, "b", datagrams), wire.now_us)
     assert len(foreseen) == len(records)
+
+
+class ReadAhead(Wire):
+    """Whatever comes is only read at first; the links are asked for after every event."""
+
+    def _follow(self, name: str, effects: list[Effect]) -> list[tuple[str, Event]]:
+        for link in self.nodes[name].gossip.links():
+            assert link.used["link"] is not None
+        return [
+            (to, DatagramsReceived((each,), True) if isinstance(each, DatagramReceived) else each)
+            for to, each in super()._follow(name, effects)
+        ]
+
+
+def test_a_link_stands_from_the_moment_at_which_its_greeting_was_read() -> None:
+    wire = ReadAhead("a", "b", "c")
+    wire.run(5)
+    assert all(len(node.gossip.links()) == 2 for node in wire.nodes.values())

@@ -125,6 +125,7 @@ class Gossip:
                 for _, _, reading in self._read if reading.link is not None
                 for frame in reading.frames if isinstance(frame, News)
             ))
+        self._settle(self._read, now_us)
         self._act_on(read, now_us)
         if more:
             self._read_due_us = now_us + self._limits.read_ahead_us
@@ -145,19 +146,24 @@ class Gossip:
         self._act_on(read, now_us)
 
     def _act_on(self, read: Sequence[tuple[Address, int, Reading]], now_us: int) -> None:
-        for address, size, reading in read:
-            self._act(address, size, reading, now_us)
+        for _, size, reading in read:
+            self._act(size, reading, now_us)
 
-    def _act(self, address: Address, size: int, reading: Reading, now_us: int) -> None:
-        """Do what a datagram of `size` bytes asks for."""
-        self.received["datagram"] += size
-        for change in reading.changes:
-            self._neighbours.apply(change, now_us)
-        for reply in reading.replies:
-            if reply.name in _GREETINGS:
-                self._parts.quotas.of_host(address[0]).charge(Use.HANDSHAKES, 1, now_us)
-            self.sent[reply.name] += len(reply.data)
-            self._tell(Send(address, reply.data))
+    def _settle(self, read: Sequence[tuple[Address, int, Reading]], now_us: int) -> None:
+        """Do what datagrams changed about links, and answer greetings. This never waits for others
+        that follow: a link that is up has its place with all parts from that moment on."""
+        for address, size, reading in read:
+            self.received["datagram"] += size
+            for change in reading.changes:
+                self._neighbours.apply(change, now_us)
+            for reply in reading.replies:
+                if reply.name in _GREETINGS:
+                    self._parts.quotas.of_host(address[0]).charge(Use.HANDSHAKES, 1, now_us)
+                self.sent[reply.name] += len(reply.data)
+                self._tell(Send(address, reply.data))
+
+    def _act(self, size: int, reading: Reading, now_us: int) -> None:
+        """Do what the frames of a datagram of `size` bytes ask for."""
         link = reading.link
         if link is not None and self._parts.links.holds(link):
             self.heard_us = now_us
