@@ -31,6 +31,8 @@ RECORD_REFS: Final = 32
 SLACK: Final = 64
 OUTPUTS: Final = 4_096
 """What a node says in one turn; the list is replaced in the next."""
+FRAMES: Final = 600
+"""Frames of one datagram, or items of one: each has two bytes at least."""
 LINKS: Final = (
     DEFAULT_LIMITS.target_links + DEFAULT_LIMITS.accepted_links + DEFAULT_LIMITS.kept_links + 2
 )
@@ -160,6 +162,9 @@ BOUNDS: Final[dict[str, int]] = {
     "Reconcile._cursors": _limits.cursors,
     "Reconcile._exchanges": _limits.exchanges,
     "Reconcile._recent": _limits.recent_roots,
+    "Reading.changes": 4,
+    "Reading.frames": FRAMES,
+    "Reading.replies": 4,
     "Record._read": 9,
     "RememberedRecords._records": MAX_PARSED_RECORDS,
     "RememberedSignatures._answers": MAX_VERIFIED_SIGNATURES,

@@ -17,6 +17,7 @@ from antsp2p.events import (
     BlobMissing,
     Committed,
     DatagramReceived,
+    DatagramsReceived,
     Effect,
     Event,
     FetchBlob,
@@ -59,6 +60,8 @@ WAKES: Final = 4
 """Deadlines served after one input: an attacker cannot make a node's clock stand still."""
 RECORDED: Final = 64
 OWN_TASKS: Final = 20
+ONLY_READ_OF: Final = 8
+"""One datagram in so many is only read at first, as where others follow at once."""
 
 
 SMALL: Final = replace(
@@ -112,7 +115,12 @@ class Rig(ABC):
     def datagram(self, address: Address, data: bytes) -> list[Effect]:
         """A datagram reaches the node."""
         self.bytes_in += len(data)
-        return self.give(DatagramReceived(address, data))
+        received = DatagramReceived(address, data)
+        if not data or data[-1] % ONLY_READ_OF:
+            return self.give(received)
+        effects = self.give(DatagramsReceived((received,), True))
+        self.node.gossip.links()
+        return effects
 
     def give(self, event: Event) -> list[Effect]:
         """The node handles an event, and what follows from it on its own machine."""
