@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.outputs import Send
-from antsp2p.gossip.wire import Frame, encode_frame, frame_name
+from antsp2p.gossip.wire import Frame, encode_frame, frame_name, keeps_rules
 
 if TYPE_CHECKING:
     from antsp2p.gossip.link import Link
@@ -26,7 +26,8 @@ class Outbox:
         self._waiting: dict[int, tuple[Link, list[bytes]]] = {}
 
     def post(self, link: Link, frame: Frame) -> None:
-        """Send `frame` on `link` when the turn ends."""
+        """Send `frame`, which must keep its rules, on `link` when the turn ends."""
+        assert keeps_rules(frame), frame
         self.post_bytes(link, frame_name(frame), encode_frame(frame))
 
     def post_bytes(self, link: Link, name: str, data: bytes) -> None:

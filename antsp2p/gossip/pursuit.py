@@ -81,7 +81,8 @@ class Pursuits:
         self._asked: Counter[int] = Counter()
         self._idle: dict[int, dict[bytes, None]] = {}
         """Link id -> authors to ask of it when it has room, first come, first served."""
-        self._wants: dict[int, list[tuple[bytes, _Ask]]] = {}
+        self._wants: dict[int, dict[_Ask, bytes]] = {}
+        """Link id -> the questions of this turn, with their authors; who drops one takes it out."""
         self._number = 0
         # Wants whose answer has brought news so far, as (link id, number).
         self._brought: dict[tuple[int, int], None] = {}
@@ -268,17 +269,18 @@ class Pursuits:
                 if not pursuit.asks:
                     self._ask_top(pursuit, self._links[link_id], now_us)
         for link_id, asks in sorted(self._wants.items()):
-            for start in range(0, len(asks), MAX_WANT_RANGES):
-                self._send(link_id, asks[start : start + MAX_WANT_RANGES], now_us)
+            told = list(asks.items())
+            for start in range(0, len(told), MAX_WANT_RANGES):
+                self._send(link_id, told[start : start + MAX_WANT_RANGES], now_us)
         self._wants.clear()
 
-    def _send(self, link_id: int, asks: list[tuple[bytes, _Ask]], now_us: int) -> None:
+    def _send(self, link_id: int, asks: list[tuple[_Ask, bytes]], now_us: int) -> None:
         self._number += 1
         if len(self._sent_us) >= self._limits.answers:
             del self._sent_us[next(iter(self._sent_us))]
         self._sent_us[link_id, self._number] = now_us
         ranges = []
-        for author, ask in asks:
+        for ask, author in asks:
             ask.number = self._number
             ranges.append(Range(author, ask.first, ask.last))
         self._post(self._links[link_id], Want(self._number, tuple(ranges)))
@@ -403,7 +405,7 @@ class Pursuits:
         ask = _Ask(link.id, 0, first, last, now_us + wait_us)
         pursuit.asks.append(ask)
         self._asked[link.id] += 1
-        self._wants.setdefault(link.id, []).append((pursuit.author, ask))
+        self._wants.setdefault(link.id, {})[ask] = pursuit.author
         self._wake_by(ask.deadline_us)
 
     def _wake_by(self, deadline_us: int) -> None:
@@ -412,6 +414,7 @@ class Pursuits:
 
     def _drop_ask(self, pursuit: _Pursuit, ask: _Ask) -> None:
         pursuit.asks.remove(ask)
+        self._wants.get(ask.link, {}).pop(ask, None)
         if self._asked[ask.link] > 1:
             self._asked[ask.link] -= 1
         else:

@@ -471,6 +471,15 @@ def parse_frame(value: Any) -> Frame | None:
     return frame
 
 
+def keeps_rules(frame: Frame) -> bool:
+    """Whether the fields of `frame` agree with each other, as whoever reads it will ask."""
+    try:
+        _check_whole(frame)
+    except Malformed:
+        return False
+    return True
+
+
 def _check_whole(frame: Frame) -> None:
     """Rules between the fields of a frame."""
     match frame:

@@ -72,6 +72,8 @@ class Peer:
         self.armed_us: int | None = None
         self.socket: list[tuple[Address, bytes]] | None = None
         """What waits while the process is stopped; None while it runs."""
+        self.row: list[tuple[Address, bytes]] = []
+        """What is read in one turn, where the swarm has `row_us`."""
 
     def sign(self, count: int = 1) -> None:
         """Append own records without publishing them."""
@@ -133,6 +135,8 @@ class Swarm:
         self.loss = loss
         self.duplication = 0.0
         self.delay_us = (100, 1_000)
+        self.row_us = 0
+        """How long a process is busy elsewhere before it reads, in one turn, all that has come."""
         self.streams = False
         """Without streams every fetch of logs is refused at once, as behind a firewall."""
         self.on_chunk: Callable[[Peer, Peer, bytes], bytes | None] = lambda to, by, chunk: chunk
@@ -228,8 +232,17 @@ class Swarm:
         target = self.by_address.get(address)
         if target is not None and target.socket is not None:
             target.socket += [(sender, data)] if len(target.socket) < SOCKET_DATAGRAMS else []
+        elif target is not None and self.row_us:
+            if not target.row:
+                self.at(self.now_us + self.row_us, lambda: self._read_row(target))
+            target.row.append((sender, data))
         elif target is not None:
             target.perform(target.gossip.receive(sender, data, self.now_us))
+
+    def _read_row(self, peer: Peer) -> None:
+        row, peer.row = peer.row, []
+        if peer in self.peers:
+            peer.perform(peer.gossip.receive_all(row, self.now_us))
 
     def stream(self, peer: Peer, asked: FetchLogs | MoreLogs | StopLogs) -> None:
         """Logs over streams: one chunk at a time, each a round trip after the last."""

@@ -163,6 +163,23 @@ def test_duplicated_and_reordered_datagrams_change_nothing() -> None:
     assert swarm.run(120 * SECOND, lambda: all_full(swarm, 9))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_busy_process_that_reads_many_datagrams_in_one_turn_sends_nothing_malformed(
+    seed: int
+) -> None:
+    swarm = Swarm(3, seed=seed, loss=0.05)
+    swarm.delay_us = (100, 20_000)
+    swarm.connect()
+    swarm.run(5 * SECOND)
+    swarm.row_us = 50_000
+    for turn in range(150):
+        swarm.peers[turn % 2].publish()
+        swarm.run(7_000)
+    assert swarm.run(30 * SECOND, swarm.agree)
+    drops = {reason for peer in swarm.peers for reason in peer.gossip.drops}
+    assert not {reason for reason in drops if reason.startswith("frame")}
+
+
 def test_a_restarted_peer_is_recognised_at_once_and_hears_its_head() -> None:
     swarm = Swarm(2)
     swarm.connect()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WAIT_US = 20_000
 TURN_US = 5_000
 A = identity(1).author
+B = identity(2).author
 
 
 def link(number: int) -> Link:
@@ -90,6 +91,35 @@ def test_what_an_answer_skips_is_asked_for_after_a_moment() -> None:
     asker.pursuits.arrived(asker.links[0], A, 5, 5, True, 300)
     asker.pursuits.due(200 + DEFAULT_LIMITS.reorder_us)
     assert asker.asked(4_000) == [(1, 4, 4), (1, 6, 7)]
+
+
+def test_what_arrives_in_the_turn_of_its_question_is_not_asked_for() -> None:
+    asker = Asker(1)
+    asker.pursuits.pursue(asker.links[0], A, 5, 0)
+    asker.heads[A] = 3
+    asker.pursuits.arrived(asker.links[0], A, 1, 3, True, 0)
+    assert asker.asked(0) == [(1, 4, 5)]
+    asker.pursuits.pursue(asker.links[0], B, 5, 10)
+    asker.heads[B] = 5
+    asker.pursuits.arrived(asker.links[0], B, 1, 5, True, 10)
+    assert asker.asked(10) == []
+
+
+def test_a_question_that_a_later_record_overtakes_in_its_turn_waits_a_moment() -> None:
+    asker = Asker(1)
+    asker.pursuits.pursue(asker.links[0], A, 5, 0)
+    asker.pursuits.arrived(asker.links[0], A, 6, 6, True, 0)
+    assert asker.asked(0) == []
+    now_us = DEFAULT_LIMITS.reorder_us
+    asker.pursuits.due(now_us)
+    assert asker.asked(now_us) == [(1, 1, 5)]
+
+
+def test_of_an_author_who_is_convicted_in_the_turn_of_a_question_nothing_is_asked() -> None:
+    asker = Asker(1)
+    asker.pursuits.pursue(asker.links[0], A, 5, 0)
+    asker.pursuits.cut(A)
+    assert asker.asked(0) == []
 
 
 def test_an_answer_that_ends_is_continued_only_if_it_brought_news() -> None:
