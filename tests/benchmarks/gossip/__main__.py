@@ -4,9 +4,10 @@
         [--peers-venv DIR] [--chart FILE.svg] [--quick] [--all]
 
 Parts: `real`, `serf`, `libp2p` and `zenoh` are node processes on loopback, with UDP loss made by
-nftables in a network namespace; `idle` is what they cost with nothing to say; `simulated` is what
-takes thousands of nodes; `reconciliation` is what it costs to find what differs. The namespaces
-need root. A system that is not installed is told as missing. Exit code 1 where a target is missed.
+nftables in a network namespace; `idle` is what they cost with nothing to say; `sealed` is what the
+cipher changes; `simulated` is what takes thousands of nodes; `reconciliation` is what it costs to
+find what differs. The namespaces need root. A system that is not installed is told as missing. Exit
+code 1 where a target is missed.
 """
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FIELDS: Final = {"real": OURS, "serf": "serf", "libp2p": "libp2p", "zenoh": "zenoh"}
 """Parts that are one system each; they are measured together, in turns."""
-MODULES: Final = ("idle", "simulated", "reconciliation")
+MODULES: Final = ("idle", "sealed", "simulated", "reconciliation")
 """Parts that are a module here with a function `run(options) -> list[Row]`."""
 PARTS: Final = (*FIELDS, *MODULES)
 QUICK_NODES: Final = 10

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.gossip.field spread SYSTEM NODES EVENTS LOSS,LOSS... [VENV]
     python -m tests.benchmarks.gossip.field idle SYSTEM NODES SETTLE_S WINDOW_S [VENV]
+    python -m tests.benchmarks.gossip.field busy SYSTEM NODES EVENTS SEED [VENV]
 
 Writes one JSON object. A time is from the moment at which the publishing node was told to publish
 to the moment at which a node had the record. A node that had it not within LIMIT_S counts with
@@ -93,20 +94,56 @@ async def spread(
         for loss in losses:
             if losses != [0]:
                 place.lose(loss)
-            last_ms, median_ms, reached = [], [], 0
-            for _ in range(events):
-                times = await publish(system, nodes, rng.randrange(nodes))
-                reached += len(times)
-                times += [LIMIT_S * 1_000] * (nodes - len(times))
-                last_ms.append(max(times))
-                median_ms.append(statistics.median(times))
-                await trio.sleep(rng.uniform(*PAUSE_S))
-            found["losses"].append({
-                "loss": loss, "last_ms": last_ms, "median_ms": median_ms,
-                "coverage": reached / (events * nodes),
-            })
+            found["losses"].append({"loss": loss, **await _publish_all(system, nodes, events, rng)})
         found["record_bytes"] = sorted(getattr(system, "record_bytes", ()))
     return found
+
+
+async def _publish_all(system: System, nodes: int, events: int, rng: Random) -> dict[str, Any]:
+    """Records one after another: for each, when the last and the median node had it."""
+    last_ms, median_ms, reached = [], [], 0
+    for _ in range(events):
+        times = await publish(system, nodes, rng.randrange(nodes))
+        reached += len(times)
+        times += [LIMIT_S * 1_000] * (nodes - len(times))
+        last_ms.append(max(times))
+        median_ms.append(statistics.median(times))
+        await trio.sleep(rng.uniform(*PAUSE_S))
+    return {"last_ms": last_ms, "median_ms": median_ms, "coverage": reached / (events * nodes)}
+
+
+async def busy(name: str, nodes: int, events: int, seed: int, venv: Path | None) -> dict[str, Any]:
+    """How fast records spread without loss, and what that takes; `seed` chooses the publishers."""
+    async with running(name, nodes, venv) as system:
+        await warm_up(system, nodes, Random(secrets.randbits(64)))
+        spent = _Spent(system)
+        found = await _publish_all(system, nodes, events, Random(seed))
+        return {
+            "last_ms": statistics.median(found["last_ms"]),
+            "median_ms": statistics.median(found["median_ms"]),
+            "coverage": found["coverage"],
+            **spent.a_node(nodes),
+        }
+
+
+class _Spent:
+    """What a system's nodes spend from now on."""
+
+    def __init__(self, system: System) -> None:
+        place.count_traffic()
+        self._pids = system.pids()
+        self._cpu_s = [cpu_s(pid) for pid in self._pids]
+        self._began_s, self._traffic = time.monotonic(), place.traffic()
+
+    def a_node(self, nodes: int) -> dict[str, float]:
+        """The average of them so far."""
+        traffic, took_s = place.traffic(), time.monotonic() - self._began_s
+        used_s = [cpu_s(pid) - past for pid, past in zip(self._pids, self._cpu_s, strict=True)]
+        return {
+            "bytes_per_s": (traffic.size - self._traffic.size) / took_s / nodes,
+            "packets_per_s": (traffic.packets - self._traffic.packets) / took_s / nodes,
+            "cpu_percent": 100 * sum(used_s) / took_s / nodes,
+        }
 
 
 async def idle(
@@ -115,19 +152,10 @@ async def idle(
     """What nodes cost that have joined and have nothing to say."""
     async with running(name, nodes, venv) as system:
         await trio.sleep(settle_s)
-        place.count_traffic()
-        pids = system.pids()
-        cpu_before = [cpu_s(pid) for pid in pids]
-        began_s, before = time.monotonic(), place.traffic()
+        spent = _Spent(system)
         await trio.sleep(window_s)
-        after, took_s = place.traffic(), time.monotonic() - began_s
-        used_s = [cpu_s(pid) - past for pid, past in zip(pids, cpu_before, strict=True)]
-        return {
-            "bytes_per_s": (after.size - before.size) / took_s / nodes,
-            "packets_per_s": (after.packets - before.packets) / took_s / nodes,
-            "cpu_percent": 100 * sum(used_s) / took_s / nodes,
-            "resident_mb": statistics.median(resident_mb(pid) for pid in pids),
-        }
+        resident = statistics.median(resident_mb(pid) for pid in system.pids())
+        return {**spent.a_node(nodes), "resident_mb": resident}
 
 
 async def measure(words: list[str]) -> dict[str, Any]:
@@ -140,6 +168,8 @@ async def measure(words: list[str]) -> dict[str, Any]:
         if kind == "spread":
             losses = [int(loss) for loss in fourth.split(",")]
             found = await spread(name, int(nodes), int(third), losses, venv)
+        elif kind == "busy":
+            found = await busy(name, int(nodes), int(third), int(fourth), venv)
         else:
             found = await idle(name, int(nodes), float(third), float(fourth), venv)
         nursery.cancel_scope.cancel()

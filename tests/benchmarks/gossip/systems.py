@@ -187,13 +187,24 @@ class LineSystem(ABC):
         await _end_all([node.process for node in self._nodes])
 
 
+def _ours(module: str, folder: Path, node: int, peers: Sequence[int]) -> list[str]:
+    addresses = [f"127.0.0.1:{FIRST_PORT + peer}" for peer in peers]
+    return [sys.executable, "-m", f"tests.benchmarks.gossip.nodes.{module}",
+            str(folder / f"n{node}"), str(FIRST_PORT + node), *addresses]
+
+
 class Ours(LineSystem):
     """Nodes of this checkout, with their stores on disk and their local APIs."""
 
     def command(self, node: int, peers: Sequence[int]) -> list[str]:
-        addresses = [f"127.0.0.1:{FIRST_PORT + peer}" for peer in peers]
-        return [sys.executable, "-m", "tests.benchmarks.gossip.nodes.ours",
-                str(self.folder / f"n{node}"), str(FIRST_PORT + node), *addresses]
+        return _ours("ours", self.folder, node, peers)
+
+
+class Unsealed(LineSystem):
+    """The same nodes with links that seal nothing."""
+
+    def command(self, node: int, peers: Sequence[int]) -> list[str]:
+        return _ours("plain", self.folder, node, peers)
 
 
 class Zenoh(LineSystem):
@@ -294,6 +305,8 @@ class Serf:
 # --- which there are ----------------------------------------------------------------------------
 
 OURS: Final = "antsp2p"
+UNSEALED: Final = "plain"
+"""Ours without a cipher, which is no system that anybody runs."""
 SYSTEMS: Final = (OURS, "serf", "libp2p", "zenoh")
 BY_UDP: Final = (OURS, "serf")
 """The others speak TCP, of which the loss takes nothing; they are measured without loss."""
@@ -341,6 +354,8 @@ def make(name: str, folder: Path, peers_venv: Path | None) -> System:
     match name:
         case "antsp2p":
             return Ours(folder)
+        case "plain":
+            return Unsealed(folder)
         case "serf":
             return Serf(folder)
         case "libp2p":
