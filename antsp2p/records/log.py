@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from antsp2p.records.author_log import NOTHING_TOLD, AuthorLog, Strand, ids_at
+from antsp2p.records.author_log import NOTHING_TOLD, AuthorLog
+from antsp2p.records.cover import above, covered, fork_seq, prove
 from antsp2p.records.digest import ROOT_BYTES, Digest, Leaf
 from antsp2p.records.fork import (
-    MAX_UNSIGNED,
     ForkProof,
     encode_proof,
     is_chain,
     is_well_formed,
-    make_proof,
     parse_proof,
     verify_proof,
 )
@@ -127,16 +126,16 @@ class LogSet:
             log = AuthorLog()
         if log.is_continued_by(lowest):
             return self._grow(log, run)
-        if log.holds(run[-1]) and self._is_signed(log, log.run[run[-1].seq - 1]):
+        if log.holds(run[-1]) and log.is_signed(log.run[run[-1].seq - 1], self._verify):
             return Insertion(sibling=log.sibling(), duplicates=len(run))
-        if log.proof is not None and first >= log.proof.seq and not self._fork_seq(log, [run]):
+        if log.proof is not None and first >= log.proof.seq and not fork_seq(log, [run]):
             return Insertion(refused="convicted", sibling=log.sibling())
-        covered = self._covered(log, run)
-        if covered is None:
+        found = covered(log, run, self._verify)
+        if found is None:
             return Insertion(refused="signature")
-        offered, signed = covered
-        seq = self._fork_seq(log, [offered])
-        proof = self._prove(author, log, seq, [offered]) if seq else None
+        offered, signed = found
+        seq = fork_seq(log, [offered])
+        proof = prove(author, log, seq, [offered], self._verify) if seq else None
         if seq and proof is None:
             return Insertion(refused="chain", sibling=log.run[-1].id if log.run else None)
         removed = self._cut_at(log, proof, [offered]) if proof is not None else ()
@@ -162,8 +161,8 @@ class LogSet:
             # Nothing above it is known that could cover it: its own signature decides.
             signed = {run[0].seq} if run[0].verifies(self._verify) else None
         else:
-            covered = self._covered(log, run)
-            signed = None if covered is None else covered[1]
+            found = covered(log, run, self._verify)
+            signed = None if found is None else found[1]
         if signed is None:
             return Insertion(refused="signature")
         log.grow(run, signed)
@@ -184,12 +183,12 @@ class LogSet:
             if len(self._logs) >= MAX_AUTHORS:
                 return Insertion(refused="authors-full")
             log = AuthorLog()
-        seq = self._fork_seq(log, branches)
+        seq = fork_seq(log, branches)
         if not seq:
             return Insertion(sibling=log.sibling())
         if not verify_proof(proof, self._network, self._verify):
             return Insertion(refused="signature")
-        lower = self._prove(author, log, seq, branches)
+        lower = prove(author, log, seq, branches, self._verify)
         if lower is None and log.proof is not None and log.proof.seq <= proof.seq:
             return Insertion(sibling=log.sibling())
         lower = lower or proof
@@ -230,108 +229,15 @@ class LogSet:
         self._settle(author, log)
         return removed
 
-    # --- validity --------------------------------------------------------------------------------
-
-    def _covered(
-        self, log: AuthorLog, run: Sequence[Record]
-    ) -> tuple[tuple[Record, ...], set[int]] | None:
-        """The run continued up to a signed record, with the seqs found signed, or None.
-
-        None also where more than MAX_UNSIGNED new records in a row are not signed.
-        """
-        last = run[-1]
-        known, tail = log.known(last.seq), tuple[Record, ...]()
-        if known is not None and known.id == last.id:
-            if self._is_signed(log, known):
-                last = known
-            elif known.signature == last.signature:
-                # It is here as an ancestor, so what covers it covers what leads to it.
-                tail = self._above(log, known)
-                if not tail:
-                    return None
-            elif not last.verifies(self._verify):
-                return None
-        elif not last.verifies(self._verify):
-            tail = self._above(log, last)
-            if not tail:
-                return None
-        offered = (*run[:-1], last, *tail)
-        signed = set() if tail else {last.seq}
-        new = (index for index, record in enumerate(run) if not log.knows(record))
-        lowest_new, top = next(new, len(run)), len(offered) - 1
-        while top - lowest_new > MAX_UNSIGNED:
-            stretch = range(top - 1 - MAX_UNSIGNED, min(top, len(run)))
-            found = next((i for i in stretch if offered[i].verifies(self._verify)), None)
-            if found is None:
-                return None
-            signed.add(offered[found].seq)
-            top = found
-        return offered, signed
-
-    def _above(
-        self, log: AuthorLog, record: Record, branches: Sequence[Sequence[Record]] = ()
-    ) -> tuple[Record, ...]:
-        """Known records on top of `record` up to a signed one; empty if there are none."""
-        for strand in log.strands(branches):
-            child = strand(record.seq + 1)
-            if child is not None and child.prev == record.id:
-                branch = self._branch(log, strand, child.seq)
-                if branch:
-                    return branch
-        return ()
-
-    def _branch(self, log: AuthorLog, strand: Strand, seq: int) -> tuple[Record, ...]:
-        """The strand's records from `seq` up to the first signed one; empty if none is."""
-        branch: list[Record] = []
-        while (record := strand(seq)) is not None:
-            branch.append(record)
-            if self._is_signed(log, record):
-                return tuple(branch)
-            seq += 1
-        return ()
-
-    def _is_signed(self, log: AuthorLog, record: Record) -> bool:
-        return log.is_signed(record, self._verify)
-
     # --- forks -----------------------------------------------------------------------------------
-
-    def _fork_seq(self, log: AuthorLog, branches: Sequence[Sequence[Record]]) -> int:
-        """The lowest seq where the branches show a fork that is news, or 0."""
-        strands = log.strands(branches)
-        low = min(branch[0].seq for branch in branches) - 1
-        high = max(branch[-1].seq for branch in branches)
-        if log.proof is not None:
-            high = min(high, log.proof.seq)
-        elif len(branches) == 1:
-            high = min(high, log.top())
-        for seq in range(max(1, low), high + 1):
-            ids = ids_at(strands, seq)
-            if len(ids) > 1:
-                if log.proof is None or seq < log.proof.seq:
-                    return seq
-                shown = sum(places[0][1] == seq for places in ids.values())
-                return seq if min(2, shown) > 2 - len(log.proof.unknown) else 0
-        return 0
-
-    def _prove(
-        self, author: bytes, log: AuthorLog, seq: int, branches: Sequence[Sequence[Record]]
-    ) -> ForkProof | None:
-        """The proof of the fork at `seq`; None while nothing signed covers one of its sides."""
-        sides: list[tuple[Record, ...]] = []
-        for shown in ids_at(log.strands(branches), seq).values():
-            found = (self._branch(log, strand, lowest) for strand, lowest in shown)
-            side = next(filter(None, found), ())
-            if side:
-                sides.append(side)
-        return make_proof(author, seq, sides[0], sides[1]) if len(sides) > 1 else None
 
     def _cut_at(
         self, log: AuthorLog, proof: ForkProof, branches: Sequence[Sequence[Record]]
     ) -> tuple[Record, ...]:
         """Take up a new proof; returns what is no longer in the set."""
         below, cover = log.known(proof.seq - 1), tuple[Record, ...]()
-        if below is not None and not self._is_signed(log, below):
-            cover = self._above(log, below, branches)
+        if below is not None and not log.is_signed(below, self._verify):
+            cover = above(log, below, self._verify, branches)
         for record in log.kept():
             self._by_id.pop(record.id, None)
         removed = self._cut(log, proof.seq)
@@ -345,8 +251,8 @@ class LogSet:
         if log.proof is None or log.cover:
             return
         below = log.known(log.proof.seq - 1)
-        if below is not None and not self._is_signed(log, below):
-            log.cover = self._above(log, below, [offered])
+        if below is not None and not log.is_signed(below, self._verify):
+            log.cover = above(log, below, self._verify, [offered])
             self._by_id.update((record.id, record) for record in log.cover)
 
     # --- the run and what waits above it ---------------------------------------------------------
@@ -470,10 +376,10 @@ class LogSet:
             if size > max_bytes:
                 break
             run.append(record)
-            if seq >= last and self._is_signed(log, record):
+            if seq >= last and log.is_signed(record, self._verify):
                 break
             seq += 1
-        while run and not self._is_signed(log, run[-1]):
+        while run and not log.is_signed(run[-1], self._verify):
             run.pop()
         return tuple(run)
 
