@@ -22,7 +22,6 @@ from antsp2p.gossip.link import (
     Reached,
     Refused,
 )
-from antsp2p.gossip.network_keys import KeyPurpose
 from antsp2p.gossip.outputs import LinkDown, LinkUp, Output, Send
 from antsp2p.gossip.places import Places
 from antsp2p.gossip.view import Linked
@@ -67,9 +66,6 @@ class Neighbours:
     def apply(self, change: Change, now_us: int) -> None:
         """Do what a datagram changed about links and addresses."""
         match change:
-            case Opened(link) if link.purpose is KeyPurpose.INVITATION:
-                # Whoever holds an invitation may talk about joining and nothing else.
-                self._parts.links.close(link, "invited")
             case Opened(link, seq, head):
                 self._open(link, seq, head, now_us)
             case Closed(link, reason):

@@ -39,6 +39,7 @@ class Rotation:
         tell: Callable[[Output], None],
     ) -> None:
         self._keys = keys
+        self._check_keys()
         self._limits = limits
         self._drops = drops
         self._post = post
@@ -50,6 +51,11 @@ class Rotation:
         self._learned: tuple[NetworkKey, int] | None = None
         """The secret that is being kept, and since when: others tell it meanwhile."""
         self._learning = Bucket(limits.secrets_per_s, limits.secrets_burst, now_us)
+
+    def _check_keys(self) -> None:
+        """Whoever holds an invitation may talk about joining, at a door with keys of its own."""
+        is_door = len(self._keys.members()) < len(self._keys.all())
+        assert not is_door, "an invitation opens no link"
 
     @property
     def generation(self) -> int:
@@ -118,6 +124,7 @@ class Rotation:
         """These secrets are good from now on; the links that are to be closed for that."""
         before = self._keys.newest()
         self._keys.set(keys)
+        self._check_keys()
         self._until_us = now_us + min(overlap_ms, MAX_OVERLAP_MS) * MILLISECOND_US
         newest = self._keys.newest()
         if before is None or newest is None or newest.id != before.id:

@@ -167,3 +167,9 @@ def test_a_secret_that_is_known_is_answered_once() -> None:
     first.say(second.address, Secret(0, SECRET, 0, 0))
     town.run(SECOND)
     assert second.gossip.frames["secret"] == before + 1
+
+
+def test_an_invitation_is_no_key_of_a_network() -> None:
+    town = Town(1)
+    with pytest.raises(AssertionError, match="opens no link"):
+        change(town.peers[0], (OLD, NetworkKey(b"i" * 16, KeyPurpose.INVITATION)))
