@@ -158,15 +158,7 @@ def build_parts(
     network, me = protection.network, protection.author
     visible, ages, outbox = Visible(logs, me), Ages(limits.ages_waiting), Outbox(sent)
     liveness = Liveness(limits=limits, rng=rng, ping=calls.ping)
-    pursuits = Pursuits(
-        limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us,
-        turn_us=liveness.turn_us, sample=liveness.sample, post=outbox.post,
-    )
-    bulk = Bulk(
-        limits=limits, drops=drops, have=visible.seq, pursue=pursuits.pursue, tell=calls.tell,
-        offence=calls.offence,
-    )
-    pursuits.share_with(bulk.take)
+    pursuits, bulk = _fetching(visible, liveness, outbox, limits, drops, calls)
     server = Server(
         visible=visible, verify=verify, limits=limits, drops=drops, age_ms=ages.age_ms,
         post=outbox.post,
@@ -175,9 +167,7 @@ def build_parts(
         visible=visible, limits=limits, drops=drops, may_send=server.may_send, post=outbox.post
     )
     awaited = Awaited(limits=limits, have=visible.seq, pursue=pursuits.pursue)
-    tree = Tree(
-        limits=limits, rng=rng, loss_permille=liveness.loss_permille, post=outbox.post
-    )
+    tree = Tree(limits=limits, rng=rng, loss_permille=liveness.loss_permille, post=outbox.post)
     spread = Spread(
         visible=visible, tree=tree, awaited=awaited, pursuits=pursuits, server=server,
         limits=limits, loss_permille=liveness.loss_permille, offer_proof=proofs.offer,
@@ -194,26 +184,43 @@ def build_parts(
         ),
         sharing=Sharing(limits=limits, rng=rng, now_us=now_us, share=calls.share),
         reconcile=Reconcile(
-            visible=visible, instance=instance, rng=rng, limits=limits, drops=drops,
-            now_us=now_us,
-            settle=Settle(
-                visible=visible, spread=spread, proofs=proofs, report=calls.report,
-            ),
-            ties=Ties(
-                wait_us=liveness.wait_us, soon=liveness.soon, room=pursuits.room,
-                may_send=server.may_send, post=outbox.post,
-            ),
+            visible=visible, instance=instance, rng=rng, limits=limits, drops=drops, now_us=now_us,
+            settle=Settle(visible=visible, spread=spread, proofs=proofs, report=calls.report),
+            ties=_ties(liveness, pursuits, server, outbox),
         ),
         beats=Beats(
             visible=visible, network=network, verify=verify, limits=limits, drops=drops,
             post=outbox.post,
         ),
         intake=Intake(visible=visible, verify=verify, parse=parse, ages=ages, drops=drops),
-        assemblies=Assemblies(limits),
-        blame=Blame(limits),
+        assemblies=Assemblies(limits), blame=Blame(limits), quotas=Quotas(limits),
         rotation=Rotation(
             keys=protection.keys, limits=limits, now_us=now_us, drops=drops, post=outbox.post,
             tell=calls.tell,
         ),
-        quotas=Quotas(limits),
+    )
+
+
+def _fetching(
+    visible: Visible, liveness: Liveness, outbox: Outbox, limits: Limits, drops: Counter[str],
+    calls: Calls,
+) -> tuple[Pursuits, Bulk]:
+    """The two ways of fetching what is missing, each of which leaves to the other what it must."""
+    pursuits = Pursuits(
+        limits=limits, drops=drops, have=visible.seq, wait_us=liveness.wait_us,
+        turn_us=liveness.turn_us, sample=liveness.sample, post=outbox.post,
+    )
+    bulk = Bulk(
+        limits=limits, drops=drops, have=visible.seq, pursue=pursuits.pursue, tell=calls.tell,
+        offence=calls.offence,
+    )
+    pursuits.share_with(bulk.take)
+    return pursuits, bulk
+
+
+def _ties(liveness: Liveness, pursuits: Pursuits, server: Server, outbox: Outbox) -> Ties:
+    """What reconciliation asks of the other parts."""
+    return Ties(
+        wait_us=liveness.wait_us, soon=liveness.soon, room=pursuits.room,
+        may_send=server.may_send, post=outbox.post,
     )

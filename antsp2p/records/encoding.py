@@ -8,9 +8,12 @@ make the decoder build something that nobody asked for.
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cbor2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_DEPTH: Final = 8
 """Containers inside containers; a record needs 4, and a bound keeps every walk shallow."""
@@ -144,21 +147,30 @@ def _put(value: Any, depth: int, parts: list[bytes]) -> bool:
         raise Malformed("value-kind")
     if depth > MAX_DEPTH:
         raise Malformed("depth")
+    return (_put_map if kind is dict else _put_list)(value, depth, parts)
+
+
+def _put_list(value: Sequence[Any], depth: int, parts: list[bytes]) -> bool:
+    """What `_put` does, of a list."""
+    parts.append(array_head(len(value)))
     ascending = True
-    if kind is not dict:
-        parts.append(array_head(len(value)))
-        for item in value:
-            # Most of all that is ever written are these two, and a call costs more than they do.
-            kind = type(item)
-            if kind is int and 0 <= item < 65_536:
-                parts.append(_INTS[item] if item < 256 else _UINT16(0x19, item))
-            elif kind is bytes and len(item) < 1_024:
-                parts.append(_SIZES[len(item)])
-                parts.append(item)
-            elif not _put(item, depth + 1, parts):
-                ascending = False
-        return ascending
+    for item in value:
+        # Most of all that is ever written are these two, and a call costs more than they do.
+        kind = type(item)
+        if kind is int and 0 <= item < 65_536:
+            parts.append(_INTS[item] if item < 256 else _UINT16(0x19, item))
+        elif kind is bytes and len(item) < 1_024:
+            parts.append(_SIZES[len(item)])
+            parts.append(item)
+        elif not _put(item, depth + 1, parts):
+            ascending = False
+    return ascending
+
+
+def _put_map(value: dict[Any, Any], depth: int, parts: list[bytes]) -> bool:
+    """What `_put` does, of a map."""
     parts.append(_head(5, len(value)))
+    ascending = True
     last = -1
     for key, item in value.items():
         if type(key) is not int or not 0 <= key <= MAX_KEY:

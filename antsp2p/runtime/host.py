@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from antsp2p.coordination.pins import Pins
     from antsp2p.runtime.udp import Bound
 
     Tap = Callable[[int, Event], None]
@@ -140,19 +141,7 @@ class Host:
         self._bound = bound
         self._udp = UdpEndpoint(bound)
         pins = read_pins(boot.home.trust_path)
-        self.node = Node(
-            boot.identity, network, protection=self.protection, boot=boot.number,
-            instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
-            now_us=self.started_us, wall_ms=wall_ms(),
-            history=boot.store.records(),
-            proofs=boot.history.proofs, fresh=boot.fresh,
-            published=boot.history.published, answers=boot.history.answers,
-            nickname=options.nickname,
-            verify=self._ahead.verify, foresee=self._ahead.foresee,
-            recovery=boot.recovery, suspicion=boot.suspicion,
-            work_bits=boot.network.work_bits, work=boot.work, policy=options.policy,
-            send=self._udp.send, pins=pins,
-        )
+        self.node = self._make_node(boot, pins)
         self.warnings: deque[str] = deque(maxlen=limits.WARNINGS)
         """The latest lines that the user should know."""
         if boot.suspicion:
@@ -180,6 +169,20 @@ class Host:
         self._nursery: trio.Nursery | None = None
         self._stop = trio.Event()
         self._closed = False
+
+    def _make_node(self, boot: Boot, pins: Pins) -> Node:
+        """The node with what its store remembers, and with randomness of this run."""
+        return Node(
+            boot.identity, boot.network.id, protection=self.protection, boot=boot.number,
+            instance=secrets.token_bytes(8), rng=Random(secrets.randbits(256)),
+            now_us=self.started_us, wall_ms=wall_ms(), history=boot.store.records(),
+            proofs=boot.history.proofs, published=boot.history.published, fresh=boot.fresh,
+            answers=boot.history.answers, suspicion=boot.suspicion,
+            nickname=self.options.nickname, recovery=boot.recovery,
+            work_bits=boot.network.work_bits, work=boot.work,
+            verify=self._ahead.verify, foresee=self._ahead.foresee,
+            policy=self.options.policy, pins=pins, send=self._udp.send,
+        )
 
     # --- what it is -------------------------------------------------------------------------------
 
@@ -395,8 +398,7 @@ class Host:
             self.warn(OPEN_WARNING)
         nursery.start_soon(self._loop.run)
         nursery.start_soon(self.membership.run)
-        nursery.start_soon(
-            self._udp.receive, self._loop.offer_datagram, self._loop.serve)
+        nursery.start_soon(self._udp.receive, self._loop.offer_datagram, self._loop.serve)
         nursery.start_soon(self._server.serve, [item.tcp for item in self._bound])
         for address in self._boot.history.addresses:
             self._hint(address)
@@ -426,8 +428,7 @@ class Host:
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._loop.run)
-            nursery.start_soon(
-            self._udp.receive, self._loop.offer_datagram, self._loop.serve)
+            nursery.start_soon(self._udp.receive, self._loop.offer_datagram, self._loop.serve)
             await self._withdraw_all()
             nursery.cancel_scope.cancel()
         await self._loop.finish()
