@@ -22,7 +22,7 @@ from antsp2p.coordination.judgement import (
     Policy,
 )
 from antsp2p.coordination.lease import Leases
-from antsp2p.coordination.meaning import Folded, Meaning
+from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.pins import NO_PINS, Pins
 from antsp2p.coordination.requester import Requester
 from antsp2p.decisions import Decisions
@@ -44,15 +44,14 @@ from antsp2p.events import (
     Notice,
     PeerHint,
     PinsChanged,
-    RemoveRecords,
     SaveAddress,
     SaveAnswer,
-    SaveProof,
     SecretLearned,
     SendDatagram,
     StopLogs,
     Woke,
 )
+from antsp2p.folding import Folding
 from antsp2p.gossip.engine import Gossip
 from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.gossip.outputs import (
@@ -144,32 +143,16 @@ class Node:
         self.drops: Counter[str] = Counter()
         self.beats: dict[bytes, Beat] = {}
         self.logs = LogSet(network, verify)
-        self.meaning = Meaning(self.author, network, self._in_set, work_bits=work_bits)
-        self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
-        self.ledger = self.meaning.ledger
-        self.meaning.set_pins(pins)
-        self._leases = Leases(now_us)
-        self._judgement = judgement = Judgement(
-            self.ledger, policy, identity.sign(QUOTA_DOMAIN))
-        self.requester = Requester(
-            self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
-            judgement,
-        )
-        self.claimant = Claimant(
-            self.author, self.tasks, self.capabilities, self._leases, judgement)
         self.gossip = Gossip(
             logs=self.logs, protection=protection, instance=instance, rng=rng, now_us=now_us,
             verify=verify, foresee=foresee, parse=parse, limits=limits,
         )
-        self._answers = OwedAnswers(self.author, self.tasks, self._is_at_work)
         self._own = OwnLog(
             identity, network, self.logs, fresh=fresh, wall_offset_us=wall_ms * 1_000 - now_us,
             suspicion=suspicion,
         )
         self._profile = Profile(recovery, work)
-        self._commands = Commands(self)
-        self._publication = Publication(self, self._own, self._commands)
-        self._decisions = Decisions(self)
+        self._compose(identity.sign(QUOTA_DOMAIN), policy, pins, work_bits, now_us)
         self._effects: list[Effect] = []
         self._send = send
         self._now_us = now_us
@@ -180,6 +163,31 @@ class Node:
         self._wake_at: int | None = None
         self._is_settled = False
         """Whether `_wake_at` is what the parts say now. It is not asked for after every event."""
+
+    def _compose(
+        self, secret: bytes, policy: Policy, pins: Pins, work_bits: int, now_us: int
+    ) -> None:
+        """The parts that make sense of records, decide by it, and see to what was decided."""
+        self.meaning = Meaning(self.author, self.network, self._in_set, work_bits=work_bits)
+        self.tasks, self.capabilities = self.meaning.tasks, self.meaning.capabilities
+        self.ledger = self.meaning.ledger
+        self.meaning.set_pins(pins)
+        self._leases = Leases(now_us)
+        self._judgement = judgement = Judgement(self.ledger, policy, secret)
+        self.requester = Requester(
+            self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
+            judgement,
+        )
+        self.claimant = Claimant(
+            self.author, self.tasks, self.capabilities, self._leases, judgement)
+        self._answers = OwedAnswers(self.author, self.tasks, self._is_at_work)
+        self._commands = Commands(self)
+        self._publication = Publication(self, self._own, self._commands)
+        self._decisions = Decisions(self)
+        self._folding = Folding(
+            self, own=self._own, answers=self._answers, commands=self._commands,
+            publication=self._publication, decisions=self._decisions,
+        )
 
     @property
     def holding(self) -> dict[bytes, Holding]:
@@ -247,7 +255,7 @@ class Node:
         if now_us - self._now_us > STALL_US:
             self._note_stall(now_us)
         self._now_us = now_us = max(now_us, self._now_us)
-        self.ledger.advance(self._tick())
+        self.ledger.advance(self.tick())
         match event:
             case DatagramReceived(address=address, data=data):
                 self._receive(((address, data),), now_us)
@@ -321,7 +329,7 @@ class Node:
         self, history: Iterable[StoredRecord], proofs: Iterable[ForkProof],
         published: int | None, now_us: int,
     ) -> None:
-        self.ledger.advance(self._tick())
+        self.ledger.advance(self.tick())
         for stored in history:
             record = stored.record
             is_own = record.author == self.author
@@ -331,11 +339,11 @@ class Node:
                 self.drops["history-gap"] += 1
                 continue
             self.gossip.restored(record.id, stored.age_ms, now_us)
-            self._fold(record, stored.held_ms)
+            self._folding.fold(record, stored.held_ms)
             if is_own:
-                self._adopt(record, stored.age_ms)
+                self._folding.adopt(record, stored.age_ms, now_us)
         for proof in proofs:
-            self._apply(self.logs.convict(proof), 0)
+            self._folding.apply(self.logs.convict(proof), 0, now_us)
         self._effects.clear()
         self._publication.begin(now_us)
         self._commands.restored(now_us)
@@ -354,11 +362,6 @@ class Node:
         self.requester.expect(task, answer)
         self._effects.append(SaveAnswer(task, answer))
 
-    def _adopt(self, record: Record, age_ms: int) -> None:
-        offered = self.tasks.offer(record.id)
-        if offered is not None:
-            self.requester.adopt(record.id, self._now_us - age_ms * 1_000)
-
     def _in_set(self, author: bytes, seq: int) -> Record | None:
         """The author's record at `seq`; of one's own those too that are held back."""
         record = self.logs.at(author, seq)
@@ -366,32 +369,9 @@ class Node:
             return next((held for held in self._own.held if held.seq == seq), None)
         return record
 
-    def _tick(self, ago_ms: int = 0) -> int:
-        """The observer's own calendar, as coarse as evidence needs it."""
+    def tick(self, ago_ms: int = 0) -> int:
+        """The observer's own calendar `ago_ms` ago, as coarse as evidence needs it."""
         return ((self._now_us + self._wall_offset_us) // 1_000 - ago_ms) // TICK_MS
-
-    def _fold(self, record: Record, held_ms: int = 0) -> None:
-        folded = self.meaning.add(record, self._tick(held_ms))
-        self._answers.note(record)
-        record.rest()
-        self._folded(folded)
-        announce = folded.announce
-        if announce is not None:
-            self.notice("announced", record.author, capability=announce.name,
-                         slots=announce.slots, withdrawn=announce.withdrawn)
-
-    def _unfold(self, record: Record) -> None:
-        self._folded(self.meaning.remove(record))
-
-    def _folded(self, folded: Folded) -> None:
-        self._decisions.touch(folded.tasks)
-        for author in folded.authors:
-            standing = self.meaning.standing(author)
-            if author == self.author:
-                self._own.is_revoked = standing.revoked
-            if standing.revoked:
-                named = {"successor": standing.named} if standing.named else {}
-                self.notice("revoked", author, seq=standing.last_seq, **named)
 
     def append(self, draft: Draft) -> Record:
         """Sign a draft, fold it in, and have it stored. Raises `Malformed` if it does not fit.
@@ -420,8 +400,8 @@ class Node:
 
     def _sign(self, draft: Draft) -> Record:
         record = self._own.sign(draft, self._now_us)
-        self._fold(record)
-        self._adopt(record, 0)
+        self._folding.fold(record)
+        self._folding.adopt(record, 0, self._now_us)
         self._publication.save()
         self._effects.append(AppendRecord(record, 0, own=True))
         return record
@@ -442,7 +422,7 @@ class Node:
         for output in rest:
             match output:
                 case Learned(insertion=insertion, age_ms=age_ms):
-                    self._apply(insertion, age_ms)
+                    self._folding.apply(insertion, age_ms, self._now_us)
                 case BeatLearned(beat=beat):
                     self._beat_learned(beat)
                 case HeadReported(seq=seq, head=head):
@@ -458,23 +438,6 @@ class Node:
                     self._own.displaced(records, self._now_us)
                 case FetchLogs() | MoreLogs() | StopLogs() | SecretLearned():
                     self._effects.append(output)
-
-    def _apply(self, insertion: Insertion, age_ms: int) -> None:
-        proof = insertion.convicted
-        if proof is not None:
-            self._effects.append(SaveProof(proof))
-            self._effects.append(RemoveRecords(proof.author, proof.seq))
-            for record in insertion.removed:
-                self._unfold(record)
-            self._folded(self.meaning.forked(proof.author, proof.seq))
-            self.notice("convicted", proof.author, seq=proof.seq)
-        for record in insertion.added:
-            self._fold(record)
-            if record.author == self.author:
-                self._adopt(record, age_ms)
-                self._publication.given_back(record, age_ms, self._now_us)
-            else:
-                self._effects.append(AppendRecord(record, age_ms, own=False))
 
     def _beat_learned(self, beat: Beat) -> None:
         latest = self.beats.get(beat.author)
@@ -507,7 +470,7 @@ class Node:
     def introduce(self, record: Record) -> Insertion:
         """Take in and pass on a record of another author that the user brings."""
         insertion, outputs = self.gossip.introduce(record, self._now_us)
-        self._apply(insertion, 0)
+        self._folding.apply(insertion, 0, self._now_us)
         self.take(outputs)
         return insertion
 
@@ -517,17 +480,7 @@ class Node:
 
     def replace(self, pairs: list[tuple[Record, Record]]) -> None:
         """Own records that were held back were signed anew: take (old, new) in."""
-        for old, _ in pairs:
-            self.requester.forget(old.id)
-            self._unfold(old)
-        self._commands.renamed({old.id: new.id for old, new in pairs})
-        for old, new in pairs:
-            self._fold(new)
-            self._adopt(new, 0)
-            self._effects.append(AppendRecord(new, 0, own=True))
-            if self.tasks.offer(new.id) is not None:
-                self.notice("warning", self.author,
-                             text=f"task {old.id.hex()} is now {new.id.hex()}")
+        self._folding.replace(pairs, self._now_us)
 
     def release(self, task: bytes, claim: bytes, reason: str) -> Record | None:
         """Give an own claim back; None where the claim is not there."""
