@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.addresses import is_loopback, pack_host, unpack_host
+from antsp2p.gossip.addresses import is_loopback, unpack_host
 from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.gossip.book import Book, Known, Origin, Purpose
 from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.naming import addresses_for
 from antsp2p.gossip.strangers import StrangerDials
-from antsp2p.gossip.wire import Address, PeerAddress
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from antsp2p.gossip.limits import Limits
+    from antsp2p.gossip.wire import Address, PeerAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,29 +482,10 @@ class View:
         now_us: int,
     ) -> tuple[PeerAddress, ...]:
         """Up to `count` addresses where a node was reached, for a peer at `asker_host`."""
-        pool = dict.fromkeys((address, author) for author, address in linked)
-        after_us = now_us - self._limits.share_fresh_us
-        for known in self._book.proven():
-            if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
-                pool[known.address, known.author] = None
-        tells_loopback = is_loopback(asker_host)
-        called: list[tuple[bytes, bytes, int]] = []
-        others: list[tuple[bytes, bytes, int]] = []
-        for address, author in pool:
-            host, port = address
-            packed = pack_host(host)
-            if author != asker and packed and (tells_loopback or not is_loopback(host)):
-                (called if self._was_called(address) else others).append((author, packed, port))
-        if len(called) + len(others) > count:
-            # The nearest help the asker to its place, and others to know more. Whoever calls
-            # everybody is not for that named to everybody.
-            called.sort(key=lambda peer: distance(asker, peer[0]))
-            near, rest = called[: count // 2], called[count // 2 :]
-            room = count - len(near)
-            if len(rest) < room:
-                rest += self._rng.sample(others, room - len(rest))
-            called, others = near + self._rng.sample(rest, room), []
-        return tuple([PeerAddress(*peer) for peer in sorted(called + others)])
+        return addresses_for(
+            asker, asker_host, self._book, linked, count=count,
+            after_us=now_us - self._limits.share_fresh_us, rng=self._rng,
+        )
 
     @property
     def is_hungry(self) -> bool:
@@ -539,10 +521,6 @@ class View:
         """Whether one more address is dialled at once: links are missing, or nodes are few."""
         few = 2 * (self._limits.target_links + self._limits.accepted_links)
         return self._is_hungry or len(self._book) <= few
-
-    def _was_called(self, address: Address) -> bool:
-        known = self._book.get(address)
-        return known is not None and known.dialled_us >= 0
 
     # --- small parts -------------------------------------------------------------------------
 

@@ -1,0 +1,54 @@
+"""Naming: which addresses a peer is told, of all that are known here.
+
+Law: only those where a node was reached, and loopback only to who calls from there. Where there are
+more than it is to hear of, the nearest to the asker come first. When somebody is told is not known
+here.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antsp2p.gossip.addresses import is_loopback, pack_host
+from antsp2p.gossip.affinity import distance
+from antsp2p.gossip.wire import Address, PeerAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from random import Random
+
+    from antsp2p.gossip.book import Book
+
+
+def addresses_for(
+    asker: bytes, asker_host: str, book: Book, linked: Iterable[tuple[bytes, Address]],
+    *, count: int, after_us: int, rng: Random,
+) -> tuple[PeerAddress, ...]:
+    """Up to `count` addresses for the asker: of `linked`, and of those in the book where somebody
+    answered after `after_us`."""
+    pool = dict.fromkeys((address, author) for author, address in linked)
+    for known in book.proven():
+        if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
+            pool[known.address, known.author] = None
+    tells_loopback = is_loopback(asker_host)
+    called: list[tuple[bytes, bytes, int]] = []
+    others: list[tuple[bytes, bytes, int]] = []
+    for address, author in pool:
+        host, port = address
+        packed = pack_host(host)
+        if author != asker and packed and (tells_loopback or not is_loopback(host)):
+            (called if _was_called(book, address) else others).append((author, packed, port))
+    if len(called) + len(others) > count:
+        # The nearest help the asker to its place, and others to know more. Whoever calls
+        # everybody is not for that named to everybody.
+        called.sort(key=lambda peer: distance(asker, peer[0]))
+        near, rest = called[: count // 2], called[count // 2 :]
+        room = count - len(near)
+        if len(rest) < room:
+            rest += rng.sample(others, room - len(rest))
+        called, others = near + rng.sample(rest, room), []
+    return tuple([PeerAddress(*peer) for peer in sorted(called + others)])
+
+
+def _was_called(book: Book, address: Address) -> bool:
+    known = book.get(address)
+    return known is not None and known.dialled_us >= 0
