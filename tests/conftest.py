@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 
+import hypothesis
 import pytest
 
 from antsp2p.runtime.networks import CONFIGURATION_VARIABLE
@@ -21,6 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Networks made by tests, and by the nodes that they start, are not the user's.
     os.environ[CONFIGURATION_VARIABLE] = os.path.join(folders.name, "networks")
     os.environ["XDG_STATE_HOME"] = os.path.join(folders.name, "state")
+    # The same examples every time, however busy the machine is; a long run looks for new ones.
+    hypothesis.settings.register_profile(
+        "antsp2p", deadline=None, derandomize=not config.getoption("--long"))
+    hypothesis.settings.load_profile("antsp2p")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

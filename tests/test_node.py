@@ -385,7 +385,7 @@ def _plain(effects: list[Effect]) -> list[object]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=1_300), max_size=20), st.integers(0, 10**7))
 def test_a_strangers_bytes_never_raise(datagrams: list[bytes], step_us: int) -> None:
     node = make_node("target")
@@ -494,7 +494,7 @@ def test_nobody_can_keep_a_node_from_claiming_for_long() -> None:
     assert len(wire.started("worker")) == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=60)), max_size=8))
 def test_a_strangers_chunks_never_raise(chunks: list[tuple[int, bytes]]) -> None:
     wire = serving("worker")

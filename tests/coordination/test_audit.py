@@ -147,7 +147,7 @@ def test_a_reader_counts_what_became_of_each_claim() -> None:
     assert lapse.rater == market.logs["other"].records[0].author
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(
     st.tuples(st.sampled_from(WAYS), st.sampled_from(("requester", "other")),
               st.sampled_from(("work", "play")), st.integers(1, 9)),
@@ -353,7 +353,7 @@ def test_the_order_of_arrival_makes_no_difference_to_a_file() -> None:
     assert len(files) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32), st.integers(1, 9))
 def test_any_part_of_any_history_is_read_without_a_fault(seed: int, share: int) -> None:
     draws = Random(seed)
@@ -367,7 +367,7 @@ def test_any_part_of_any_history_is_read_without_a_fault(seed: int, share: int) 
         assert min(judged.unjudged, judged.offers, judged.unanswered, judged.contested) >= 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32))
 def test_whatever_happened_a_reader_finds_the_words_that_the_node_has(seed: int) -> None:
     logs = LogSet(BAZAAR, lambda *_: True)

@@ -152,7 +152,7 @@ def test_asking_leaves_no_trace() -> None:
     assert (ledger.score(WORKER), ledger.contributions(WORKER)) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

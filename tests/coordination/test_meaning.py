@@ -351,7 +351,7 @@ def stories(draw: st.DrawFn) -> list[Log]:
     return [requester, ada, *branches, *keepers, heir, other]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_order_of_arrival_gives_the_same_state_and_the_same_leaves(data: st.DataObject) -> None:
     logs = data.draw(stories())
@@ -363,7 +363,7 @@ def test_any_order_of_arrival_gives_the_same_state_and_the_same_leaves(data: st.
     assert found.afresh().view() == found.view()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_at_every_moment_the_state_is_that_of_the_set(data: st.DataObject) -> None:
     logs = data.draw(stories())

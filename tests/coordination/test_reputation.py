@@ -182,7 +182,7 @@ def observed(records: list[Record], me: bytes) -> Meaning:
     return meaning
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(tasks=RUNS, seed=st.integers(0, 2**16), me=st.sampled_from((ME, WORKER, THIRD, STRANGER)))
 def test_a_node_knows_the_same_whatever_came_first(tasks: _Runs, seed: int, me: bytes) -> None:
     market = played(tasks)
@@ -192,7 +192,7 @@ def test_a_node_knows_the_same_whatever_came_first(tasks: _Runs, seed: int, me: 
     assert everything(found.ledger) == expected
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     tasks=RUNS, which=st.integers(0, 5), me=st.sampled_from((ME, STRANGER, key_of("nobody"))),
     failure=st.sampled_from(("failed", "reject", "lapse", "overdue", "release", "go on")),

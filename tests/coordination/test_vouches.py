@@ -127,7 +127,7 @@ def test_only_so_many_of_one_author_count() -> None:
     assert [each is None for each in given] == [False] * MAX_VOUCHED + [True]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     said=st.lists(st.tuples(
         st.sampled_from((WORKER, THIRD)), st.sampled_from((WORKER, THIRD, STRANGER)),

@@ -196,7 +196,7 @@ _AUTHORS = [
 _SETS = st.lists(st.sampled_from(_AUTHORS), unique=True, max_size=len(_AUTHORS))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_SETS, st.randoms(use_true_random=False), st.sampled_from([0.0, 0.3]))
 def test_all_that_differs_is_found(
     authors: list[bytes], rng: random.Random, loss: float

@@ -170,7 +170,7 @@ def deliver(tree: Tree, data: st.DataObject) -> LogSet:
 
 
 @given(trees(2), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_two_branches_in_any_order_give_one_set(tree: Tree, data: st.DataObject) -> None:
     event(f"fork at {tree.fork_seq()}")
     one, other = deliver(tree, data), deliver(tree, data)
@@ -181,13 +181,13 @@ def test_two_branches_in_any_order_give_one_set(tree: Tree, data: st.DataObject)
 
 
 @given(trees(5), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_many_branches_in_any_order_give_one_set(tree: Tree, data: st.DataObject) -> None:
     assert_final(deliver(tree, data), tree)
 
 
 @given(trees(3), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whole_branches_and_pieces_give_one_set(tree: Tree, data: st.DataObject) -> None:
     feed = Feed(log_set(), tree)
     for _ in range(data.draw(st.integers(0, 6), label="pieces")):
@@ -207,7 +207,6 @@ STRANGE = [
 
 
 @given(st.lists(st.lists(st.integers(0, len(STRANGE) - 1), max_size=5), max_size=20))
-@settings(deadline=None)
 def test_no_run_whatever_raises(runs: list[list[int]]) -> None:
     logs = log_set()
     for run in runs:
@@ -244,7 +243,7 @@ def send(source: LogSet, target: LogSet) -> None:
 
 
 @given(trees(4), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_sets_that_start_on_different_branches_come_to_agree(
     tree: Tree, data: st.DataObject
 ) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antsp2p.records.encoding import encode
@@ -63,7 +63,6 @@ def test_the_default_is_within_the_bounds() -> None:
     assert key_file._is_bounded(list(key_file.DEFAULT_SCRYPT))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255), st.sampled_from([PLAIN, SEALED, OTHER]))
 def test_a_changed_byte_never_gives_another_key(place: int, flip: int, key: KeyFile) -> None:
     content = bytearray(key.encode())
@@ -78,7 +77,6 @@ def test_a_changed_byte_never_gives_another_key(place: int, flip: int, key: KeyF
     assert seed == key.open(b"secret").seed
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=1_200))
 def test_any_bytes_are_a_key_or_refused(content: bytes) -> None:
     for each in (content, HEAD + base64.urlsafe_b64encode(content)):
