@@ -7,7 +7,6 @@ no randomness that was not handed in. A stranger's bytes never raise out of `han
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.commands import Commands
@@ -64,6 +63,7 @@ from antsp2p.gossip.outputs import (
     OwnDisplaced,
     Send,
 )
+from antsp2p.history import StoredRecord, parted, runs_of
 from antsp2p.own_log import OwnLog
 from antsp2p.profile import Profile
 from antsp2p.publication import Publication
@@ -73,7 +73,7 @@ from antsp2p.records.log import ForkProof, Insertion, LogSet
 from antsp2p.records.record import NO_PREV, Record, parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from random import Random
 
     from antsp2p.gossip.protection import Protection
@@ -85,16 +85,6 @@ STALL_US: Final = 1_000_000
 MAX_BEATS: Final = 10_000
 """Latest beats kept, one an author; the gossip bounds authors likewise."""
 MAX_BLOB_SOURCES: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """A record from our own store, with its age at the time of loading, and for how long it has
-    been here."""
-
-    record: Record
-    age_ms: int
-    held_ms: int = 0
 
 
 class Node:
@@ -330,23 +320,33 @@ class Node:
         published: int | None, now_us: int,
     ) -> None:
         self.ledger.advance(self.tick())
-        for stored in history:
-            record = stored.record
-            is_own = record.author == self.author
-            if is_own and published is not None and record.seq > published:
-                self._own.hold(record)
-            elif not self.logs.restore(record):
-                self.drops["history-gap"] += 1
-                continue
-            self.gossip.restored(record.id, stored.age_ms, now_us)
-            self._folding.fold(record, stored.held_ms)
-            if is_own:
-                self._folding.adopt(record, stored.age_ms, now_us)
+        for run in runs_of(history):
+            is_own = run[0].record.author == self.author
+            for record, age_ms, held_ms in self._taken_back(run, published if is_own else None):
+                self.gossip.restored(record.id, age_ms, now_us)
+                self._folding.fold(record, held_ms)
+                if is_own:
+                    self._folding.adopt(record, age_ms, now_us)
         for proof in proofs:
             self._folding.apply(self.logs.convict(proof), 0, now_us)
         self._effects.clear()
         self._publication.begin(now_us)
         self._commands.restored(now_us)
+
+    def _taken_back(
+        self, run: list[StoredRecord], published: int | None
+    ) -> Iterator[StoredRecord]:
+        """Those of the run that are in the set again, and own ones that are held back."""
+        run, held = parted(run, published)
+        while run:
+            count = self.logs.restore([stored.record for stored in run])
+            yield from run[:count]
+            if count < len(run):
+                self.drops["history-gap"] += 1
+            run = run[count + 1 :]
+        for stored in held:
+            self._own.hold(stored.record)
+            yield stored
 
     def _recall(self, answers: Iterable[tuple[bytes, bytes]]) -> None:
         """The right answers of own tasks, as they were saved; of what is over they may go."""

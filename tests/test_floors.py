@@ -25,8 +25,8 @@ BELOW: dict[str, frozenset[str]] = {
 PURE = ("records", "coordination", "gossip", "node")
 # One node is more than one file; these stand beside node.py on the same floor.
 NODE_MODULES = frozenset({
-    "node", "events", "commands", "decisions", "folding", "own_log", "profile", "publication",
-    "pulse",
+    "node", "events", "commands", "decisions", "folding", "history", "own_log", "profile",
+    "publication", "pulse",
 })
 # The package's own face: lazy names for people who import it.
 FACES = frozenset({"__init__", "__main__"})

@@ -39,7 +39,8 @@ from antsp2p.events import (
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.outputs import Learned, Output, Send
 from antsp2p.gossip.wire import Entry, News
-from antsp2p.node import Node, StoredRecord
+from antsp2p.history import StoredRecord
+from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, sign_record
 from tests.gossip.protections import protection_of

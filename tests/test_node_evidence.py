@@ -19,7 +19,8 @@ from antsp2p.events import (
     VouchFor,
     Woke,
 )
-from antsp2p.node import Node, StoredRecord
+from antsp2p.history import StoredRecord
+from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from tests.gossip.protections import protection_of
 from tests.test_node import NETWORK, Wire, make_node, post, serving

@@ -22,7 +22,7 @@ def own_log(
 ) -> tuple[OwnLog, LogSet]:
     logs = LogSet(NETWORK, verify)
     for record in history or []:
-        assert logs.restore(record)
+        assert logs.restore([record]) == 1
     return OwnLog(ME, NETWORK, logs, fresh=fresh, wall_offset_us=0, suspicion=suspicion), logs
 
 

@@ -15,7 +15,8 @@ from antsp2p.events import (
     ServeCapability,
     Woke,
 )
-from antsp2p.node import Node, StoredRecord
+from antsp2p.history import StoredRecord
+from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from antsp2p.records.record import NO_PREV, Record, sign_record
 from antsp2p.records.work import mine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.records.author_log import NOTHING_TOLD, AuthorLog
@@ -198,23 +198,22 @@ class LogSet:
             removed=removed, convicted=lower, missing=_gap(author, log), sibling=log.sibling()
         )
 
-    def restore(self, record: Record) -> bool:
-        """Take back a record that this node had in its set before, signature unchecked.
-
-        Only for a node's own store, each log in order. False where the record does not continue
-        its author's log, or where too many authors are held.
+    def restore(self, run: Sequence[Record]) -> int:
+        """Take back records of one author from the node's own store, ascending, up to the first
+        that does not continue its log; signatures are not checked. Returns how many.
         """
-        log = self._logs.get(record.author)
-        if log is None:
-            if len(self._logs) >= MAX_AUTHORS:
-                return False
-            log = AuthorLog()
-        if record.network != self._network or not log.is_continued_by(record):
-            return False
-        log.grow((record,), ())
-        self._by_id[record.id] = record
-        self._settle(record.author, log)
-        return True
+        author = run[0].author
+        log = self._logs.get(author) or AuthorLog()
+        if author not in self._logs and len(self._logs) >= MAX_AUTHORS:
+            return 0
+        if run[0].network != self._network or not log.is_continued_by(run[0]):
+            return 0
+        links = enumerate(pairwise(run), 1)
+        count = next((place for place, pair in links if not is_chain(pair)), len(run))
+        log.grow(run[:count], ())
+        self._by_id.update((record.id, record) for record in run[:count])
+        self._settle(author, log)
+        return count
 
     def truncate_own(self, author: bytes, first_seq: int) -> tuple[Record, ...]:
         """Take back the author's records from `first_seq` on; returns them, ascending.

@@ -24,7 +24,7 @@ from antsp2p.events import (
     SaveProof,
     SavePublished,
 )
-from antsp2p.node import StoredRecord
+from antsp2p.history import StoredRecord
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import ForkProof, encode_proof, parse_proof
 from antsp2p.records.record import parse_record, restore_record
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from antsp2p.events import Address
-    from antsp2p.records.record import Parse, Record
+    from antsp2p.records.record import Record
 
 Saved = AppendRecord | RemoveRecords | SaveProof | SavePublished | SaveAnswer | SaveAddress
 """The effects that a store carries out."""
@@ -230,24 +230,27 @@ class Store:
             "SELECT seq, wire, received_wall_ms, age_ms_at_receipt FROM records"
             " JOIN authors ON records.author = authors.number ORDER BY key, seq"
         ):
-            record = self._read(restore_record, wire, seq)
+            try:
+                record = restore_record(wire)
+            except Malformed as error:
+                raise self._damaged(f"record at seq {seq}", error) from error
             if last is not None:
                 if record.prev != last.record.id:
                     # Nothing that follows vouches for every byte of it.
-                    self._read(parse_record, last.record.wire, last.record.seq)
+                    self._look_at(last.record)
                 yield last
             # The calendar may have been set back since; nothing becomes younger by that.
-            held_ms = max(0, now_ms - received_wall_ms)
+            held_ms = now_ms - received_wall_ms if received_wall_ms < now_ms else 0
             last = StoredRecord(record, age_ms + held_ms, held_ms)
         if last is not None:
-            self._read(parse_record, last.record.wire, last.record.seq)
+            self._look_at(last.record)
             yield last
 
-    def _read(self, parse: Parse, wire: bytes, seq: int) -> Record:
+    def _look_at(self, record: Record) -> None:
         try:
-            return parse(wire)
+            parse_record(record.wire)
         except Malformed as error:
-            raise self._damaged(f"record at seq {seq}", error) from error
+            raise self._damaged(f"record at seq {record.seq}", error) from error
 
     def _proofs(self) -> Iterator[ForkProof]:
         for author, wire in self._rows("SELECT author, wire FROM proofs ORDER BY author"):

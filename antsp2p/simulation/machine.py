@@ -33,7 +33,8 @@ from antsp2p.events import (
 from antsp2p.gossip.limits import DEFAULT_LIMITS, Limits
 from antsp2p.gossip.network_keys import KeyRing
 from antsp2p.gossip.protection import protect
-from antsp2p.node import Node, StoredRecord
+from antsp2p.history import StoredRecord
+from antsp2p.node import Node
 from antsp2p.records.keys import Identity
 from antsp2p.simulation.limits import (
     COMMIT_US,

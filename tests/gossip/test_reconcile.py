@@ -112,7 +112,7 @@ def test_many_sets_become_one_through_restarts_amnesia_and_partitions(seed: int)
         swarm.remove(old)
         reborn = swarm.add(old.index, boot=round_ + 1, address=old.address)
         for held in old.logs.records() if rng.randrange(2) else ():
-            reborn.logs.restore(held)
+            assert reborn.logs.restore([held])
         for peer in swarm.peers:
             reborn.hint(peer)
     swarm.cut = lambda source, target: False
@@ -197,7 +197,7 @@ def test_a_cursor_outlives_a_link_but_not_a_run_of_the_peer() -> None:
     swarm.remove(old)
     reborn = swarm.add(0, boot=1, address=old.address)
     for held in old.logs.records():
-        reborn.logs.restore(held)
+        assert reborn.logs.restore([held])
     give(reborn, _FIRST, 3)
     counts.clear()
     reborn.hint(swarm.peers[0])

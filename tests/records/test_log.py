@@ -328,7 +328,7 @@ def test_nothing_is_taken_back_above_the_head() -> None:
 def test_a_stored_log_is_taken_back_without_a_check() -> None:
     verify = CountingVerify()
     logs = LogSet(NETWORK, verify)
-    assert all(logs.restore(record) for record in X)
+    assert logs.restore(X) == len(X)
     assert verify.calls == 0
     other = log_set()
     other.insert(X)
@@ -338,27 +338,35 @@ def test_a_stored_log_is_taken_back_without_a_check() -> None:
 
 def test_only_the_next_record_of_a_log_is_taken_back() -> None:
     logs = log_set()
-    assert not logs.restore(X[1])
-    assert not logs.restore(extend([], 1, network=b"\1" * 16)[0])
-    assert logs.restore(X[0])
-    assert not logs.restore(X[0])
-    assert not logs.restore(X[2])
-    assert not logs.restore(extend(chain(1, mark=1), 1)[1])
+    assert logs.restore(X[1:]) == 0
+    assert logs.restore(extend([], 1, network=b"\1" * 16)) == 0
+    assert logs.restore(X[:1]) == 1
+    assert logs.restore(X[:1]) == 0
+    assert logs.restore(X[2:]) == 0
+    assert logs.restore(extend(chain(1, mark=1), 1)[1:]) == 0
     assert list(logs.records()) == [X[0]]
+
+
+def test_a_stored_log_is_taken_back_up_to_its_first_gap() -> None:
+    for broken in ((*X[:3], *X[4:]), (*X[:3], *X[2:]), (*X[:3], extend(chain(3, mark=1), 1)[3])):
+        logs = log_set()
+        assert logs.restore(broken) == 3
+        assert tuple(logs.records()) == X[:3]
+        assert logs.restore(X[3:]) == len(X) - 3
+        assert tuple(logs.records()) == X
 
 
 def test_restored_authors_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "MAX_AUTHORS", 1)
     logs = log_set()
-    assert logs.restore(X[0])
-    assert not logs.restore(chain(1, name="eve")[0])
-    assert logs.restore(X[1])
+    assert logs.restore(X[:1]) == 1
+    assert logs.restore(chain(1, name="eve")) == 0
+    assert logs.restore(X[1:2]) == 1
 
 
 def test_a_restored_signature_is_checked_before_it_is_served() -> None:
     logs = log_set()
-    for record in (*X[:3], *map(spoiled, X[3:5])):
-        logs.restore(record)
+    assert logs.restore((*X[:3], *map(spoiled, X[3:5]))) == 5
     assert logs.servable(AUTHOR, 2, 5, 10_000) == X[1:3]
     assert logs.servable(AUTHOR, 4, 5, 10_000) == ()
     assert logs.insert(X[5:6]).added == X[5:6]
