@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 MAX_DRAFTS_PER_LOOK: Final = 8
 """Drafts for one task in one look. Records of others can call for more: then it rests a while."""
-MAX_LOOKS: Final = 2_000
-"""Looks at tasks within one event, about 0.2 s. A start or a conviction may touch every task there
-is; what is left is looked at by the next `Woke`, which is due at once."""
+MAX_LOOKS: Final = 500
+"""Looks at tasks within one event, about 20 ms. A start or a conviction may touch every task there
+is; what is left is looked at by the next `Woke`, which is due at once. Others get a word in then:
+a node that has just started would answer nobody before it has looked at all it ever knew."""
 MAX_ENDS_TOLD: Final = 1_024
 """Ended tasks of which it is remembered what was told, about 0.3 kB each: the records that follow
 an end come within seconds of it."""
