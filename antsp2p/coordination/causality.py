@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from antsp2p.records.clock import Clock
     from antsp2p.records.record import Record
 
+    Touched = tuple[dict[bytes, None], Iterable[tuple[bytes, bytes]]]
+    """What a change may have changed: tasks, and (author, other) pairs in `highest_named`."""
+
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class Place:
     """Where a record stands: the author's log, the task it is of, and the ids it names."""
 
     id: bytes
@@ -42,43 +45,32 @@ class _Place:
     named: tuple[bytes, ...]
 
 
-class Touched(NamedTuple):
-    """What a change may have changed: tasks, and (author, other) pairs in `highest_named`."""
-
-    tasks: dict[bytes, None]
-    pairs: Iterable[tuple[bytes, bytes]]
-
-
 class Causality:
     """The past of every record of every task. Any order of `add` gives the same answers."""
 
-    __slots__ = ("_graphs", "_highest", "_logs", "_members", "_naming", "_places", "_reaches")
+    __slots__ = ("_graphs", "_highest", "_logs", "_members", "_naming", "_reaches", "places")
 
     def __init__(self) -> None:
-        self._places: dict[bytes, _Place] = {}
-        self._logs: dict[bytes, dict[int, _Place]] = {}
+        self.places: dict[bytes, Place] = {}
+        """Every record that is here, by id; for others to read. Equal ids need no copies."""
+        self._logs: dict[bytes, dict[int, Place]] = {}
         self._highest: dict[bytes, int] = {}
-        self._naming: dict[bytes, list[_Place]] = {}
+        self._naming: dict[bytes, list[Place]] = {}
         self._members: dict[bytes, dict[bytes, None]] = {}
         self._graphs: dict[bytes, _Graph] = {}
         self._reaches: dict[bytes, dict[bytes, _Reach]] = {}
 
     def __contains__(self, record_id: bytes) -> bool:
-        return record_id in self._places
-
-    def known(self, record_id: bytes) -> bytes:
-        """The id as the record itself holds it, where that is here: equal ids need no copies."""
-        place = self._places.get(record_id)
-        return record_id if place is None else place.id
+        return record_id in self.places
 
     def add(self, record: Record, task: bytes | None, named: tuple[bytes, ...]) -> Touched:
         """Take in a record of `task` (None: of no task) that names `named`, without repeats."""
         record_id, author, seq = record.id, record.author, record.seq
-        place = _Place(record_id, author, seq, task, named)
+        place = Place(record_id, author, seq, task, named)
         newest = seq > self._highest.get(author, 0)
         if newest:
             self._highest[author] = seq
-        self._places[record_id] = place
+        self.places[record_id] = place
         log = self._logs.get(author)
         if log is None:
             log = self._logs[author] = {}
@@ -99,23 +91,23 @@ class Causality:
                 tasks[namer.task] = None
         self._name(place, newest, tasks)
         if author not in self._reaches and not namers:
-            return Touched(tasks, ())
-        return Touched(tasks, self._reach_further(place, newest, namers))
+            return tasks, ()
+        return tasks, self._reach_further(place, newest, namers)
 
-    def _extend(self, task: bytes, record_id: bytes, place: _Place, *, late: bool) -> None:
+    def _extend(self, task: bytes, record_id: bytes, place: Place, *, late: bool) -> None:
         if late:
             del self._graphs[task]
         else:
             self._graphs[task].add_member(record_id, place)
 
-    def _name(self, place: _Place, newest: bool, tasks: dict[bytes, None]) -> None:
+    def _name(self, place: Place, newest: bool, tasks: dict[bytes, None]) -> None:
         for named in place.named:
             namers = self._naming.get(named)
             if namers is None:
                 self._naming[named] = [place]
             else:
                 namers.append(place)
-            target = self._places.get(named)
+            target = self.places.get(named)
             if target is None or target.task is None:
                 continue
             if not newest:
@@ -126,13 +118,13 @@ class Causality:
                 graph.append_edge(place, named, target)
 
     def _reach_further(
-        self, place: _Place, newest: bool, namers: Sequence[_Place]
+        self, place: Place, newest: bool, namers: Sequence[Place]
     ) -> tuple[tuple[bytes, bytes], ...]:
         pairs: dict[tuple[bytes, bytes], None] = {}
         reaches = self._reaches.get(place.author)
         if reaches:
             for named in place.named:
-                target = self._places.get(named)
+                target = self.places.get(named)
                 if target is not None and target.author in reaches:
                     reaches[target.author].add(place.seq, target.seq)
                     if not newest:
@@ -146,7 +138,7 @@ class Causality:
 
     def remove(self, record: Record) -> Touched:
         """The exact inverse of `add`."""
-        place = self._places.pop(record.id)
+        place = self.places.pop(record.id)
         log = self._logs[place.author]
         if log.get(place.seq) is place:
             del log[place.seq]
@@ -161,7 +153,7 @@ class Causality:
                 del self._members[place.task]
         for named in place.named:
             self._unname(named, place)
-            target = self._places.get(named)
+            target = self.places.get(named)
             if target is not None and target.task is not None:
                 tasks[target.task] = None
         pairs = [(place.author, other) for other in self._reaches.pop(place.author, {})]
@@ -172,9 +164,9 @@ class Causality:
                 pairs.append((namer.author, place.author))
         for task in tasks:
             self._graphs.pop(task, None)
-        return Touched(tasks, pairs)
+        return tasks, pairs
 
-    def _unname(self, named: bytes, place: _Place) -> None:
+    def _unname(self, named: bytes, place: Place) -> None:
         namers = [namer for namer in self._naming[named] if namer is not place]
         if namers:
             self._naming[named] = namers
@@ -198,7 +190,7 @@ class Causality:
 
     def clock(self, task: bytes, record_id: bytes) -> Clock:
         """clock_T of a record, with its author's own records of T below it; empty if unknown."""
-        place = self._places.get(record_id)
+        place = self.places.get(record_id)
         return {} if place is None else self._graph(task).clock(place.author, place.seq)
 
     def tasks_of(self, author: bytes) -> tuple[bytes, ...]:
@@ -217,14 +209,14 @@ class Causality:
             graph = self._graphs[task] = _Graph()
             members = self._members.get(task, {})
             for record_id in members:
-                graph.add_member(record_id, self._places[record_id])
+                graph.add_member(record_id, self.places[record_id])
             edges = [
                 (namer.seq, namer, record_id)
                 for record_id in members
                 for namer in self._naming.get(record_id, ())
             ]
             for _, namer, record_id in sorted(edges, key=lambda edge: edge[0]):
-                graph.append_edge(namer, record_id, self._places[record_id])
+                graph.append_edge(namer, record_id, self.places[record_id])
         return graph
 
     def highest_named(self, author: bytes, seq: int, other: bytes) -> int:
@@ -241,8 +233,8 @@ class Causality:
 
     def naming(self, record_id: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """(namer, named) authors of every reference from the record and to it, both being here."""
-        place = self._places[record_id]
-        targets = (self._places.get(named) for named in place.named)
+        place = self.places[record_id]
+        targets = (self.places.get(named) for named in place.named)
         pairs = [(place.author, target.author) for target in targets if target is not None]
         pairs += [(namer.author, place.author) for namer in self._naming.get(record_id, ())]
         return tuple(dict.fromkeys(pairs))
@@ -254,7 +246,7 @@ class Causality:
             reach = reaches[other] = _Reach()
             for place in self._logs.get(author, {}).values():
                 for named in place.named:
-                    target = self._places.get(named)
+                    target = self.places.get(named)
                     if target is not None and target.author == other:
                         reach.add(place.seq, target.seq)
         return reach
@@ -309,7 +301,7 @@ class _Graph:
 
     def __init__(self) -> None:
         self._bits: dict[bytes, int] = {}
-        self._places: list[_Place] = []
+        self._places: list[Place] = []
         self._lines: dict[bytes, _Line] = {}
 
     def _line(self, author: bytes) -> _Line:
@@ -318,13 +310,13 @@ class _Graph:
             line = self._lines[author] = _Line()
         return line
 
-    def add_member(self, record_id: bytes, place: _Place) -> None:
+    def add_member(self, record_id: bytes, place: Place) -> None:
         bit = 1 << len(self._places)
         self._places.append(place)
         self._bits[record_id] = bit
         insort(self._line(place.author).own, (place.seq, bit))
 
-    def append_edge(self, namer: _Place, named: bytes, target: _Place) -> None:
+    def append_edge(self, namer: Place, named: bytes, target: Place) -> None:
         """An edge from a record that stands at or above every edge of its author so far."""
         line = self._line(namer.author)
         if not line.seqs or line.seqs[-1] != namer.seq:

@@ -18,6 +18,7 @@ from antsp2p.coordination.body import (
     Reopen,
     Result,
     Verdict,
+    named_ids,
 )
 
 if TYPE_CHECKING:
@@ -79,3 +80,18 @@ class Contest:
 def place_of(pair: tuple[Record, Any]) -> tuple[int, bytes]:
     """Where the record of a pair stands among others of its kind."""
     return pair[0].seq, pair[0].author
+
+
+def task_of(record: Record, body: Body | None) -> bytes | None:
+    """The task that the record is of: its own id for an offer, else what it names as its task."""
+    return record.id if type(body) is Offer else getattr(body, "task", None)
+
+
+def named_by(record: Record, body: Body | None) -> tuple[bytes, ...]:
+    """Every id that the record names, once; of a void one only the refs count."""
+    if body is None:
+        return record.refs
+    named = named_ids(body)
+    if record.refs or len(named) > 1:
+        named = tuple(dict.fromkeys((*record.refs, *named)))
+    return named

@@ -25,7 +25,6 @@ knowledge:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -89,8 +88,7 @@ _EXPIRED: Final[Mapping[int, Kind]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(NamedTuple):
     """What `rater` says, by `record_id`, that `subject` did by `claim`; one each (rater, claim)."""
 
     record_id: bytes
@@ -317,19 +315,17 @@ class _Reading:
         if end is None or not isinstance(end[1], Verdict):
             return
         record, accept = end[0], end[1]
-        taken = self._judged(accept)
-        if taken is None:
-            return
-        for _, verdict in self._verdicts:
-            if verdict.accept or verdict.claim == accept.claim:
-                continue
-            given = self._judged(verdict)
-            if given is not None and given == taken:
-                yield self._deed(
-                    Kind.CONTRADICTED, record, record, rater=self._me, subject=self._requester,
-                    capability=CONDUCT,
-                )
-                return
+        rejects = [
+            verdict for _, verdict in self._verdicts
+            if not verdict.accept and verdict.claim != accept.claim
+        ]
+        # Nearly all tasks have none, and to hash a result costs as much as most of this.
+        taken = self._judged(accept) if rejects else None
+        if taken is not None and taken in map(self._judged, rejects):
+            yield self._deed(
+                Kind.CONTRADICTED, record, record, rater=self._me, subject=self._requester,
+                capability=CONDUCT,
+            )
 
     def _judged(self, verdict: Verdict) -> tuple[bytes, str] | None:
         """(hash, media type) of the result that the verdict is on, if it is what it says."""

@@ -6,8 +6,9 @@ after what it takes back, or goes again. No rule is here.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from antsp2p.coordination.body import RecordType
 from antsp2p.coordination.capability import CapabilityFold
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.standing import PLAIN, Standing, Standings
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
     RecordAt = Callable[[bytes, int], Record | None]
     """(author, seq) -> the author's record there, if it is in the set."""
+
+
+_ANNOUNCE: Final = int(RecordType.ANNOUNCE)
+_VOUCH: Final = int(RecordType.VOUCH)
+_NOTHING: Final[tuple[Sequence[bytes], Sequence[bytes]]] = ((), ())
 
 
 class Folded(NamedTuple):
@@ -72,15 +78,17 @@ class Meaning:
         """The record is new in the set, and was first seen at `tick`."""
         self.ledger.seen.note(record.author, record.seq, tick)
         looked_at = self.standings.add(record)
-        tasks, authors = self._settle(looked_at) if looked_at else ([], [])
-        announce = None
-        if record.seq <= self.standing(record.author).last_seq:
-            announce = self.capabilities.add(record)
-            tasks += self._take_in(record)
-        return Folded(tasks, announce, authors)
+        tasks, authors = self._settle(looked_at) if looked_at else _NOTHING
+        if record.seq > self.standing(record.author).last_seq:
+            return Folded(tasks, None, authors)
+        announce = self.capabilities.add(record) if record.type == _ANNOUNCE else None
+        touched = self._take_in(record)
+        return Folded((*tasks, *touched) if tasks else touched, announce, authors)
 
     def _take_in(self, record: Record) -> Sequence[bytes]:
-        self._lend(self.vouches.add(record, self.ledger.seen.tick(record.author, record.seq)))
+        if record.type == _VOUCH:
+            tick = self.ledger.seen.tick(record.author, record.seq)
+            self._lend(self.vouches.add(record, tick))
         tasks = self.tasks.add(record)
         if not self.ledger.is_waiting:
             return tasks

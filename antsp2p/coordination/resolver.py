@@ -31,7 +31,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from antsp2p.coordination.body import (
     Award,
@@ -66,8 +66,7 @@ class Rule(StrEnum):
     ORPHANED = "orphaned"
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """What the record set says about one task.
 
     `epoch` is the highest open epoch; the holder's own may be lower, and stands in its claim.
@@ -127,8 +126,7 @@ class Setting:
     accepted_at: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The contest after rule 2: which claims count, which reopens are valid, what is open.
 
     `lapses` holds, by claim, the valid reopens that took it from its author.
@@ -151,16 +149,17 @@ def end_of(contest: Contest) -> tuple[Record, Verdict | Cancel] | None:
     if contest.offer is None:
         return None
     requester = contest.offer[0].author
-    ends: list[tuple[Record, Verdict | Cancel]] = []
+    end: tuple[Record, Verdict | Cancel] | None = None
     for record, verdict in contest.verdicts:
         if verdict.accept and record.author == requester:
-            ends.append((record, verdict))
+            end = record, verdict
             break
     for record, cancel in contest.cancels:
         if record.author == requester:
-            ends.append((record, cancel))
+            if end is None or record.seq < end[0].seq:
+                end = record, cancel
             break
-    return min(ends, key=lambda pair: pair[0].seq) if ends else None
+    return end
 
 
 def is_void(contest: Contest, claim: Record, setting: Setting) -> bool:
@@ -191,8 +190,8 @@ def read(contest: Contest, setting: Setting) -> Reading:
     assert contest.offer is not None
     requester = contest.offer[0].author
     claims = {
-        record.id: (record, claim) for record, claim in contest.claims
-        if not is_void(contest, record, setting)
+        pair[0].id: pair for pair in contest.claims
+        if setting.accepted_at == () or not is_void(contest, pair[0], setting)
     }
     reopeners: set[bytes] = set()
     released: set[bytes] = set()

@@ -100,7 +100,7 @@ class Standings:
         """Take in a record of the set; it is there already."""
         author = record.author
         if record.type not in _TYPES:
-            return self._look_at(author)
+            return self._look_at(author) if self._told or self._work_bits else ()
         match parse_body(record):
             case Announce() as announce:
                 return self._announced(record, announce)

@@ -7,7 +7,7 @@ which records name which task, what must be looked at again, and what was alread
 from __future__ import annotations
 
 from bisect import insort
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from antsp2p.coordination import resolver
 from antsp2p.coordination.body import (
@@ -20,12 +20,11 @@ from antsp2p.coordination.body import (
     Reopen,
     Result,
     Verdict,
-    named_ids,
     read_body,
 )
 from antsp2p.coordination.causality import Causality
 from antsp2p.coordination.claim_refs import claim_refs
-from antsp2p.coordination.contest import Contest, place_of
+from antsp2p.coordination.contest import Contest, named_by, place_of, task_of
 from antsp2p.coordination.resolver import (
     Attempt,
     Resolution,
@@ -34,12 +33,12 @@ from antsp2p.coordination.resolver import (
 )
 from antsp2p.coordination.state import ENDS, State
 from antsp2p.coordination.tally import Tally
-from antsp2p.records.record import ID_BYTES, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from antsp2p.records.clock import Clock
+    from antsp2p.records.record import Record
 
 __all__ = ["Attempt", "Resolution", "Rule", "State", "TaskFold"]
 
@@ -58,8 +57,11 @@ class TaskFold:
 
     def __init__(self) -> None:
         self._causality = Causality()
+        self._places = self._causality.places
         self._contests: dict[bytes, Contest] = {}
         self._convicted: set[bytes] = set()
+        self._plain = Setting(self._causality, self._convicted, ())
+        """Of every task that comes after no other."""
         self._resolved: dict[bytes, Resolution] = {}
         self._offers_at: dict[tuple[bytes, int], bytes] = {}
         self._offers_by_key: dict[tuple[bytes, bytes], list[tuple[int, bytes]]] = {}
@@ -77,24 +79,24 @@ class TaskFold:
         Adding a record again changes nothing. A record without meaning for tasks changes
         something only by its refs, and only where it came after later records of its author.
         """
-        if record.id in self._causality:
+        if record.id in self._places:
             return ()
         body = self._body_of(record)
-        task = _task_of(record, body)
-        tasks, pairs = self._causality.add(record, task, _named(record, body))
+        task = task_of(record, body)
+        tasks, pairs = self._causality.add(record, task, named_by(record, body))
         if pairs:
             self._spread(pairs, tasks)
         if body is not None and task is not None:
             self._enter(task, record, body, tasks)
-        return self._touch(tasks)
+        return self._touch(tasks) if tasks else ()
 
     def remove(self, record: Record) -> tuple[bytes, ...]:
         """Undo the `add` of a record. Returns the tasks whose state may have changed, also such
         as are no longer there."""
-        if record.id not in self._causality:
+        if record.id not in self._places:
             return ()
         body = self._body_of(record)
-        task = _task_of(record, body)
+        task = task_of(record, body)
         tasks, pairs = self._causality.remove(record)
         self._spread(pairs, tasks)
         if body is not None and task is not None:
@@ -122,10 +124,11 @@ class TaskFold:
         """The record's body, its ids being those of the records that are here."""
         if record.type not in _TASK_TYPES:
             return None
-        values = record.body
+        values, places = record.body, self._places
         for key in _ID_KEYS:
-            if key in values and type(value := values[key]) is bytes and len(value) == ID_BYTES:
-                values[key] = self._causality.known(value)
+            value = values.get(key)
+            if type(value) is bytes and (place := places.get(value)) is not None:
+                values[key] = place.id
         return read_body(record.type, values)[0]
 
     def _enter(
@@ -135,7 +138,7 @@ class TaskFold:
         if contest is None:
             contest = self._contests[task] = Contest(task)
         contest.put(record, body)
-        if isinstance(body, Offer):
+        if type(body) is Offer:
             self._offers_at[record.author, record.seq] = task
             if body.idempotency_key:
                 key = (record.author, body.idempotency_key)
@@ -144,7 +147,8 @@ class TaskFold:
                 self._waiting.setdefault((record.author, seq), {})[task] = None
             if body.holder_only and body.blob is not None:
                 self._for_holders.setdefault(body.blob.hash, {})[task] = None
-        self._note_waiting_claims(contest, record, body)
+        if contest.offer is not None and contest.offer[1].after:
+            self._note_waiting_claims(contest, contest.offer[0].author, record, body)
         if isinstance(body, _ENDING):
             self._touch_group(contest, tasks)
 
@@ -169,14 +173,13 @@ class TaskFold:
         if contest.is_empty():
             del self._contests[task]
 
-    def _note_waiting_claims(self, contest: Contest, record: Record, body: Body) -> None:
+    def _note_waiting_claims(
+        self, contest: Contest, requester: bytes, record: Record, body: Body
+    ) -> None:
         """Remember which claims ask how far their author's log reaches into the requester's.
 
         An entry that outlives its claim costs one needless look.
         """
-        if contest.offer is None or not contest.offer[1].after:
-            return
-        requester = contest.offer[0].author
         claims = contest.claims if isinstance(body, Offer) else [(record, body)]
         for claim, claim_body in claims:
             if isinstance(claim_body, Claim):
@@ -187,10 +190,11 @@ class TaskFold:
         if contest.offer is None:
             return
         record, offer = contest.offer
-        group = self._offers_by_key.get((record.author, offer.idempotency_key))
-        for seq, task in group or [(record.seq, record.id)]:
+        key, here = offer.idempotency_key, (record.seq, record.id)
+        for seq, task in self._offers_by_key.get((record.author, key), (here,)) if key else (here,):
             tasks[task] = None
-            tasks.update(self._waiting.get((record.author, seq), {}))
+            if self._waiting:
+                tasks.update(self._waiting.get((record.author, seq), {}))
 
     def _spread(self, pairs: Iterable[tuple[bytes, bytes]], tasks: dict[bytes, None]) -> None:
         for pair in pairs:
@@ -201,10 +205,9 @@ class TaskFold:
     ) -> tuple[bytes, ...]:
         known: list[bytes] = []
         for task in (*tasks, *gone) if gone else tasks:
-            if task in self._resolved:
-                del self._resolved[task]
+            self._resolved.pop(task, None)
             contest = self._contests.get(task)
-            if task in gone or (contest is not None and contest.offer is not None):
+            if (contest is not None and contest.offer is not None) or task in gone:
                 known.append(task)
                 self._tally.touch(task)
         return tuple(sorted(known)) if len(known) > 1 else tuple(known)
@@ -287,11 +290,12 @@ class TaskFold:
         contest = self._offered(task)
         if contest is None:
             return ()
-        setting = self._setting(contest)
-        claims = [
-            pair for pair in contest.claims if not resolver.is_void(contest, pair[0], setting)
-        ]
-        return tuple(sorted(claims, key=lambda pair: (pair[1].epoch, *place_of(pair))))
+        setting, claims = self._setting(contest), contest.claims
+        if setting.accepted_at != ():
+            claims = [pair for pair in claims if not resolver.is_void(contest, pair[0], setting)]
+        if len(claims) > 1:
+            claims = sorted(claims, key=lambda pair: (pair[1].epoch, *place_of(pair)))
+        return tuple(claims)
 
     def results(self, task: bytes) -> tuple[tuple[Record, Result], ...]:
         """The results that claimants gave for their own claims, by (epoch, seq, author)."""
@@ -440,6 +444,9 @@ class TaskFold:
         return self._offers_by_key[record.author, offer.idempotency_key][0][1]
 
     def _setting(self, contest: Contest) -> Setting:
+        assert contest.offer is not None
+        if not contest.offer[1].after:
+            return self._plain
         return Setting(self._causality, self._convicted, self._accepted_at(contest))
 
     def _read(self, contest: Contest) -> resolver.Reading:
@@ -470,23 +477,6 @@ class TaskFold:
             found.append(None if named is None else resolver.end_of(
                 self._contests[self._original(named)]))
         return found
-
-
-def _task_of(record: Record, body: Body | None) -> bytes | None:
-    """The task that the record is of: its own id for an offer, else what it names as its task."""
-    if type(body) is Offer:
-        return record.id
-    return cast("bytes | None", getattr(body, "task", None))
-
-
-def _named(record: Record, body: Body | None) -> tuple[bytes, ...]:
-    """Every id that the record names, once; of a void one only the refs count."""
-    if body is None:
-        return record.refs
-    named = named_ids(body)
-    if record.refs or len(named) > 1:
-        named = tuple(dict.fromkeys((*record.refs, *named)))
-    return named
 
 
 def _discard(index: dict[Any, dict[bytes, None]], key: Any, task: bytes) -> None:
