@@ -73,9 +73,8 @@ def decode(data: bytes, max_bytes: int, *, inside: int = 0) -> Any:
         )
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Malformed("encoding") from error
-    # The value keeps the order of the bytes: ascending keys and equal bytes leave nothing open.
-    parts: list[bytes] = []
-    if not _put(value, 1 + inside, parts) or b"".join(parts) != data:
+    # Bytes that say the same are longer, or have keys in another order: the size tells.
+    if _size(value, 1 + inside) != len(data):
         raise Malformed("not-deterministic")
     return value
 
@@ -187,6 +186,73 @@ def _put_map(value: dict[Any, Any], depth: int, parts: list[bytes]) -> bool:
         elif not _put(item, depth + 1, parts):
             ascending = False
     return ascending
+
+
+_UNORDERED: Final = 1 << 40
+"""What is added to the size of a map whose keys do not ascend: more than any data has."""
+
+
+def _size(value: Any, depth: int) -> int:
+    """How long the encoding is of a value that was read, its outermost container the `depth`-th.
+
+    Nothing else that reads as the value is as short: not one head in it could be shorter, and
+    what is not in a head has one form. More than `_UNORDERED` where the keys of a map do not
+    ascend. Raises `Malformed` where the value is outside the allowed set.
+    """
+    kind = type(value)
+    if kind is bytes:
+        return _headed(len(value))
+    if kind is int:
+        if not MIN_INT <= value <= MAX_INT:
+            raise Malformed("integer-range")
+        return _head_size(value if value >= 0 else -1 - value)
+    if kind is bool or value is None:
+        return 1
+    if kind is str:
+        return _headed(len(value) if value.isascii() else len(_text(value)))
+    if kind is not dict and kind is not list:
+        raise Malformed("value-kind")
+    if depth > MAX_DEPTH:
+        raise Malformed("depth")
+    size = _head_size(len(value))
+    if kind is dict:
+        last = -1
+        for key, item in value.items():
+            if type(key) is not int or not 0 <= key <= MAX_KEY:
+                raise Malformed("map-key")
+            size += 1 if key > last else _UNORDERED
+            last = key
+            kind = type(item)
+            if kind is bytes:
+                length = len(item)
+                size += length + (1 if length < 24 else 2 if length < 256 else _head_size(length))
+            elif kind is int and 0 <= item < 65_536:
+                size += 1 if item < 24 else 2 if item < 256 else 3
+            else:
+                size += _size(item, depth + 1)
+        return size
+    for item in value:
+        # Most of all that is ever read are these two, and a call costs more than they do.
+        kind = type(item)
+        if kind is bytes:
+            length = len(item)
+            size += length + (1 if length < 24 else 2 if length < 256 else _head_size(length))
+        elif kind is int and 0 <= item < 65_536:
+            size += 1 if item < 24 else 2 if item < 256 else 3
+        else:
+            size += _size(item, depth + 1)
+    return size
+
+
+def _headed(length: int) -> int:
+    """How long bytes are with their head."""
+    return length + _head_size(length)
+
+
+def _head_size(argument: int) -> int:
+    if argument < 24:
+        return 1
+    return 2 if argument < 1 << 8 else 3 if argument < 1 << 16 else 5 if argument < 1 << 32 else 9
 
 
 def _text(value: str) -> bytes:
