@@ -52,7 +52,10 @@ class Account:
 
     def charge(self, use: Use, amount: int, now_us: int) -> bool:
         """Count `amount` if there is room for it; whether there was."""
-        return self._bucket(use, now_us).take(amount, now_us)
+        bucket = self._buckets.get(use)
+        if bucket is None:
+            bucket = self._bucket(use, now_us)
+        return bucket.take(amount, now_us)
 
     def wait_us(self, use: Use, amount: int, now_us: int) -> int:
         """How long until there is room for `amount`, if nothing else is counted meanwhile."""

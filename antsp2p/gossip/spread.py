@@ -29,7 +29,7 @@ from antsp2p.gossip.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
     from random import Random
 
     from antsp2p.gossip.awaited import Awaited
@@ -42,14 +42,6 @@ if TYPE_CHECKING:
 
 _ROOM: Final = MAX_ADVERTS * ADVERT_BYTES - ADVERT_BYTES - NAME_BYTES
 """Bytes in a frame of adverts, one of each kind left free."""
-
-
-def _always(link: Link) -> bool:
-    return True
-
-
-def _never(link: Link) -> bool:
-    return False
 
 
 @dataclass(slots=True, eq=False)
@@ -131,22 +123,22 @@ class Spread:
     ) -> None:
         """Records of one author that are newly here: pushed on eager links, and advertised."""
         frames = self._frames(records, way, now_us)
-        leads_on = self._tree.leads_on
-        self._spread(records, source, frames, lambda link: leads_on(link, way), now_us)
+        self._spread(records, source, frames, now_us, self._tree.leading_on(way))
 
     def broadcast(self, records: Sequence[Record], now_us: int) -> None:
         """Own records, to everybody at once: in a full mesh nothing is faster or less."""
         frames = [encode_frame(frame) for frame in self._news(records, FROM_HERE, now_us)]
-        self._spread(records, None, frames, _always, now_us)
+        self._spread(records, None, frames, now_us)
 
     def announce(self, records: Sequence[Record], source: Link | None, now_us: int) -> None:
         """Records of one author that are newly here, in bulk or long known: advertised only."""
-        self._spread(records, source, [], _never, now_us)
+        self._spread(records, source, (), now_us)
 
     def _spread(
         self, records: Sequence[Record], source: Link | None, frames: Sequence[bytes],
-        is_eager: Callable[[Link], bool], now_us: int,
+        now_us: int, eager: Container[int] | None = None,
     ) -> None:
+        """The frames go to the links that are named by id, or to all; whoever gets none is told."""
         top = records[-1]
         author, seq = top.author, top.seq
         size = sum(map(len, frames))
@@ -156,7 +148,8 @@ class Spread:
             link = peer.link
             if link is source or peer.heads.get(author, 0) >= seq:
                 continue
-            is_pushed = frames and is_eager(link) and peer.pushes.take(size, now_us)
+            is_pushed = (
+                frames and (eager is None or link.id in eager) and peer.pushes.take(size, now_us))
             for frame in frames if is_pushed else ():
                 self._post_bytes(link, "news", frame)
             if self._loss_permille(link) >= lossy_permille:
@@ -228,7 +221,7 @@ class Spread:
         for author, (seq, _) in held.items():
             record = self._visible.at(author, seq)
             if record is not None:
-                self._spread((record,), None, (), _never, now_us)
+                self._spread((record,), None, (), now_us)
 
     def _overheard(self, author: bytes, seq: int) -> None:
         """Another relay told what we hold back."""

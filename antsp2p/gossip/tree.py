@@ -15,7 +15,7 @@ from antsp2p.gossip.limits import MAX_HOPS, MAX_STEM, Limits
 from antsp2p.gossip.wire import Frame, Graft, Prune
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from random import Random
 
     from antsp2p.gossip.link import Link
@@ -74,16 +74,19 @@ class Tree:
         """Whether new records are pushed on the link."""
         return link.id in self._eager
 
-    def leads_on(self, link: Link, way: Way) -> bool:
-        """Whether a new record that came this way is pushed on the link.
+    def leading_on(self, way: Way) -> Container[int]:
+        """The ids of the links on which a new record that came this way is pushed on.
 
         Where much is lost, others pull what was pulled here, all at once, and pushes from each
         would meet: then it is told, and who still lacks it asks.
         """
-        return link.id in self._eager and (
-            way.stem == FROM_HERE.stem
-            or self._loss_permille(link) < self._limits.pulled_told_permille
-        )
+        if way.stem == FROM_HERE.stem:
+            return self._eager
+        bound = self._limits.pulled_told_permille
+        return [
+            link_id for link_id in self._eager
+            if link_id in self._links and self._loss_permille(self._links[link_id]) < bound
+        ]
 
     def grafted(self, link: Link) -> None:
         """The peer asks to be pushed to."""
