@@ -56,7 +56,7 @@ class Folding:
         for author in folded.authors:
             standing = node.meaning.standing(author)
             if author == node.author:
-                self._own.is_revoked = standing.revoked
+                self._own.is_revoked, self._own.heir = standing.revoked, standing.named
             if standing.revoked:
                 named = {"successor": standing.named} if standing.named else {}
                 node.notice("revoked", author, seq=standing.last_seq, **named)

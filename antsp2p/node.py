@@ -189,6 +189,12 @@ class Node:
         """Whether own records may leave: a peer has reported our head, or the log is new."""
         return self._own.confirmed
 
+    @property
+    def why_closed(self) -> str:
+        """One line that says why nothing will ever be signed here again; empty where that is not
+        so."""
+        return self._own.why_not if self._own.is_closed else ""
+
     def is_linked(self, address: Address, data: bytes) -> bool:
         """Whether a datagram says that it is for the link to its sender; no more is looked at."""
         return self.gossip.bears_session(address, data)

@@ -47,6 +47,8 @@ class OwnLog:
         """Why this may be an old copy of the log, in a line; empty where nothing says so. Then a
         peer must know the log as far as it goes here, and show what it says to know above."""
         self.is_revoked = False
+        self.heir = b""
+        """Whom the revoke names to go on with the key's reputation, if anybody."""
         self._reported_seq = 0
         self.held: list[Record] = []
 
@@ -75,7 +77,12 @@ class OwnLog:
     def why_not(self) -> str:
         """One line for a command that cannot be signed now."""
         if self.is_revoked:
-            return "this node's key was revoked by its recovery key: start with a new home"
+            heir = f"the key {self.heir.hex()[:12]}" if self.heir else "no other key"
+            return (
+                "this node's key was revoked by its recovery key, so nothing is signed here any "
+                f"more; {heir} was named to go on with its reputation: start with a new home, "
+                "--home or --name"
+            )
         if self.is_convicted:
             return "this node's key was used for two histories and is void: start with a new home"
         if self.is_suspect:

@@ -110,6 +110,7 @@ class LocalApi:
             "listen": [views.address_text(address) for address in host.addresses],
             "uptime_ms": (host.now_us() - host.started_us) // 1_000,
             "confirmed": node.is_confirmed,
+            "closed": node.why_closed,
             "catching_up": node.gossip.catching_up,
             "links": len(node.gossip.links()),
             "records": sum(map(node.last_seq, {*node.logs.authors(), node.author})),

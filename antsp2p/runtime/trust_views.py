@@ -30,6 +30,7 @@ def why_view(node: Node, author: bytes, capability: str | None = None) -> View:
     return {
         "author": author.hex(), "me": node.author.hex(), "capability": capability,
         "convicted": standing.convicted, "revoked": standing.revoked, "blocked": is_blocked,
+        "successor": standing.named.hex() or None,
         "succeeds": [key.hex() for key in node.meaning.standings.lineage(author)[1:]],
         "score": _score_view(told.score),
         "scores": {
@@ -95,7 +96,7 @@ def _would_raise(
     node: Node, author: bytes, capability: str | None, told: Explanation, out: str
 ) -> list[View]:
     """What would make the score higher, and to what."""
-    if out == "convicted":
+    if out == "convicted" or node.meaning.standing(author).revoked:
         return []
     if out == "blocked":
         pins = node.ledger.pins

@@ -202,8 +202,27 @@ def test_a_lost_key_is_revoked_and_another_node_goes_on_with_its_reputation(
             noticed.line()
         assert "revoked by its recovery key" in old.refusal(
             "post", "text.echo", "--text", "x", code=5)
+        assert_over(heir, old)
+        old.say("stop")
+        old.node.wait()
+        assert "revoked by its recovery key" in old.node.errors
+        old.start_node()
+        assert heir.author[:12] in old.node.error_line()
         records = [json.dumps(record) for record in heir.json("log")["records"]]
         assert any('"revoke"' in record and "stolen" in record for record in records)
+
+
+def assert_over(heir: Desk, old: Desk) -> None:
+    """Whoever asks of a key that was given up hears whose it is now, and of nothing to be won."""
+    assert old.json("status")["closed"] == old.refusal(
+        "post", "text.echo", "--text", "x", code=5).partition(": ")[2].strip()
+    own_records, = [line for line in old.say("status").splitlines() if "own records" in line]
+    assert heir.author[:12] in own_records
+    assert "--name" in own_records
+    why = heir.say("why", old.author)
+    assert f"{heir.author[:12]} was named" in why
+    assert "would raise" not in why
+    assert "nothing raises it again" in why
 
 
 def test_a_backup_put_back_signs_nothing_until_a_peer_gave_it_what_it_lacks(

@@ -128,6 +128,7 @@ def test_every_doubt_and_every_reason_has_words(capsys: pytest.CaptureFixture[st
     score = {"score_ppm": 0, "accepted": 0, "failed": 0, "known": True, "uncertainty_ppm": 0}
     _say({
         "author": other, "me": me, "capability": None, "convicted": True, "revoked": True,
+        "successor": None,
         "blocked": False, "succeeds": [me], "score": score, "scores": {"all": score},
         "parts": parts, "would_raise": [{"what": "wait", "score_ppm": 20_000}],
         "uncertain": [

@@ -39,8 +39,7 @@ def _status(client: Client, options: argparse.Namespace) -> int:
         "linked to": f"{status['links']} nodes",
         "history": f"{status['records']} records of {status['authors']} authors",
         "catching up": _catching_up(status["catching_up"]),
-        "own records": "may be sent" if status["confirmed"]
-        else "wait until a peer has confirmed this node's history",
+        "own records": _own_records(status),
         "tasks": _counts(status["tasks"]), "holding": f"{status['holding']} claims",
         "dropped": _counts(status["drops"]),
     })
@@ -52,6 +51,13 @@ def _status(client: Client, options: argparse.Namespace) -> int:
 def _named(status: Any) -> str:
     nickname = status["nickname"]
     return f"{status['author']} ({nickname})" if nickname else str(status["author"])
+
+
+def _own_records(status: Any) -> str:
+    if status["closed"]:
+        return f"none any more: {status['closed']}"
+    return "may be sent" if status["confirmed"] else (
+        "wait until a peer has confirmed this node's history")
 
 
 def _catching_up(missing: int) -> str:

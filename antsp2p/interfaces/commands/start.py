@@ -129,11 +129,15 @@ async def _serve(host_options: HostOptions, options: argparse.Namespace) -> None
 
 async def _tell_warnings(host: Host) -> None:
     with host.subscribe() as notices:
-        for text in host.warnings:
+        closed = host.node.why_closed
+        for text in (*host.warnings, *([closed] if closed else [])):
             complain(text)
         async for notice in notices:
             if notice.kind == "warning":
                 complain(str(notice.detail["text"]))
+            elif host.node.why_closed != closed:
+                closed = host.node.why_closed
+                complain(closed)
 
 
 def _announce(host: Host, options: argparse.Namespace) -> None:

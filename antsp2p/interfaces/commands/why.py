@@ -47,7 +47,9 @@ def _say(answer: Any) -> None:
     where = f"in {answer['capability']}" if answer["capability"] else "over all its work"
     say(f"node {answer['author']}")
     if answer["revoked"]:
-        say("  its key was given up (antsp2p key revoke)")
+        heir = answer["successor"]
+        named = f"{short(heir)} was" if heir else "nobody was"
+        say(f"  its key was given up, and {named} named to go on with its reputation")
     for key in answer["succeeds"]:
         say(f"  goes on with the reputation of {short(key)}")
     say()
@@ -130,7 +132,8 @@ def _raising(answer: Any) -> list[str]:
         for item in answer["would_raise"]
     ]
     if not lines:
-        return ["nothing raises it again" if answer["convicted"] else "nothing would raise it now"]
+        is_over = answer["convicted"] or answer["revoked"]
+        return ["nothing raises it again" if is_over else "nothing would raise it now"]
     return lines
 
 
