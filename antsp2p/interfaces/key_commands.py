@@ -34,7 +34,8 @@ def add_key(add_group: GroupAdder) -> None:
 
     add("show", "show the node's key, and how it is protected", seals=False)
     export = add("export", "write the key out, sealed with a passphrase")
-    export.add_argument("-o", "--output", metavar="FILE", help="(default: standard output)")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="where to; - is standard output, the default")
     export.add_argument("--plain", action="store_true", help="write it in clear")
     bring = add("import", "take a key into an empty home", seals=False)
     bring.add_argument("file", metavar="FILE", help="what `key export` wrote")

@@ -23,18 +23,21 @@ def add_trust(add: Adder) -> None:
     )
     audit = add("audit", "write a node's signed history into a file that proves itself")
     audit.add_argument("id", metavar="NODE", type=read_text, help="the node, or how its id begins")
-    audit.add_argument("-o", "--output", metavar="FILE", required=True, help="where to")
+    audit.add_argument("-o", "--output", metavar="FILE", required=True,
+                       help="where to; - is standard output")
     proof = add("proof", "list who was caught signing two histories, or write a proof out", "audit")
     given = proof.add_argument_group("to write one")
     given.add_argument(
         "id", metavar="PROOF", type=read_text, nargs="?", help="the proof, or how its id begins"
     )
     given.add_argument("-o", "--output", metavar="FILE", default="fork.proof",
-                       help="where to (default: %(default)s)")
+                       help="where to; - is standard output (default: %(default)s)")
     verify = add(
         "verify", "say what an audit file or a fork proof proves; needs no node", homeless=True
     )
-    verify.add_argument("file", metavar="FILE", help="what `antsp2p audit` or `proof` wrote")
+    verify.add_argument(
+        "file", metavar="FILE", help="what `antsp2p audit` or `proof` wrote; - is standard input"
+    )
 
 
 def add_pins(add_group: GroupAdder) -> None:

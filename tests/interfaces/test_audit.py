@@ -69,6 +69,10 @@ def test_a_history_is_checked_where_there_is_no_node(pair: Pair, tmp_path: Path)
     assert key["gapless"]
     assert key["fork_seq"] == 0
     assert {deed["rater"] for deed in found["deeds"]} == {first.author}
+    done = first.run("audit", second.author[:10], "-o", "-")
+    piped = antsp2p("verify", "-", "--json", stdin=done.stdout, user=tmp_path / "elsewhere")
+    assert (json.loads(piped.stdout)["deeds"], done.stderr) == (found["deeds"], b"")
+    first.refusal("audit", second.author, "-o", "-", "--json", code=Exit.USAGE)
     why = first.json("why", second.author[:10])
     assert {deed["record"] for deed in found["deeds"]} == {
         item["record"] for item in why["evidence"]}

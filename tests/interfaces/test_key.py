@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antsp2p.coordination.standing import recovery_digest
+from antsp2p.interfaces.exit_codes import Exit
 from antsp2p.runtime.boot import boot_home
 from antsp2p.runtime.home import DEFAULT_NETWORK, Home, read_key_file
 from tests.interfaces.terminal import COMMAND, LIMIT_S, Desk, two_nodes
@@ -133,7 +134,7 @@ def test_an_export_moves_to_an_empty_home_and_to_no_other(desk: Desk, tmp_path: 
 
 def test_an_export_in_clear_goes_to_standard_output(desk: Desk) -> None:
     line = desk.say("key export", "--plain")
-    assert line == (desk.home / "key").read_text()
+    assert line == (desk.home / "key").read_text() == desk.say("key export", "--plain", "-o", "-")
     assert desk.json("key export", "--plain")["key"] == line.strip()
     assert "needed" in desk.refusal("key export", code=5)
 
@@ -157,6 +158,7 @@ def test_an_imported_key_signs_nothing_until_a_person_insists_by_name(
 
 def test_the_recovery_key_is_moved_away_once(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "recovery"
+    assert "name one" in desk.refusal("key recovery", "-o", "-", "--plain", code=Exit.USAGE)
     told = desk.json("key recovery", "-o", str(file), "--plain")
     shown = desk.json("key show")
     assert told["recovery"] == shown["recovery"]

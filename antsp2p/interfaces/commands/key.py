@@ -111,7 +111,7 @@ def _export(options: argparse.Namespace) -> int:
     key = _own(home)
     found = _sealed_for(home.key_path, key, "the exported key", options)
     author, is_sealed = key.public_key.hex(), found.sealed is not None
-    if options.output is None:
+    if options.output in (None, "-"):
         line = found.encode().decode("ascii").rstrip()
         return _tell(options, {"author": author, "key": line, "sealed": is_sealed}, line)
     path = Path(options.output).expanduser().absolute()
@@ -179,6 +179,9 @@ def _recovery(options: argparse.Namespace) -> int:
             raise CommandError(Exit.REFUSED, "this key was made without a recovery key")
         if not recovery.has_secret:
             raise CommandError(Exit.REFUSED, "the recovery key was moved away before")
+        if options.output == "-":
+            # It is dropped here once it is safe there, and a stream says nothing of that.
+            raise CommandError(Exit.USAGE, "the recovery key moves into a file: name one with -o")
         found = _sealed_for(home.recovery_path, recovery, "the recovery key", options)
         path = Path(options.output).expanduser().absolute()
         home.write_key_file(path, found, replace=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from antsp2p.coordination.audit import Judgement, LogFacts, judge
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import say, say_fields, say_json, say_table, short
+from antsp2p.interfaces.streams import read_input
 from antsp2p.records.audit import MAX_AUDIT_BYTES, Audit, check_audit, parse_audit
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.fork import parse_proof, verify_proof
@@ -54,8 +55,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(name: str) -> bytes:
     try:
-        with Path(name).open("rb") as file:
-            data = file.read(MAX_AUDIT_BYTES + 1)
+        if name == "-":
+            data = read_input(MAX_AUDIT_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(MAX_AUDIT_BYTES + 1)
     except OSError as error:
         raise CommandError(Exit.USAGE, f"cannot read {name}: {error.strerror}") from error
     if data[:1] not in (_AUDIT_BEGINS, _PROOF_BEGINS):
