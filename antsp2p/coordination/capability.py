@@ -122,6 +122,13 @@ class CapabilityFold:
         """(author, announcement) of all who provide the capability now, by author."""
         return tuple(sorted(self._providers.get(name, {}).items(), key=_author))
 
+    def shut_out(self, name: str) -> tuple[bytes, ...]:
+        """Who would be among the providers if this node's person had not blocked them, sorted."""
+        return tuple(
+            author for author in sorted(self._blocked)
+            if any(announce.name == name for announce in self.of(author))
+        )
+
     def of(self, author: bytes) -> tuple[Announce, ...]:
         """What the author provides now, by capability name."""
         if author in self._convicted:

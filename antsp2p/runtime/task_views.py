@@ -79,6 +79,13 @@ def what_it_waits_for(node: Node, task: bytes) -> str:
     if not node.tasks.after_satisfied(task):
         return "the tasks that it comes after are not all accepted"
     if not node.capabilities.providers(capability):
+        blocked = node.capabilities.shut_out(capability)
+        if blocked:
+            others = f" and {len(blocked) - 1} more" if blocked[1:] else ""
+            return (
+                f"{capability} is offered by {blocked[0].hex()[:12]}{others} only, blocked here "
+                "(see: antsp2p trust list)"
+            )
         return f"nobody offers {capability}"
     return f"{capability} is offered, but nobody has the task"
 
@@ -125,6 +132,7 @@ def task_detail(node: Node, task: bytes, now_us: int) -> View | None:
         "media_type": offer.media_type,
         "input": _content_or_blob(offer.input, offer.blob),
         "after": list(offer.after),
+        "waits_for": "" if view["ended"] else what_it_waits_for(node, task),
         "claims": [
             {"claim": record.id.hex(), "author": record.author.hex(), "epoch": claim.epoch}
             for record, claim in node.tasks.claims(task)

@@ -165,11 +165,21 @@ class TrustApi:
         return find_id(f"node that is {what}", request.path_params["id"], sorted(authors))
 
     async def _change(self, author: bytes, make: Callable[[Pins], Pins]) -> Response:
+        before = self._host.trust.pins
+
+        def changed(pins: Pins) -> Pins:
+            nonlocal before
+            before = pins
+            return make(pins)
+
         try:
-            pins = await self._host.trust.change(make)
+            pins = await self._host.trust.change(changed)
         except TooManyPins:
             raise ApiError(409, f"there are {MAX_PINS} already: take some back first") from None
         return JSONResponse({
             "author": author.hex(), "weight": pins.weights.get(author, 0),
             "blocked": author in pins.blocked,
+            "before": {
+                "weight": before.weights.get(author, 0), "blocked": author in before.blocked,
+            },
         })

@@ -152,6 +152,8 @@ def _peer_view(node: Node, author: bytes, link: Any, served: Mapping[str, int]) 
     beat, leaf = node.beats.get(author), node.logs.leaf(author)
     standing = node.meaning.standing(author)
     score = node.ledger.score(author, None)
+    lineage = node.meaning.standings.lineage(author)
+    pinned = sum(node.ledger.pins.weights.get(key, 0) for key in lineage)
     rtt_us = None if link is None else link.rtt_us
     return {
         "author": author.hex(),
@@ -170,14 +172,15 @@ def _peer_view(node: Node, author: bytes, link: Any, served: Mapping[str, int]) 
         # Until its first beat, a node is as free as it announced itself.
         "free_slots": sum(item.slots for item in announced) if beat is None else beat.free_slots,
         "score_ppm": score.value_ppm,
-        "accepted": weight_view(score.accepted),
+        "accepted": weight_view(score.accepted - pinned * PPM),
+        "pinned": pinned,
         "failed": weight_view(score.failed),
         "known": score.known,
         "convicted": standing.convicted,
         "revoked": standing.revoked,
         "unpaid": standing.unpaid,
         "blocked": node.ledger.is_blocked(author),
-        "succeeds": [each.hex() for each in node.meaning.standings.lineage(author)[1:]],
+        "succeeds": [each.hex() for each in lineage[1:]],
         "records": 0 if leaf is None else leaf.seq,
     }
 

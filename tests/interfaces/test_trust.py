@@ -26,10 +26,14 @@ def test_pins_are_listed_kept_and_taken_back(pair: Pair) -> None:
     first, second = pair
     assert first.json("trust list") == {"pins": [], "blocked": []}
     answer = first.json("trust pin", second.author[:10], "--weight", "6")
-    assert answer == {"author": second.author, "weight": 6, "blocked": False}
+    assert answer == {
+        "author": second.author, "weight": 6, "blocked": False,
+        "before": {"weight": 0, "blocked": False},
+    }
     first.say("trust block", UNKNOWN)
     (peer,) = first.json("peers")["peers"]
-    assert peer["score_ppm"] == 750_000
+    assert (peer["score_ppm"], peer["accepted"], peer["pinned"]) == (750_000, 0, 6)
+    assert "0.75 (+0 -0, pin 6)" in first.say("peers")
     first.say("stop")
     first.node.wait()
     first.start_node()
@@ -44,6 +48,15 @@ def test_pins_are_listed_kept_and_taken_back(pair: Pair) -> None:
     first.say("trust unpin", second.author[:6])
     first.say("trust unblock", "abab")
     assert first.json("trust list") == {"pins": [], "blocked": []}
+
+
+def test_one_word_takes_the_place_of_the_other_and_says_so(pair: Pair) -> None:
+    first, second = pair
+    first.say("trust pin", second.author, "--weight", "6")
+    assert first.say("trust block", second.author).endswith("; its pin of 6 is gone\n")
+    assert not first.say("trust block", second.author).endswith("gone\n")
+    assert first.say("trust pin", second.author).endswith("beforehand, and blocked no longer\n")
+    assert first.say("trust pin", second.author).endswith("beforehand\n")
 
 
 def test_mistakes_get_one_line(pair: Pair) -> None:
@@ -70,6 +83,8 @@ def test_a_blocked_worker_gets_no_task_until_it_is_blocked_no_more(pair: Pair) -
     shown = first.json("task", task)
     assert any(line["what"].startswith("reopened") for line in shown["history"])
     assert not shown["results"]
+    blocked = f"trust.upper is offered by {second.author[:12]} only, blocked here"
+    assert blocked in first.say("task", task)
     first.say("cancel", task)
     first.say("trust unblock", second.author)
     assert first.say("post", "trust.upper", "--text", "x", "--wait", "--settle", "0") == "X"

@@ -81,7 +81,9 @@ async def test_what_cannot_be_pinned_is_refused_in_one_line(
         await served.refusal("POST", f"/v1/trust/{STRANGE}/pin", 400, params={"much": "1"})
         pinned: Any = await served.json("POST", f"/v1/trust/{STRANGE}/pin")
         assert pinned == {
-            "author": STRANGE, "weight": pins_module.DEFAULT_PIN_WEIGHT, "blocked": False}
+            "author": STRANGE, "weight": pins_module.DEFAULT_PIN_WEIGHT, "blocked": False,
+            "before": {"weight": 0, "blocked": False},
+        }
         monkeypatch.setattr(pins_module, "MAX_PINS", 1)
         line = await served.refusal("POST", f"/v1/trust/{'cd' * 32}/pin", 409)
         assert "take some back first" in line

@@ -27,10 +27,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def score_text(score: Any) -> str:
-    """A score as people read it: unknown is not bad."""
+    """A score as people read it: unknown is not bad, and what is trusted beforehand is no work."""
     if not score["known"]:
         return "unknown"
-    return f"{score['score_ppm'] / 1_000_000:.2f} (+{score['accepted']} -{score['failed']})"
+    pin = f", pin {score['pinned']}" if score["pinned"] else ""
+    return f"{score['score_ppm'] / 1_000_000:.2f} (+{score['accepted']} -{score['failed']}{pin})"
 
 
 def _score(peer: Any) -> str:

@@ -63,6 +63,8 @@ def _show(task: Any, options: argparse.Namespace) -> None:
     if task["mine"] and task["review"] and task["state"] == "done":
         accept, reject = (hint(options, word, short(task["task"])) for word in ("accept", "reject"))
         shown["waits for"] = f"your review: {accept}, or: {reject}"
+    elif task["waits_for"] and not task["holder"]:
+        shown["waits for"] = task["waits_for"]
     say_fields(shown)
     say()
     say_table(_COLUMNS, [_row(line) for line in task["history"]], "no history")

@@ -33,10 +33,17 @@ def run(options: argparse.Namespace) -> int:
     elif options.action == "list":
         _list(answer)
     elif options.action == "pin":
-        say(f"{short(answer['author'])} is trusted with {answer['weight']} beforehand")
+        instead = ", and blocked no longer" if answer["before"]["blocked"] else ""
+        say(f"{short(answer['author'])} is trusted with {answer['weight']} beforehand{instead}")
     else:
-        say(_DONE[options.action].format(short(answer["author"])))
+        say(_DONE[options.action].format(short(answer["author"])) + _lost_pin(options, answer))
     return Exit.OK
+
+
+def _lost_pin(options: argparse.Namespace, answer: Any) -> str:
+    """A block takes a pin's place, and leaves nothing of it to come back."""
+    weight = answer["before"]["weight"]
+    return f"; its pin of {weight} is gone" if options.action == "block" and weight else ""
 
 
 def _list(answer: Any) -> None:
