@@ -55,7 +55,7 @@ from antsp2p.runtime.loop import Loop
 from antsp2p.runtime.membership import Membership
 from antsp2p.runtime.networks import OPEN_WARNING, wall_ms
 from antsp2p.runtime.nursery import open_inner_nursery
-from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
+from antsp2p.runtime.peers import greet, parse_address
 from antsp2p.runtime.streams import StreamServer
 from antsp2p.runtime.trust_file import LocalTrust, read_pins
 from antsp2p.runtime.udp import UdpEndpoint, bind_all, close_all
@@ -155,7 +155,8 @@ class Host:
         self._content = Content(
             boot.home.blobs_path, self.node, self.protection, self._loop.put)
         self.membership = Membership(
-            boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn)
+            boot.home, boot.network, boot.identity, put=self._loop.put, warn=self.warn,
+            unwarn=self.unwarn)
         self.blob_service = BlobService(self._content.store, network, self._content.may_have)
         self.trust = LocalTrust(boot.home.trust_path, pins, self._loop.put)
         self._server = StreamServer(self.protection, (
@@ -293,6 +294,11 @@ class Host:
         self.warnings.append(text)
         self._feeds.tell(Notice("warning", self.node.author, {"text": text}))
 
+    def unwarn(self, text: str) -> None:
+        """What a line of `warn` said is so no more."""
+        with suppress(ValueError):
+            self.warnings.remove(text)
+
     # --- content ----------------------------------------------------------------------------------
 
     async def put_blob(self, content: bytes) -> BlobRef:
@@ -338,8 +344,7 @@ class Host:
                     self.warnings.append(str(effect.detail["text"]))
                 elif effect.kind == "confirmed":
                     self._boot.settle()
-                    with suppress(ValueError):
-                        self.warnings.remove(self._boot.suspicion)
+                    self.unwarn(self._boot.suspicion)
             case StartWork(input=BlobRef() as blob):
                 self._preparing[effect.claim] = scope = trio.CancelScope()
                 self._spawn(self._prepare, effect, blob, scope)
@@ -373,22 +378,6 @@ class Host:
     def _hint(self, address: Address, keep: bool = False) -> None:
         self._loop.offer(PeerHint(address, keep))
 
-    async def _greet(self, host: str, port: int) -> None:
-        """Hint at a peer that a person gave, and say so if nobody answers there."""
-        hinted: list[Address] = []
-
-        def hint(address: Address) -> None:
-            hinted.append(address)
-            self._hint(address, True)
-
-        await hint_at_named(host, port, hint, self.warn)
-        await trio.sleep(limits.PEER_SILENT_MS / 1_000)
-        if hinted and all(map(self.node.gossip.is_silent, hinted)):
-            self.warn(
-                f"no node has answered at {format_address((host, port))} so far; trying on (does "
-                "one run there, in the same network, and can UDP reach it?)"
-            )
-
     # --- life -------------------------------------------------------------------------------------
 
     def start(self, nursery: trio.Nursery) -> None:
@@ -403,7 +392,10 @@ class Host:
         for address in self._boot.history.addresses:
             self._hint(address)
         for host, port in map(parse_address, self.options.peers):
-            nursery.start_soon(self._greet, host, port)
+            nursery.start_soon(
+                greet, (host, port), lambda address: self._hint(address, True),
+                self.node.gossip.is_silent, self.warn, self.unwarn,
+            )
         if self.options.discovery:
             own = Announced(self.node.network, self.node.author, self.addresses)
             nursery.start_soon(Discovery(own, self._hint, self.warn).run)

@@ -40,7 +40,8 @@ class Invited:
 
 
 class Membership:
-    """`put` takes events of the node, `warn` lines for the person."""
+    """`put` takes events of the node, `warn` lines for the person, `unwarn` those that are so no
+    more."""
 
     def __init__(
         self,
@@ -50,10 +51,11 @@ class Membership:
         *,
         put: Callable[[KeysChanged], Awaitable[None]],
         warn: Callable[[str], None],
+        unwarn: Callable[[str], None],
     ) -> None:
         self._network = network
         self._put = put
-        self._warn = warn
+        self._warn, self._unwarn = warn, unwarn
         # The node has begun with these.
         self._told = KeysChanged(network.keys(wall_ms()))
         self._complaint = ""
@@ -104,13 +106,22 @@ class Membership:
             try:
                 stored = await trio.to_thread.run_sync(stored_network, self._network.name)
             except HomeError as error:
+                self._complain(f"{error}; the node goes on with what it knows")
                 stored = None
-                if str(error) != self._complaint:
-                    self._complaint = str(error)
-                    self._warn(f"{error}; the node goes on with what it knows")
+            else:
+                self._complain("")
             if stored is not None and stored.id == self._network.id:
                 self._network = stored
         await self._tell()
+
+    def _complain(self, text: str) -> None:
+        """Say what is wrong with the file now, in place of what was said before."""
+        before, self._complaint = self._complaint, text
+        if text != before:
+            if before:
+                self._unwarn(before)
+            if text:
+                self._warn(text)
 
     async def _tell(self) -> None:
         """Tell the node which secrets are good, where that has changed."""

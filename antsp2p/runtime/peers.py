@@ -56,3 +56,38 @@ async def hint_at_named(
         for *_, name in found[: limits.ADDRESSES_PER_SERVICE]:
             hint(peer_address(name))
         return
+
+
+async def greet(
+    peer: Address, hint: Callable[[Address], None], is_silent: Callable[[Address], bool],
+    warn: Callable[[str], None], unwarn: Callable[[str], None],
+) -> None:
+    """Hint at a peer that a person gave, and say so for as long as nobody answers there."""
+    hinted: list[Address] = []
+    said: list[str] = []
+
+    def hint_once(address: Address) -> None:
+        hinted.append(address)
+        hint(address)
+
+    def say(text: str) -> None:
+        said.append(text)
+        warn(text)
+
+    await hint_at_named(*peer, hint_once, say)
+    for text in said:
+        unwarn(text)
+    text = (
+        f"no node has answered at {format_address(peer)} so far; trying on (does one run there, in "
+        "the same network, and can UDP reach it?)"
+    )
+    is_said = False
+    while True:
+        await trio.sleep(limits.PEER_SILENT_MS / 1_000)
+        if not hinted or not all(map(is_silent, hinted)):
+            break
+        if not is_said:
+            warn(text)
+            is_said = True
+    if is_said:
+        unwarn(text)

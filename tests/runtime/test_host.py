@@ -34,6 +34,7 @@ from antsp2p.runtime.discovery import Discovery, Interfaces
 from antsp2p.runtime.home import HomeError
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host, stop_on_signals
 from antsp2p.runtime.loop import Loop
+from antsp2p.runtime.networks import network_path
 from antsp2p.runtime.peers import format_address
 from antsp2p.runtime.store import Store
 from antsp2p.runtime.udp import ListenError, UdpEndpoint
@@ -501,3 +502,17 @@ async def test_a_given_peer_that_does_not_answer_is_said(
                 assert f"no node has answered at {at} so far" in notice.detail["text"]
                 await trio.testing.wait_all_tasks_blocked()
                 assert len(opened.warnings) == 1
+
+
+async def test_a_warning_goes_with_what_it_warned_of(tmp_path: Path) -> None:
+    async with running(tmp_path / "a", network="mended") as opened:
+        path, look = network_path("mended"), opened.membership._refresh
+        for mode in (0o640, 0o644):
+            path.chmod(mode)
+            for _ in range(2):
+                await look()
+            (warning,) = opened.warnings
+            assert "chmod 600" in warning
+        path.chmod(0o600)
+        await look()
+        assert not opened.warnings

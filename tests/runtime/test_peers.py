@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from antsp2p.runtime import limits
-from antsp2p.runtime.peers import format_address, hint_at_named, parse_address
+from antsp2p.runtime.peers import format_address, greet, hint_at_named, parse_address
 from antsp2p.runtime.udp import ListenError
 
 if TYPE_CHECKING:
@@ -66,3 +67,22 @@ async def test_a_name_is_asked_for_until_it_is_known(monkeypatch: pytest.MonkeyP
     assert warnings == [
         "the peer's name 'a.example' has no address yet (Name or service not known); trying again"
     ]
+
+
+async def test_a_silent_peer_is_told_of_until_it_answers(
+    autojump_clock: trio.testing.MockClock
+) -> None:
+    peer, answers_s = ("192.0.2.9", 5), 4 * limits.PEER_SILENT_MS / 1_000
+    hints: list[Address] = []
+    told: list[tuple[str, float]] = []
+    began = trio.current_time()
+    await greet(
+        peer, hints.append, lambda _: trio.current_time() - began < answers_s,
+        lambda text: told.append((text, trio.current_time())),
+        lambda text: told.append((f"not: {text}", trio.current_time())),
+    )
+    assert hints == [peer]
+    (text, first), (taken_back, last) = told
+    assert text.startswith("no node has answered at 192.0.2.9:5 so far")
+    assert taken_back == f"not: {text}"
+    assert first < answers_s + began <= last
