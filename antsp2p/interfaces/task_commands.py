@@ -118,6 +118,10 @@ def add_tasks(add: Adder) -> None:
                 "--reason", metavar="TEXT", type=read_text, default="", help="said to the worker"
             )
     tasks = add("tasks", "list the tasks this node knows of")
+    tasks.epilog = (
+        "An epoch is one try at a task, counted from 0. Of --attempts only those count in which\n"
+        "somebody was given the task.\n\n" + EPILOG
+    )
     tasks.add_argument(
         "--state", metavar="STATE", choices=STATES,
         help="only tasks in this state: " + ", ".join(STATES),

@@ -4,7 +4,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from antsp2p.interfaces.client import Client, hint, id_segment
-from antsp2p.interfaces.commands.tasks import attempt
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import say, say_fields, say_json, say_table, short
@@ -47,7 +46,7 @@ def _show(task: Any, options: argparse.Namespace) -> None:
     shown = {
         "task": task["task"], "capability": task["capability"],
         "state": f"{task['state']} ({certain}, rule: {task['rule']})",
-        "attempt": f"{attempt(task)} of {task['attempts']}",
+        "epoch": task["epoch"], "attempts": f"at most {task['attempts']}",
         "holder": task["holder"] or "nobody",
         "posted by": task["requester"] + (" (this node)" if task["mine"] else ""),
         "posted": f"{format_duration(task['posted_ms_ago'])} ago",

@@ -11,7 +11,7 @@ from antsp2p.interfaces.printing import say_json, say_table, short
 if TYPE_CHECKING:
     import argparse
 
-_COLUMNS = ("task", "age", "state", "attempt", "holder", "rule", "capability")
+_COLUMNS = ("task", "age", "state", "epoch", "holder", "rule", "capability")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,15 +30,10 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def attempt(task: Any) -> int:
-    """Which attempt a task is at; the epoch after the last attempt is none."""
-    return min(int(task["epoch"]) + 1, int(task["attempts"]))
-
-
 def _row(task: Any) -> tuple[str, ...]:
     provisional = "" if task["settled"] or not task["holder"] else " (provisional)"
     return (
         short(task["task"]), format_duration(task["posted_ms_ago"]), task["state"],
-        f"{attempt(task)}/{task['attempts']}", short(task["holder"]),
+        str(task["epoch"]), short(task["holder"]),
         task["rule"] + provisional, task["capability"],
     )
