@@ -25,7 +25,7 @@ from antsp2p.records.encoding import Malformed
 from antsp2p.records.keys import SEED_BYTES, Identity
 from antsp2p.runtime import limits
 from antsp2p.runtime.discovery import find_nodes
-from antsp2p.runtime.networks import check_name, keep_network
+from antsp2p.runtime.networks import find_member, keep_network
 from antsp2p.runtime.streams import connect_by, framed_bytes, read_message, send
 
 if TYPE_CHECKING:
@@ -68,15 +68,20 @@ class Newcomer:
     async def join(
         self, name: str = "", *, look: Callable[[], Awaitable[list[Address]]] | None = None
     ) -> Joined:
-        """Ask wherever the inviter may be, and keep what it gives, as `name` or what it says.
+        """Ask wherever the inviter may be, and keep what it gives: as `name` or what it says, or
+        as this machine calls the network already.
 
         Raises `JoinFailed` or `HomeError`.
         """
         address, inviter, found = await self._find(look)
         name = name or found.name
-        known = await trio.to_thread.run_sync(check_name, name, found.network)
-        if known is not None and known.key.generation >= found.generation:
-            return Joined(known, inviter, was_member=True, address=address)
+        known = await trio.to_thread.run_sync(find_member, name, found.network)
+        if known is not None:
+            # One network has one name here: nodes started under a second would miss the homes
+            # and the secrets that are kept under the first.
+            name = known.name
+            if known.key.generation >= found.generation:
+                return Joined(known, inviter, was_member=True, address=address)
         given = await self._take(address)
         network = await trio.to_thread.run_sync(keep_network, name, given, inviter)
         return Joined(network, inviter, was_member=False, address=address)

@@ -278,6 +278,18 @@ def check_name(name: str, network: bytes) -> Network | None:
     return known
 
 
+def find_member(name: str, network: bytes) -> Network | None:
+    """The closed network with this id if this user has it, by `name` or else by any other; None
+    if not, and the name is free. Blocks. Raises as `check_name`."""
+    known = stored_network(name)
+    if known is not None and known.id == network:
+        return known
+    for known in known_networks():
+        if known.id == network and not known.is_open:
+            return known
+    return check_name(name, network)
+
+
 def keep_network(name: str, admission: Admission, invited_by: bytes) -> Network:
     """Keep what an invitation gave, under `name`. Blocks. Raises `HomeError`."""
     path = network_path(name)

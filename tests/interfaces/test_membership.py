@@ -134,6 +134,13 @@ def test_another_network_of_that_name_is_never_replaced(ada: User, bob: User) ->
             f"antsp2p start --network hers --peer {host.ready['listen'][0]}")
         assert {each["name"]: each["id"] for each in bob.networks()} == {
             "local": own, "hers": host.ready["network"]}
+        again = host.json("invite")["code"]
+        for options in ((), ("--as", "second")):
+            joined = bob.join(again, *options)
+            assert (joined["was_member"], joined["network_name"]) == (True, "hers")
+        done = antsp2p("join", "--no-discovery", "--as", "second", again, user=bob.folder)
+        assert b"calls it hers: one name is enough" in done.stdout
+        assert len(bob.networks()) == 2
 
 
 def test_nobody_is_invited_to_an_open_network(ada: User) -> None:

@@ -55,9 +55,12 @@ def _tell(joined: Joined, options: argparse.Namespace) -> None:
             "next": next_step,
         })
         return
-    if joined.was_member:
-        say(f"This machine belongs to {escape(network.name)} already; the code is still good.")
+    name = escape(network.name)
+    if joined.was_member and options.name not in ("", network.name):
+        say(f"This machine belongs to this network already, and calls it {name}: one name is "
+            "enough. The code is still good.")
+    elif joined.was_member:
+        say(f"This machine belongs to {name} already; the code is still good.")
     else:
-        say(f"This machine belongs to {escape(network.name)} now, "
-            f"invited by {short(joined.inviter.hex())}.")
+        say(f"This machine belongs to {name} now, invited by {short(joined.inviter.hex())}.")
     say(f"Start a node with: {escape(next_step)}")
