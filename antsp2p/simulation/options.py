@@ -68,7 +68,11 @@ class SimulationOptions:
             )
         if not 0 <= self.loss < 1:
             raise ValueError("loss is a share of the datagrams: at least 0, below 1")
-
+        bad = self.flaky + self.silent + self.pretending + self.wrong
+        if bad > self.nodes:
+            raise ValueError(f"{bad} nodes are to be bad, and there are {self.nodes}")
+        if self.tasks and not self.tasks_per_s > 0:
+            raise ValueError("tasks that are never posted never end: take a rate above 0")
         if not 1 <= self.processes <= MAX_PROCESSES:
             raise ValueError(f"a simulation runs in 1 to {MAX_PROCESSES} processes")
         if self.processes > 1:

@@ -220,6 +220,11 @@ def _post_tasks(world: World, workload: Workload, options: SimulationOptions) ->
         due_us += int(stream.expovariate(options.tasks_per_s) * 1_000_000)
         poster = stream.choice(world.machines)
         workload.post(poster, f"work.{number % options.capabilities}", due_us)
+    if options.tasks and due_us >= options.until_ms * 1_000:
+        raise ValueError(
+            f"the last task is posted after {due_us // 1_000} ms, and the simulation ends after "
+            f"{options.until_ms} ms: take a later --until-ms"
+        )
 
 
 def run_from_options(options: SimulationOptions, *, curves: bool = False) -> dict[str, Any]:
