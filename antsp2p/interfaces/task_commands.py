@@ -68,10 +68,14 @@ def add_post(add: Adder) -> None:
     post.add_argument(
         "--holder-only", action="store_true", help="give the input to whoever has the task only"
     )
-    post.add_argument(
-        "--expect", metavar="FILE|TEXT",
+    known = post.add_mutually_exclusive_group()
+    known.add_argument(
+        "--expect", metavar="FILE",
         help="the answer is known: whoever gives these bytes is right. It goes to a worker of "
         "whom nothing is known yet, if one wants it, and looks like any other task",
+    )
+    known.add_argument(
+        "--expect-text", metavar="TEXT", help="the known answer, as text: no line ends it"
     )
     post.add_argument(
         "--lease", metavar="TIME", type=read_duration, dest="lease_ms",

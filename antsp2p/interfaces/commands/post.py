@@ -31,8 +31,9 @@ def run(options: argparse.Namespace) -> int:
         params["review"] = "true"
     if options.holder_only:
         params["holder_only"] = "true"
-    if options.expect is not None:
-        params["expected"] = content_hash(_answer(options.expect)).hex()
+    answer = _answer(options)
+    if answer is not None:
+        params["expected"] = content_hash(answer).hex()
     if options.after:
         params["after"] = options.after
     with Client(options) as client:
@@ -69,15 +70,22 @@ def _input(options: argparse.Namespace) -> bytes:
     return content
 
 
-def _answer(given: str) -> bytes:
-    """The known answer: a file's bytes, or the text itself. A name that is mistyped would make
-    every right answer a wrong one, and a signed rejection of it."""
-    path = Path(given)
-    if os.path.isfile(path):
-        return _read(path)
-    if path.suffix or os.sep in given:
-        complain(f"there is no file {given}, so the answer is this text itself")
-    return os.fsencode(given)
+def _answer(options: argparse.Namespace) -> bytes | None:
+    """The known answer, if there is one. A name that is mistyped is never taken for it: every
+    right answer would be a wrong one, with a signed rejection of it."""
+    if options.expect_text is not None:
+        return os.fsencode(options.expect_text)
+    if options.expect is None:
+        return None
+    try:
+        answer = _read(Path(options.expect))
+    except CommandError as error:
+        raise CommandError(
+            error.code, f"{error.line}; an answer as text goes with --expect-text") from error
+    if len(answer) > MAX_INPUT_BYTES:
+        raise CommandError(
+            Exit.USAGE, f"no result is larger than {MAX_INPUT_BYTES >> 20} MiB, as this answer is")
+    return answer
 
 
 def _read(path: Path) -> bytes:
