@@ -56,13 +56,17 @@ def home_path(options: argparse.Namespace) -> Path:
         raise CommandError(Exit.USAGE, str(error)) from error
 
 
+def own_options(options: argparse.Namespace) -> str:
+    """The options by which a line to type means the same node, a space before them; empty where
+    none were given."""
+    if options.home is not None:
+        return " " + shlex.join(["--home", options.home])
+    return "" if options.name is None else " " + shlex.join(["--name", options.name])
+
+
 def hint(options: argparse.Namespace, *words: str) -> str:
     """The line to type for a command to the same node that `options` mean."""
-    if options.home is not None:
-        words = (*words, "--home", options.home)
-    elif options.name is not None:
-        words = (*words, "--name", options.name)
-    return shlex.join(["antsp2p", *words])
+    return shlex.join(["antsp2p", *words]) + own_options(options)
 
 
 def no_node(options: argparse.Namespace) -> CommandError:

@@ -85,6 +85,7 @@ def test_without_a_node_the_options_say_where_it_would_listen(
     assert question.listen == (("192.0.2.1", 4700),)
     assert question.node is None
     assert ("127.0.0.1", 4700) in question.peers
+    assert question.own == f" --home {tmp_path}"
 
 
 def test_a_network_is_looked_for_and_not_made(

@@ -283,3 +283,22 @@ def test_rates_are_measured_between_two_readings() -> None:
     assert rate_between(first, first) is None
     assert rate_between(first, replace(last, blur_ns=60_000)) is None
     assert rate_between(replace(first, raw_ns=None), last) == ClockRate(None, 0)
+
+
+def test_a_command_for_this_node_means_this_node() -> None:
+    here = replace(CALM, own=" --name ada", listen=(("127.0.0.1", 4700),), peers=())
+    (found,) = [each for each in findings(here) if each.kind == "loopback-only"]
+    assert found.mend == "antsp2p start --name ada --listen 0.0.0.0:4700"
+    team = replace(here, network_name="team x", network=network_id("team x", 9).hex())
+    (found,) = [each for each in findings(team) if each.kind == "loopback-only"]
+    assert found.mend == (
+        "antsp2p start --name ada --network 'team x' --open --price 9 --listen 0.0.0.0:4700")
+    holder = Holder(("0.0.0.0", 4700), "udp", 77, "dnsmasq")
+    silent = replace(GOOD, small=Reply.SILENT, stream=Stream.HUNG_UP)
+    for changed in (
+        replace(CALM, holders=(holder,)), replace(CALM, mdns_holder=holder),
+        replace(CALM, is_member=False), replace(CALM, peers=()),
+        replace(CALM, peers=(silent,)), replace(CALM, peers=(replace(silent, is_remembered=True),)),
+    ):
+        (found, *_) = findings(replace(changed, own=" --name ada"))
+        assert " --name ada" in found.mend, found

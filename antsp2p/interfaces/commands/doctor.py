@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from antsp2p.interfaces.client import Client
+from antsp2p.interfaces.client import Client, own_options
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.printing import one_line, say, say_json
 from antsp2p.runtime import limits
@@ -60,10 +60,10 @@ def _question(options: argparse.Namespace) -> Question:
         listen = tuple(map(parse_address, status["listen"]))
         name, node = str(status["network_name"]), read_node(view)
         network = _of_node(node.network)
-        return Question(name, network, listen, peers, node)
+        return Question(name, network, listen, peers, node, own_options(options))
     network = _network(options.network, is_open=options.open)
     listen = tuple(options.listen) or tuple((host, 0) for host in ANY_ADDRESS)
-    return Question(options.network, network, listen, peers)
+    return Question(options.network, network, listen, peers, own=own_options(options))
 
 
 def _of_node(network: str) -> Network | None:

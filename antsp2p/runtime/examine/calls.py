@@ -4,6 +4,7 @@ Law: pure. What is this machine's own fault is not said here, but by the rules a
 """
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from antsp2p.gossip.limits import MAX_DATAGRAM_BYTES
@@ -11,7 +12,7 @@ from antsp2p.records.work import MAX_WORK_BITS
 from antsp2p.runtime.examine import mends
 from antsp2p.runtime.examine.facts import Reply, Stream, is_loopback
 from antsp2p.runtime.examine.finding import Finding, error, note, warning
-from antsp2p.runtime.home import network_id
+from antsp2p.runtime.home import DEFAULT_NETWORK, network_id
 from antsp2p.runtime.peers import format_address
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def judge_call(examination: Examination, peer: PeerTry) -> list[Finding]:
         shown = format_address(peer.address)
         return [note(
             "remembered-silent", f"{shown} was called before, and does not answer now",
-            f"antsp2p doctor {shown}",
+            f"antsp2p doctor{examination.own} {shown}",
         )]
     if not examination.is_member and peer.stream in _TAKEN:
         # Nobody answers a caller who does not know the network's secret.
@@ -65,13 +66,13 @@ def _hung_up(examination: Examination, peer: PeerTry) -> Finding:
             "secret-replaced",
             f"{shown}, which this node knows from before, hangs up on its secret and is silent by "
             "UDP: the secret was changed while this node was away, or another node is there now",
-            mends.INVITE,
+            mends.invite(examination.own),
         )
     return error(
         "other-secret",
         f"{shown} hangs up on this network's secret and is silent by UDP, as a node of another "
         "network or with another secret does",
-        mends.INVITE,
+        mends.invite(examination.own),
     )
 
 
@@ -81,6 +82,14 @@ def _open_price(examination: Examination) -> int | None:
         network_id(examination.network_name, price).hex() for price in range(MAX_WORK_BITS + 1)
     ]
     return opened.index(examination.network) if examination.network in opened else None
+
+
+def start_here(examination: Examination) -> str:
+    """The command that starts this very node; what else it was started with is not known."""
+    name, price = examination.network_name, _open_price(examination)
+    network = f" --network {shlex.quote(name)}" if name != DEFAULT_NETWORK else ""
+    opened = "" if price is None else " --open" + (f" --price {price}" if price else "")
+    return f"antsp2p start{examination.own}{network}{opened}"
 
 
 def _of_answered(examination: Examination, peer: PeerTry) -> list[Finding]:
@@ -137,7 +146,7 @@ def _stranger(examination: Examination, peer: PeerTry) -> Finding | None:
         return error("other-network", *of_other_network(examination, shown, network))
     # Whoever announces our network and refuses what we say under its secret has another one.
     is_refused = network == examination.network and peer.stream in _TAKEN
-    return other_secret(shown, why) if is_refused or has_other_secret(why) else None
+    return other_secret(examination, shown, why) if is_refused or has_other_secret(why) else None
 
 
 def is_other(examination: Examination, network: str) -> bool:
@@ -154,17 +163,18 @@ def of_other_network(examination: Examination, shown: str, network: str) -> tupl
         return (
             f"{shown} is of the open network {name!r} in which a name costs {theirs} bits, and "
             f"this node of the one in which it costs {price}",
-            mends.same_price(name, max(theirs, price)),
+            mends.same_price(name, max(theirs, price), examination.own),
         )
     if network in opened:
         return (
             f"{shown} is of the open network {name!r}, and this node of a closed one of that name",
-            mends.same_openness(name),
+            mends.same_openness(name, examination.own),
         )
     is_ours_open = examination.network in opened
     ours = f"the open network {name!r}" if is_ours_open else examination.network[:12]
     text = f"{shown} is of network {network[:12]} and this node of {ours}"
-    return text, mends.same_openness(name) if is_ours_open else mends.INVITE
+    own = examination.own
+    return text, mends.same_openness(name, own) if is_ours_open else mends.invite(own)
 
 
 def has_other_secret(reasons: Iterable[str]) -> bool:
@@ -172,20 +182,22 @@ def has_other_secret(reasons: Iterable[str]) -> bool:
     return any(reason in ("key", "key-replaced", "mac") for reason in reasons)
 
 
-def other_secret(shown: str, reasons: Iterable[str]) -> Finding:
+def other_secret(
+    examination: Examination, shown: str, reasons: Iterable[str]
+) -> Finding:
     """A node that says to be of this network, and does not know its secret; `reasons`: why this
     node dropped what came from there."""
     if "key-replaced" in reasons:
         return error(
             "secret-replaced",
             f"{shown} uses a secret that was this network's once: it was away while it was changed",
-            mends.INVITE,
+            mends.invite(examination.own),
         )
     return error(
         "other-secret",
         f"{shown} does not know this network's secret, or knows another one; if it was a member "
         "with this node before, the secret was changed while one of the two was away",
-        mends.INVITE,
+        mends.invite(examination.own),
     )
 
 
@@ -213,7 +225,7 @@ def _of_silent(examination: Examination, peer: PeerTry) -> Finding:
             return error(
                 "no-node", f"no node listens at {shown}{here}: its port is closed",
                 f"antsp2p status, on that machine: it shows the address; or there: "
-                f"{mends.listen_at(('0.0.0.0', port))}",
+                f"{mends.listen_at(('0.0.0.0', port), 'antsp2p start')}",
             )
         case _ if is_announced:
             return error(

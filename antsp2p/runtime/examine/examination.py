@@ -43,6 +43,8 @@ class Question:
     listen: tuple[Address, ...]
     peers: tuple[Address, ...] = ()
     node: NodeFact | None = None
+    own: str = ""
+    """The options that mean the home, for commands that are shown."""
 
     @property
     def network_id(self) -> str:
@@ -88,7 +90,7 @@ async def examine(question: Question) -> Examination:
         services=tuple(item for item in around.services if not _is_own(question, item)),
         peers=tuple(sorted(around.calls, key=lambda item: (not item.is_given, item.address))),
         node=question.node, firewall=await trio.to_thread.run_sync(read_firewall),
-        clock=rate_between(began, read_clocks()),
+        clock=rate_between(began, read_clocks()), own=question.own,
     )
 
 

@@ -216,6 +216,9 @@ class Examination:
     node: NodeFact | None = None
     firewall: Firewall = field(default_factory=Firewall)
     clock: ClockRate | None = None
+    own: str = ""
+    """The options that mean this home in a command here, a space before them; empty for the one
+    that commands mean without any."""
 
     @property
     def port(self) -> int:

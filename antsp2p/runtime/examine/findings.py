@@ -16,6 +16,7 @@ from antsp2p.runtime.examine.calls import (
     judge_call,
     of_other_network,
     other_secret,
+    start_here,
 )
 from antsp2p.runtime.examine.facts import Reply
 from antsp2p.runtime.examine.finding import Finding, Severity, error, note, warning
@@ -60,7 +61,7 @@ def _interfaces(examination: Examination) -> Iterable[Finding]:
         yield error(
             "loopback-only",
             f"the node listens at {_listed(examination)} only, where no other machine reaches it",
-            mends.listen_at(("0.0.0.0", examination.port)),
+            mends.listen_at(("0.0.0.0", examination.port), start_here(examination)),
         )
 
 
@@ -91,7 +92,7 @@ def _ports(examination: Examination) -> Iterable[Finding]:
         yield error(
             "port-in-use",
             f"{format_address(holder.address)} is in use for {holder.protocol.upper()} by {whose}",
-            mends.free_port(holder),
+            mends.free_port(holder, start_here(examination)),
         )
 
 
@@ -107,7 +108,7 @@ def _membership(examination: Examination) -> Iterable[Finding]:
             "another user started it, or ANTSP2P_CONFIG has changed"
         )
     say = error if any(peer.is_given for peer in examination.peers) else note
-    yield say("no-network", text, mends.own_network(name))
+    yield say("no-network", text, mends.own_network(name, examination.own))
 
 
 def _is_out_blocked(examination: Examination) -> bool:
@@ -151,7 +152,8 @@ def _multicast(examination: Examination) -> Iterable[Finding]:
         whose = "a program" if holder.pid is None else f"{holder.name} (pid {holder.pid})"
         yield error(
             "mdns-port", f"{whose} keeps UDP port {mends.MDNS_PORT} for itself, so mDNS is deaf",
-            f"sudo ss -lunp 'sport = :{mends.MDNS_PORT}', or: antsp2p start --peer HOST:PORT",
+            f"sudo ss -lunp 'sport = :{mends.MDNS_PORT}', or: "
+            f"{start_here(examination)} --peer HOST:PORT",
         )
         return
     deaf = [item for item in examination.multicast if item.reply is not Reply.ANSWERED]
@@ -229,7 +231,7 @@ def _others(examination: Examination) -> Iterable[Finding]:
             yield from _other(examination, shown, version, caller.network)
             if has_other_secret(caller.reasons):
                 if _calls_still(examination, caller, REFUSED_FRESH_MS):
-                    yield other_secret(shown, caller.reasons)
+                    yield other_secret(examination, shown, caller.reasons)
             elif _misses_answers(examination, caller):
                 yield error(
                     "answers-lost",
@@ -284,7 +286,8 @@ def _alone(examination: Examination) -> Iterable[Finding]:
     if not any(service.network == examination.network for service in examination.services):
         yield note(
             "alone", "no other node of this network announces itself here",
-            "antsp2p doctor HOST:PORT, with the address that the other node's status shows",
+            f"antsp2p doctor{examination.own} HOST:PORT, with the address that the other node's "
+            "status shows",
         )
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from antsp2p.runtime.examine.facts import Firewall, Holder
 
 MDNS_PORT: Final = 5353
-INVITE: Final = "antsp2p invite, on one machine, then antsp2p join CODE, on the other"
 SAME_NETWORK: Final = "antsp2p networks, on both machines: it shows the name and the price of each"
 ANY_PORT: Final = "PORT"
 """Stands in a command where the node has no port of its own yet."""
@@ -71,30 +70,43 @@ def there(port: int, protocol: str) -> str:
     )
 
 
-def listen_at(address: Address) -> str:
-    return f"antsp2p start --listen {format_address(address)}"
+def listen_at(address: Address, start: str) -> str:
+    """Have the node listen at the address that is started with `start`."""
+    return f"{start} --listen {format_address(address)}"
 
 
-def same_openness(network: str) -> str:
+def _here(own: str) -> str:
+    """What a command for both machines needs on this one."""
+    return f" (here with{own})" if own else ""
+
+
+def invite(own: str) -> str:
+    """Give one machine the secret that the other has."""
+    return f"antsp2p invite, on one machine{_here(own)}, then antsp2p join CODE, on the other"
+
+
+def same_openness(network: str, own: str) -> str:
     """Let both nodes take part in one network, where one of them is in an open one."""
     name = shlex.quote(network)
     return (
-        f"antsp2p start --open --network {name}, on both machines, or on neither; then: {INVITE}"
+        f"antsp2p start --open --network {name}, on both machines{_here(own)}, or on neither; "
+        f"then: {invite(own)}"
     )
 
 
-def same_price(network: str, price: int) -> str:
+def same_price(network: str, price: int, own: str) -> str:
     """Let both nodes take part in the same one of several open networks of one name."""
     return (
         f"antsp2p start --open --network {shlex.quote(network)} --price {price}, on both machines"
+        f"{_here(own)}"
     )
 
 
-def own_network(network: str) -> str:
+def own_network(network: str, own: str) -> str:
     """Take part in a network of which this user knows nothing."""
     return (
         "antsp2p join CODE, with the CODE of antsp2p invite there; or, for a network of its own: "
-        f"antsp2p start --network {shlex.quote(network)}"
+        f"antsp2p start{own} --network {shlex.quote(network)}"
     )
 
 
@@ -109,10 +121,10 @@ def route_multicast(interface: str) -> str:
     )
 
 
-def free_port(holder: Holder) -> str:
+def free_port(holder: Holder, start: str) -> str:
     """Take another port; or look who has it, where that could not be seen."""
     host, port = holder.address
-    other = f"antsp2p start --listen {format_address((host, 0))}"
+    other = listen_at((host, 0), start)
     if holder.pid is not None:
         return other
     kind = "u" if holder.protocol == "udp" else "t"
