@@ -127,7 +127,9 @@ class Commands:
         read, wrong = read_body(body.type, body_map(body))
         if read is None:
             allowed = _ALLOWED.get(wrong, "")
-            raise Refused(f"{wrong.replace('_ms', '')} is not allowed here: it must be {allowed}")
+            # Whoever serves or vouches knows a capability's name by that word.
+            shown = "capability" if wrong == "name" else wrong.replace("_ms", "")
+            raise Refused(f"{shown} is not allowed here: it must be {allowed}")
         try:
             return self._node.append(Draft(body))
         except Malformed as error:

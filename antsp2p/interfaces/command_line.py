@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -67,7 +68,14 @@ def _main(arguments: Sequence[str] | None) -> int:
     if "--" in words:
         place = words.index("--")
         own, command = words[:place], words[place + 1 :]
-    options = _parser().parse_args(own)
+    options, unknown = _parser().parse_known_args(own)
+    if unknown:
+        of = " ".join(filter(None, (options.command, getattr(options, "action", None))))
+        text = f"{of} takes no {shlex.join(unknown)} (see: antsp2p {of} --help)"
+        if of == "work" and not unknown[0].startswith("-"):
+            text = f"the command to run goes behind `--`: ... -- {shlex.join(unknown)}"
+        complain(text)
+        return Exit.USAGE
     if command and options.command != "work":
         complain(f"{options.command} takes nothing behind `--` (see: antsp2p --help)")
         return Exit.USAGE

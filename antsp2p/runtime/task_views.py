@@ -87,6 +87,12 @@ def what_it_waits_for(node: Node, task: bytes) -> str:
                 "(see: antsp2p trust list)"
             )
         return f"nobody offers {capability}"
+    left_out = {
+        author for record, body in node.tasks.reopens(task)
+        if record.author == offered[0].author for author in body.excluded
+    }
+    if all(author in left_out for author, _ in node.capabilities.providers(capability)):
+        return f"{capability} is offered only by nodes that were shut out of this very task"
     return f"{capability} is offered, but nobody has the task"
 
 

@@ -85,8 +85,9 @@ def test_a_blocked_worker_gets_no_task_until_it_is_blocked_no_more(pair: Pair) -
     assert not shown["results"]
     blocked = f"trust.upper is offered by {second.author[:12]} only, blocked here"
     assert blocked in first.say("task", task)
-    first.say("cancel", task)
     first.say("trust unblock", second.author)
+    assert "only by nodes that were shut out of this very task" in first.say("task", task)
+    first.say("cancel", task)
     assert first.say("post", "trust.upper", "--text", "x", "--wait", "--settle", "0") == "X"
 
 

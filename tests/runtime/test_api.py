@@ -179,7 +179,7 @@ async def test_a_leftover_socket_is_replaced(tmp_path: Path) -> None:
         ("POST", "/v1/tasks?capability=a&attempts=0", 409, "attempts"),
         ("POST", "/v1/tasks?capability=a&lease_ms=x", 400, "lease_ms"),
         ("POST", f"/v1/tasks?capability=a&after={STRANGE}", 404, "no task"),
-        ("GET", "/v1/work?capability=A", 409, "name"),
+        ("GET", "/v1/work?capability=A", 409, "capability"),
         ("GET", "/v1/work?capability=a&slots=0", 409, "slots"),
     ],
 )
