@@ -58,6 +58,11 @@ def short(hex_id: str | None) -> str:
     return (hex_id or "-")[:SHORT_ID]
 
 
+def counted(count: int, what: str) -> str:
+    """So many of something: `1 record`, `2 records`."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
 def say(text: str = "") -> None:
     """One line on standard output, at once: scripts wait for it."""
     with writing():

@@ -104,6 +104,7 @@ def add_post(add: Adder) -> None:
         "--after", metavar="TASK", type=read_text, action="append", default=[],
         help="an own task that must be accepted first; may be repeated",
     )
+    post.epilog = "A TIME is a number with its unit, like 250ms, 10s, 5m or 1d.\n\n" + EPILOG
 
 
 def add_tasks(add: Adder) -> None:

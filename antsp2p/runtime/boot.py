@@ -18,6 +18,7 @@ from antsp2p.runtime.machine import Memory, this_machine
 from antsp2p.runtime.networks import (
     Network,
     closed_network,
+    known_networks,
     note_home,
     open_network,
     stored_network,
@@ -159,9 +160,11 @@ def _network(
     if network is None or home_id not in (None, network.id):
         shown = f"the open network {name!r}" if is_open else f"the closed network {name!r}"
         price = f" at {work_bits} bits" if work_bits else ""
+        named = next((each.name for each in known_networks() if each.id == home_id), "")
         raise HomeError(
-            f"the home {home.path} belongs to another network than {shown}{price} "
-            "(see: antsp2p networks): take another home with --home or --name"
+            f"the home {home.path} belongs to another network than {shown}{price}"
+            + (f", to {named!r}" if named else "")
+            + " (see: antsp2p networks): take another home with --home or --name"
         )
     return network
 

@@ -55,6 +55,11 @@ def test_a_table_in_a_pipe_is_plain_whole_and_escaped(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.splitlines()[1] == "y" * 1_000
 
 
+def test_one_is_not_many() -> None:
+    assert [printing.counted(number, "node") for number in range(3)] == [
+        "0 nodes", "1 node", "2 nodes"]
+
+
 def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     printing.say_table(("node",), [], "no other node")
     assert capsys.readouterr().out == "no other node\n"

@@ -72,7 +72,8 @@ def test_another_key_is_refused(path: Path, tmp_path: Path) -> None:
 
 def test_another_network_is_refused_and_not_made(path: Path) -> None:
     booted(path, "one")
-    assert "belongs to another network than the closed network 'two'" in refusal(path, "two")
+    said = "belongs to another network than the closed network 'two', to 'one'"
+    assert said in refusal(path, "two")
     assert stored_network("two") is None
     with pytest.raises(HomeError, match="than the open network 'one' at 8 bits"):
         boot_home(path, "one", is_open=True, work_bits=8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.interfaces.client import Client, error_of, id_segment
 from antsp2p.interfaces.exit_codes import CommandError, Exit
-from antsp2p.interfaces.printing import complain, escape, say, say_json, say_table, short
+from antsp2p.interfaces.printing import complain, counted, escape, say, say_json, say_table, short
 from antsp2p.interfaces.streams import writing
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"wrote {escape(options.output)} ({size} bytes); whoever has it checks it with:")
         say(f"  antsp2p verify {escape(shlex.quote(options.output))}")
     if left_out:
-        complain(f"{left_out} records did not fit; the file has the newest")
+        complain(f"left out for want of room, the oldest first: {counted(left_out, 'record')}")
     return Exit.OK
 
 

@@ -5,6 +5,7 @@ import io
 import shutil
 import sys
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.interfaces.client import Client, hint, id_segment
@@ -14,6 +15,7 @@ from antsp2p.interfaces.printing import escape, one_line, say, say_json, say_tab
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 QR_BORDER: Final = 2
 """Modules of quiet around a QR code; the terminal's own ground is as quiet."""
@@ -46,9 +48,17 @@ def _invite(client: Client, options: argparse.Namespace) -> int:
     if code:
         say(code)
     say(f"network    {one_line(made['network_name'])}")
-    say(f"reached at {', '.join(made['addresses']) or 'no address: it must find this node'}")
+    say(f"reached at {', '.join(made['addresses']) or 'no address: it must find this node'}"
+        f"{_only_here(made['addresses'])}")
     say(f"take back  {escape(hint(options, 'invite', '--cancel', made['id']))}")
     return Exit.OK
+
+
+def _only_here(addresses: Sequence[str]) -> str:
+    """What is to be said where the code leads nobody to this machine who is not on it."""
+    hosts = [ip_address(address.rpartition(":")[0].strip("[]")) for address in addresses]
+    is_here = bool(hosts) and all(host.is_loopback for host in hosts)
+    return ", from this machine only" if is_here else ""
 
 
 def picture(code: str) -> str:

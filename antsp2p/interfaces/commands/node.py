@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from antsp2p.interfaces.client import Client
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit
-from antsp2p.interfaces.printing import one_line, say, say_fields, say_json
+from antsp2p.interfaces.printing import counted, one_line, say, say_fields, say_json
 
 if TYPE_CHECKING:
     import argparse
@@ -36,11 +36,12 @@ def _status(client: Client, options: argparse.Namespace) -> int:
         "version": status["version"], "pid": status["pid"],
         "listening": ", ".join(status["listen"]),
         "running for": format_duration(status["uptime_ms"]),
-        "linked to": f"{status['links']} nodes",
-        "history": f"{status['records']} records of {status['authors']} authors",
+        "linked to": counted(status["links"], "node"),
+        "history": f"{counted(status['records'], 'record')} of "
+        f"{counted(status['authors'], 'author')}",
         "catching up": _catching_up(status["catching_up"]),
         "own records": _own_records(status),
-        "tasks": _counts(status["tasks"]), "holding": f"{status['holding']} claims",
+        "tasks": _counts(status["tasks"]), "holding": counted(status["holding"], "claim"),
         "dropped": _counts(status["drops"]),
     })
     for warning in status["warnings"]:
@@ -61,7 +62,9 @@ def _own_records(status: Any) -> str:
 
 
 def _catching_up(missing: int) -> str:
-    return f"answers are provisional until {missing} records have come" if missing else "no"
+    if not missing:
+        return "no"
+    return f"answers are provisional; still missing here: {counted(missing, 'record')}"
 
 
 def _counts(counts: dict[str, int]) -> str:

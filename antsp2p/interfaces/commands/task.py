@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from antsp2p.interfaces.client import Client, hint, id_segment
 from antsp2p.interfaces.durations import format_duration
 from antsp2p.interfaces.exit_codes import CommandError, Exit
-from antsp2p.interfaces.printing import say, say_fields, say_json, say_table, short
+from antsp2p.interfaces.printing import counted, say, say_fields, say_json, say_table, short
 from antsp2p.interfaces.result import read_result, wait_result, write_result
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ def _timeout(timeout_ms: int, attempts: int) -> str:
     if not timeout_ms:
         return "none"
     share = format_duration(timeout_ms // attempts)
-    return f"{format_duration(timeout_ms)} in all, {share} for each of {attempts} attempts"
+    return f"{format_duration(timeout_ms)} in all, {share} for each of " + (
+        counted(attempts, "attempt"))
 
 
 def _content(content: Any, media_type: str) -> str:
-    size = f"{content['size']} bytes"
+    size = counted(content["size"], "byte")
     if "blob" in content:
         return f"{size} of {media_type}, blob {short(content['blob']['sha256'])}"
     shown = content.get("text", content.get("base64", ""))

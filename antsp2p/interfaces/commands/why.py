@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from antsp2p.interfaces.client import Client, id_segment
 from antsp2p.interfaces.exit_codes import Exit
-from antsp2p.interfaces.printing import say, say_json, say_table, short
+from antsp2p.interfaces.printing import counted, say, say_json, say_table, short
 
 if TYPE_CHECKING:
     import argparse
@@ -141,6 +141,7 @@ def _doubts(answer: Any) -> list[str]:
     lines = []
     for item in answer["uncertain"]:
         count = len(item.get("records", ()))
+        records = counted(count, "record")
         match item["what"]:
             case "unknown":
                 text = "nothing is known of it here; unknown is not bad"
@@ -153,15 +154,15 @@ def _doubts(answer: Any) -> list[str]:
             case "fades":
                 text = f"in {item['days']} days without news it is {_number(item['score_ppm'])}"
             case "unheard":
-                text = f"{count} records are of nodes whose word counts for nothing here"
+                text = f"from nodes whose word counts for nothing here: {records}"
             case "disputed":
-                text = f"{count} records are disputed by the node itself"
+                text = f"disputed by the node itself: {records}"
             case "suspected":
-                text = f"{count} records say only that nothing was seen of it in time"
+                text = f"nothing was seen of it in time, and no more is said: {records}"
             case "unanswered":
-                text = f"{count} results that it was given have no verdict of its yet"
+                text = "without a verdict of its yet: " + counted(count, "result") + " given to it"
             case _:
-                text = f"{item['count']} records are still missing here"
+                text = "still missing here: " + counted(item["count"], "record")
         lines.append(f"uncertain: {text}")
     return lines
 
