@@ -290,10 +290,8 @@ class LocalApi:
                 headers={STATE_HEADER: state if resolution.end else "done"},
             )
         if resolution.end is not None or state == "orphaned":
-            end = resolution.end
-            why = task_views.what_happened(end) if end else "its poster forked"
             return error_response(
-                409, f"task {task.hex()[:12]} is {state}: {why}", state=state,
+                409, task_views.how_it_ended(self._node, task), state=state,
                 cause=task_views.cancel_cause(resolution.end),
                 failures=task_views.failures(self._node, task),
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from antsp2p.coordination.body import (
     BlobRef,
     Cancel,
+    CancelReason,
     Claim,
     Offer,
     Outcome,
@@ -94,6 +95,22 @@ def what_it_waits_for(node: Node, task: bytes) -> str:
     if all(author in left_out for author, _ in node.capabilities.providers(capability)):
         return f"{capability} is offered only by nodes that were shut out of this very task"
     return f"{capability} is offered, but nobody has the task"
+
+
+def how_it_ended(node: Node, task: bytes) -> str:
+    """What became of a task that ended without a result, in a line."""
+    resolution = node.tasks.resolve(task)
+    assert resolution is not None, "the task is known"
+    text = f"task {task.hex()[:12]} is {resolution.state}"
+    if resolution.end is None:
+        return f"{text}: its poster's key counts for nothing any more"
+    body = parse_body(resolution.end)
+    if not isinstance(body, Cancel):
+        return f"{text}, and its result is not here"
+    text = _with_reason(f"{text} ({reason_name(Cancel, body.reason)})", body.text)
+    if body.reason == CancelReason.TIMEOUT and not node.tasks.claims(task):
+        text += f"; {what_it_waits_for(node, task)}"
+    return text
 
 
 def task_views(

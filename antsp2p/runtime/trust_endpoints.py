@@ -144,7 +144,7 @@ class TrustApi:
 
     async def unpin(self, request: Request) -> Response:
         Query(request).end()
-        author = self._of("trusted beforehand", request, self._host.trust.pins.weights)
+        author = self._of("pinned", request, self._host.trust.pins.weights)
         return await self._change(author, lambda pins: pins.unpin(author))
 
     async def unblock(self, request: Request) -> Response:
@@ -162,7 +162,7 @@ class TrustApi:
         return author
 
     def _of(self, what: str, request: Request, authors: Iterable[bytes]) -> bytes:
-        return find_id(f"node that is {what}", request.path_params["id"], sorted(authors))
+        return find_id(f"{what} node", request.path_params["id"], sorted(authors))
 
     async def _change(self, author: bytes, make: Callable[[Pins], Pins]) -> Response:
         before = self._host.trust.pins

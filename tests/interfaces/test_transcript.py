@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antsp2p.coordination.capability import configuration_digest
+from antsp2p.interfaces.exit_codes import Exit
 from tests.interfaces.terminal import Desk, antsp2p, two_nodes
 
 if TYPE_CHECKING:
@@ -231,6 +232,14 @@ def test_a_task_nobody_takes_times_out(pair: Pair) -> None:
     line = first.refusal(
         "post", "time.nobody", "--text", "x", "--wait", "--timeout", "300ms", code=6)
     assert "cancelled (timeout)" in line
+
+
+def test_a_task_that_nobody_wanted_says_that_nobody_offers_it(pair: Pair) -> None:
+    first, _ = pair
+    line = first.refusal(
+        "post", "no.such", "--text", "x", "--timeout", "300ms", "--wait", code=Exit.TIMED_OUT)
+    assert line.endswith(
+        "is cancelled (timeout): the task's time is over; nobody offers no.such\n"), line
 
 
 def test_what_an_attempt_has_of_the_time_is_shown(pair: Pair) -> None:

@@ -86,7 +86,7 @@ def test_a_pin_and_a_block_are_told(pair: Pair) -> None:
     text = first.say("why", second.author)
     assert "blocked (antsp2p trust)" in text
     assert added(text)[1] == 0
-    assert f"antsp2p trust unblock {second.author[:12]}" in text
+    assert f"antsp2p trust unblock {second.author[:12]} --home {first.home}" in text
     first.say("trust unblock", second.author)
     score_ppm = first.json("why", second.author)["score"]["score_ppm"]
     assert answer["would_raise"] == [{"what": "unblock", "score_ppm": score_ppm}]
@@ -126,7 +126,7 @@ def test_every_doubt_and_every_reason_has_words(capsys: pytest.CaptureFixture[st
         )
     ]
     score = {"score_ppm": 0, "accepted": 0, "failed": 0, "known": True, "uncertainty_ppm": 0}
-    _say({
+    _say(unblock="antsp2p trust unblock", answer={
         "author": other, "me": me, "capability": None, "convicted": True, "revoked": True,
         "successor": None,
         "blocked": False, "succeeds": [me], "score": score, "scores": {"all": score},

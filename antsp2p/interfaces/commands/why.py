@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from antsp2p.interfaces.client import Client, id_segment
+from antsp2p.interfaces.client import Client, hint, id_segment
 from antsp2p.interfaces.exit_codes import Exit
 from antsp2p.interfaces.printing import counted, say, say_json, say_table, short
 
@@ -26,7 +26,7 @@ _REASONS: Final = {
 _RAISES: Final = {
     "accept": "one more task of cost 1 accepted from it here",
     "wait": "thirty days without news",
-    "unblock": "antsp2p trust unblock {node}",
+    "unblock": "{unblock}",
 }
 
 
@@ -38,11 +38,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say_json(answer)
     else:
-        _say(answer)
+        _say(answer, hint(options, "trust", "unblock", short(answer["author"])))
     return Exit.OK
 
 
-def _say(answer: Any) -> None:
+def _say(answer: Any, unblock: str) -> None:
     score = answer["score"]
     where = f"in {answer['capability']}" if answer["capability"] else "over all its work"
     say(f"node {answer['author']}")
@@ -57,7 +57,7 @@ def _say(answer: Any) -> None:
     say()
     say_table(("adds", "because", "records"), _rows(answer), "nothing adds to it")
     say()
-    for line in (*_raising(answer), *_doubts(answer)):
+    for line in (*_raising(answer, unblock), *_doubts(answer)):
         say(line)
     others = [
         f"{name} {_number(item['score_ppm'])}" for name, item in answer["scores"].items()
@@ -125,10 +125,10 @@ def _records(records: Sequence[str]) -> str:
     return f"{shown} and {left} more" if left > 0 else shown
 
 
-def _raising(answer: Any) -> list[str]:
+def _raising(answer: Any, unblock: str) -> list[str]:
     lines = [
         f"would raise it to {_number(item['score_ppm'])}: "
-        + _RAISES[item["what"]].format(node=short(answer["author"]))
+        + _RAISES[item["what"]].format(unblock=unblock)
         for item in answer["would_raise"]
     ]
     if not lines:
