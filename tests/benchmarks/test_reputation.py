@@ -29,6 +29,9 @@ class Here:
     ) -> list[Any]:
         return [call(job) for job in jobs]
 
+    def imap_unordered(self, call: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
+        return self.map(call, jobs)[::-1]
+
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:

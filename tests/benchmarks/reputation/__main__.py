@@ -82,31 +82,37 @@ def network_rows(
 ) -> list[dict[str, Any]]:
     """Every scenario under every policy."""
     wanted = [*names, *(NEAR[name] for name in names if name in NEAR and NEAR[name] not in names)]
+    ours, *others = POLICIES
+    # The longest first, so that no process is left alone with one in the end.
+    wanted_by_size = sorted(wanted, key=lambda name: -SCENARIOS[name].malicious)
     jobs = [
-        (name, policy, seed, strangers) for name in wanted for policy in POLICIES for seed in seeds
+        (name, policies, seed, strangers) for policies in ((ours,), tuple(others))
+        for name in wanted_by_size for seed in seeds
     ]
-    found = dict(zip(jobs, pool.map(runs.play, jobs, chunksize=1), strict=True))
+    found: dict[tuple[str, str, int], float] = {}
+    for each in pool.imap_unordered(runs.play, jobs):
+        found.update(each)
 
     def values(name: str, policy: str) -> list[float]:
-        return [found[name, policy, seed, strangers] for seed in seeds]
+        return [found[name, policy, seed] for seed in seeds]
 
     rows = []
     for name in wanted:
-        ours = values(name, "antsp2p")
+        by_ours = values(name, ours)
         target = SCENARIOS[name].target
         if name in NEAR:
-            target = statistics.fmean(values(NEAR[name], "antsp2p")) + NEAR_BY
+            target = statistics.fmean(values(NEAR[name], ours)) + NEAR_BY
         beaten = {
             policy: interval(
-                [one - other for one, other in zip(ours, values(name, policy), strict=True)]
+                [one - other for one, other in zip(by_ours, values(name, policy), strict=True)]
             )[1] < 0
-            for policy in POLICIES if policy != "antsp2p"
+            for policy in others
         }
         for policy in POLICIES:
-            if policy == "antsp2p":
+            if policy == ours:
                 must = MUST_BEAT.get(name, ())
                 rows.append(row(
-                    name, policy, ours, target,
+                    name, policy, by_ours, target,
                     beats=[each for each in beaten if beaten[each]],
                     not_beaten=[each for each in must if not beaten[each]],
                 ))
@@ -122,19 +128,16 @@ def sybil_rows(seeds: Sequence[int], everything: bool, pool: Any) -> list[dict[s
     for name in found[0]:
         values = [each[name] for each in found]
         merit = name.startswith("meritrank ")
-        # MeritRank knows but one capability; what is gained in one of several is told besides.
-        target = None if merit or name.endswith(sybils.IN_ONE) else sybils.LIMIT
+        target = None if merit else sybils.LIMIT
         policy = "meritrank" if merit else "antsp2p"
         rows.append(row(f"sybils {name.removeprefix('meritrank ')}", policy, values, target))
     return rows
 
 
 def cost_rows() -> list[dict[str, Any]]:
-    # What one own verdict costs the next question is told besides: it changes what all may say of
-    # whom the judged one ever spoke.
-    targets = {"update": UPDATE_US, **dict.fromkeys(("query", cost.AFTER_ANOTHER), QUERY_US)}
     return [
-        row(f"cost {name}, µs", "antsp2p", [value], targets.get(name))
+        row(f"cost {name}, µs", "antsp2p", [value],
+            UPDATE_US if name == cost.UPDATE else QUERY_US)
         for name, value in cost.costs().items()
     ]
 
@@ -187,7 +190,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if unknown or options.seeds < 1:
         parser.error(f"no such scenario: {', '.join(unknown)}" if unknown else "no seeds")
     seeds = list(range(FIRST_SEED, FIRST_SEED + options.seeds))
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=1) as pool:
         if options.cost:
             rows = cost_rows()
         elif options.frontier:

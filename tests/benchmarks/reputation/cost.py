@@ -14,7 +14,7 @@ AUTHORS: Final = 10_000
 RATERS: Final = 50
 WORKED_FOR_ME: Final = 500
 RUNS: Final = 200
-AFTER_ANOTHER: Final = "query after one more statement of another"
+UPDATE: Final = "update"
 
 
 def costs(authors: int = AUTHORS, raters: int = RATERS, seed: int = 1) -> dict[str, float]:
@@ -64,9 +64,9 @@ def costs(authors: int = AUTHORS, raters: int = RATERS, seed: int = 1) -> dict[s
     for key in keys:
         trust.score(key, ME_NAMES[0])
     found = {
-        "update": add_us,
+        UPDATE: add_us,
         "query": ask_us([]),
-        AFTER_ANOTHER: ask_us(others()),
+        "query after one more statement of another": ask_us(others()),
         "query after one more of the observer's own": ask_us(
             [said(me, rng.choice(known)) for _ in range(RUNS)]
         ),
