@@ -1,20 +1,65 @@
 """Who said what of whom, as sums: what trust keeps of each author, and of each pair of them.
 
 Law: state without a rule; all weights are in the scale of `fading.py`. What follows from them is
-`trust.py`'s.
+`trust.py`'s and `purses.py`'s.
 """
 from __future__ import annotations
 
 
-class Pair:
-    """What one says of another, and what followed from it so far.
+class Author:
+    """One author as rater and as subject, and in each capability in which it is either.
 
-    `raw` is the weight of all of it before anything fades; `passed` what of the subject's capacity
-    it stands for.
+    `differs` and `compared`: how far what it says is from what the observer saw.
+    """
+
+    __slots__ = ("compared", "crafts", "differs", "key", "raters", "subjects")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.crafts: dict[str, Craft] = {}
+        self.raters: dict[bytes, Pair] = {}
+        self.subjects: dict[bytes, Pair] = {}
+        self.differs = 0
+        self.compared = 0
+
+
+class Craft:
+    """One author in one capability.
+
+    `heard` is what is said of it, by rater, and `said` what it says, by subject; `earned` what the
+    observer saw of it, `passed` what others pass on to it, `share` how much of what it praised it
+    passes on; `budget` what its words may weigh, None: not known now; below 0: all that they are,
+    as the observer's own do.
     """
 
     __slots__ = (
-        "bad", "compared", "count", "differs", "good", "passed", "rater", "raw", "sorts", "subject",
+        "author", "blame", "budget", "capability", "earned", "heard", "passed", "praise", "said",
+        "share",
+    )
+
+    def __init__(self, author: Author, capability: str) -> None:
+        self.author = author
+        self.capability = capability
+        self.heard: dict[bytes, Words] = {}
+        self.said: dict[bytes, Words] = {}
+        self.praise = 0
+        self.blame = 0
+        self.earned = 0
+        self.passed = 0
+        self.share = 0
+        self.budget: int | None = 0
+
+
+class Pair:
+    """What one says of another, in all capabilities.
+
+    `raw` is the weight before anything fades; `apart` how far it is from what the observer saw,
+    `likened` how much that tells; `differs` and `compared` the same and that of each capability.
+    """
+
+    __slots__ = (
+        "apart", "bad", "compared", "count", "differs", "good", "likened", "rater", "raw",
+        "subject",
     )
 
     def __init__(self, rater: Author, subject: Author) -> None:
@@ -22,64 +67,50 @@ class Pair:
         self.subject = subject
         self.count = 0
         self.raw = 0
-        self.sorts: dict[str, dict[bytes, list[int]]] = {}
         self.good = 0
         self.bad = 0
+        self.apart = 0
+        self.likened = 0
         self.differs = 0
         self.compared = 0
-        self.passed = 0
-
-    def sums(self, capability: str, configuration: bytes) -> list[int]:
-        """[good, bad] of a capability under a configuration, to be changed in place."""
-        return self.sorts.setdefault(capability, {}).setdefault(configuration, [0, 0])
-
-    def split(self, capability: str | None, configuration: bytes | None) -> tuple[int, int, int]:
-        """Good in the capability, good elsewhere, bad in it."""
-        good = here = 0
-        if capability is None:
-            asked = list(self.sorts.values())
-        else:
-            found = self.sorts.get(capability)
-            if found is None:
-                return 0, self.good, 0
-            asked = [found]
-        for sorts in asked:
-            for digest, (well, ill) in sorts.items():
-                here += ill
-                if configuration is None or digest == configuration:
-                    good += well
-        return good, self.good - good, here
 
 
-class Author:
-    """One author as rater and as subject.
+class Words:
+    """What one says of another in one capability.
 
-    `reach` is what it passes on of what it earned itself, and `share` how much that is of all it
-    praised; `passed` what others pass on to it; `budget` what its words may weigh, None: not known
-    now.
+    `raw`, `apart` and `likened` are as of a pair; `sorts` is what of the good is of a configuration
+    that was told; `passed` what of the subject's capacity it stands for.
     """
 
     __slots__ = (
-        "blame", "budget", "compared", "differs", "key", "passed", "praise", "raters", "reach",
-        "share", "subjects",
+        "apart", "bad", "count", "good", "likened", "pair", "passed", "rater", "raw", "sorts",
+        "subject",
     )
 
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.raters: dict[bytes, Pair] = {}
-        self.subjects: dict[bytes, Pair] = {}
-        self.praise = 0
-        self.blame = 0
-        self.differs = 0
-        self.compared = 0
-        self.budget: int | None = None
-        self.reach = 0
-        self.share = 0
+    def __init__(self, pair: Pair, rater: Craft, subject: Craft) -> None:
+        self.pair = pair
+        self.rater = rater
+        self.subject = subject
+        self.count = 0
+        self.raw = 0
+        self.good = 0
+        self.bad = 0
+        self.apart = 0
+        self.likened = 0
+        self.sorts: dict[bytes, int] | None = None
         self.passed = 0
+
+    def under(self, configuration: bytes) -> int:
+        """What of the good is of that configuration; b"" is that none was told."""
+        if self.sorts is None:
+            return 0 if configuration else self.good
+        if configuration:
+            return self.sorts.get(configuration, 0)
+        return self.good - sum(self.sorts.values())
 
 
 class Loan:
-    """`weight` lent from the bucket `since` until before `until`; in one capability, or in all."""
+    """`weight` lent from the bucket `since` until before `until`; in one capability, or in each."""
 
     __slots__ = ("capability", "since", "until", "weight")
 
@@ -91,3 +122,7 @@ class Loan:
 
     def lasts(self, bucket: int) -> bool:
         return self.since <= bucket < self.until
+
+    def is_for(self, capability: str | None) -> bool:
+        """Whether it counts in the capability; None: in some."""
+        return capability is None or self.capability in (None, capability)

@@ -11,8 +11,9 @@ from typing import Final, Protocol
 PPM: Final = 1_000_000
 """Weights, shares and scores are in millionths; division rounds down."""
 ALPHA_PPM: Final = 250_000
-"""Of what an author earned, how much its words, and those of all the names it may invent, weigh at
-most. More lets spies pass on more; up to this, a failure never helps its author."""
+"""Of what an author earned in a capability, how much its words, and those of all the names it may
+invent, weigh there at most. More lets spies pass on more; up to this, a failure never helps its
+author."""
 ETA_PPM: Final = 500_000
 """What is known of other capabilities counts by this factor, up to `BORROW_PPM`."""
 BORROW_PPM: Final = 250_000
@@ -20,9 +21,12 @@ BORROW_PPM: Final = 250_000
 to be tried before a stranger, not before one who did well in the capability."""
 ELSEWHERE_PPM: Final = 500_000
 """What a failure in one capability counts for in another: not hidden, and not sinking it."""
-DOUBT: Final = 5
+DOUBT: Final = 3
 """How fast a voice is lost that contradicts what the observer saw: at a mean square difference of
-the rates of failure of a fifth, nothing of it is left."""
+the rates of failure of a third, nothing of it is left."""
+OVER_ALL: Final = 2
+"""Rates of failure over all capabilities are compared with this weight, those in one with 1: the
+latter find out who praises others where they are bad, and rest on few words each."""
 COMPARED_LIMIT: Final = 3
 """Of one subject this much weight is compared, or one long acquaintance would vouch for the rest.
 """
@@ -37,7 +41,8 @@ HORIZON_BUCKETS: Final = 100
 SHARE_BITS: Final = 64
 """Shares of what an author passes on are told in these parts of one."""
 SHARE_DIGITS: Final = 6
-"""So exactly: with more, every word of a rater would change what all its subjects may say."""
+"""So exactly praise is told for them: with more, every word of a rater would change what all its
+subjects may say."""
 CHAIN_PPM: Final = 500_000
 """What is left of a vouched weight where it is lent once more."""
 KNOWN_WEIGHT: Final = 8
@@ -120,8 +125,7 @@ class Contribution:
 
     `part` is "own", "testimony", "pin" or "vouch". `accepted` is the capability's own evidence,
     `borrowed` that of others, before factor and limit; `failed_here` is what of `failed` is in the
-    capability itself. `praise_ppm` and `blame_ppm`: how much of what it says counts, of which
-    `belief_ppm` is how far it agrees with what the observer saw of others.
+    capability itself. `belief_ppm`: how far the voice agrees with what the observer saw of others.
     """
 
     part: str
@@ -130,8 +134,6 @@ class Contribution:
     borrowed: int
     failed: int
     failed_here: int
-    praise_ppm: int = PPM
-    blame_ppm: int = PPM
     belief_ppm: int = PPM
 
 
@@ -140,14 +142,20 @@ def part_of(amount: int, budget: int, said: int) -> int:
     return amount if said <= budget else amount * budget // said
 
 
-def roughly(budget: int, said: int) -> int:
-    """What counts of one, in 2^-`SHARE_BITS`, if `said` is spent on the budget; rounded down to
-    `SHARE_DIGITS` binary digits, so that one more word seldom changes it."""
-    if said <= budget:
-        return 1 << SHARE_BITS
-    share = (budget << SHARE_BITS) // said
-    extra = max(0, share.bit_length() - SHARE_DIGITS)
-    return share >> extra << extra
+def share_of(reach: int, praise: int) -> int:
+    """What of one word counts, in 2^-`SHARE_BITS`, if `praise` is spent on the reach.
+
+    The praise is rounded up to `SHARE_DIGITS` binary digits, so that one more word seldom changes
+    the share; the reach is not, or one failure could take more from it than it weighs.
+    """
+    extra = max(0, praise.bit_length() - SHARE_DIGITS)
+    praise = -(-praise >> extra) << extra
+    return 1 << SHARE_BITS if praise <= reach else (reach << SHARE_BITS) // praise
+
+
+def enough(of: TrustSettings) -> int:
+    """Of what is good in other capabilities, more than this lends no more."""
+    return -(-of.borrow_ppm * PPM // of.eta_ppm) if of.eta_ppm else 0
 
 
 def borrowed(other: int, failed: int, of: TrustSettings) -> int:

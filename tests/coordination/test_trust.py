@@ -92,6 +92,35 @@ def test_other_capabilities_lend_a_little() -> None:
     assert trust.score(ANN, None).accepted == 100 * PPM
 
 
+def test_words_weigh_in_a_capability_what_was_earned_there() -> None:
+    cheap = [Said(ME, ANN, weight=100, capability="cheap"), Said(ME, ANN, weight=4)]
+    trust = trust_of(*cheap, Said(ANN, BEN, weight=1_000), Said(ANN, CAM, capability="none"))
+    assert trust.score(BEN, "text.count").accepted == PPM
+    assert not trust.score(CAM, None).known
+    assert trust.capacity(ANN, "text.count") == 4 * PPM
+    assert trust.capacity(ANN, "none") == 0
+    assert trust.capacity(ANN) == 104 * PPM
+
+
+def test_who_owes_more_than_it_earned_in_a_capability_pays_in_the_others() -> None:
+    said = [Said(ME, ANN, weight=6), Said(ME, ANN, weight=2, capability="other"),
+            Said(ME, ANN, good=False, weight=2, capability="third")]
+    trust = trust_of(*said)
+    found = [trust.capacity(ANN, each) for each in ("text.count", "other", "third", None)]
+    assert found == [3 * PPM, PPM, 0, 4 * PPM]
+
+
+def test_a_vouch_without_a_capability_counts_where_its_voucher_earned() -> None:
+    trust = trust_of(Said(ME, ANN, weight=8), Said(BEN, CAM), Said(BEN, CAM, capability="other"))
+    trust.vouch(ANN, BEN, 2, since=0, until=9)
+    assert trust.score(BEN, "text.count").known
+    assert not trust.score(BEN, "other").known
+    assert (trust.capacity(BEN, "text.count"), trust.capacity(BEN, "other")) == (PPM, 0)
+    trust.pin(ANN, 8)
+    assert trust.capacity(BEN, "other") == PPM
+    assert trust.score(BEN, "third").known
+
+
 def test_another_configuration_is_another_capability() -> None:
     trust = trust_of(Said(ME, ANN, weight=100, configuration=b"old"))
     assert trust.score(ANN, "text.count").accepted == 100 * PPM
@@ -126,10 +155,10 @@ def test_past_the_horizon_at_a_landmark_nothing_is_left() -> None:
 def test_another_bucket_changes_no_sum_but_at_a_landmark() -> None:
     trust = trust_of(Said(ME, ANN, weight=10), Said(ANN, BEN))
     trust.score(BEN, None)
-    (sums,) = trust._authors[ANN].subjects.values()
-    before = sums.good
+    (words,) = trust._authors[ANN].crafts["text.count"].said.values()
+    before = words.good
     trust.score(BEN, None, now=LANDMARK_BUCKETS - 1)
-    assert sums.good == before
+    assert words.good == before
     fading = Trust(ME)
     fading.add(Said(ME, ANN, weight=10))
     late = fading.score(ANN, None, now=LANDMARK_BUCKETS - 1).accepted

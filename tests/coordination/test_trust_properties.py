@@ -120,22 +120,29 @@ def test_a_failure_never_helps_its_author(
 
 
 @given(statements(), st.sets(st.sampled_from(PEOPLE[1:]), min_size=1, max_size=3),
-       st.lists(st.tuples(st.integers(0, 60), st.integers(6, 40), st.integers(1, 10**9)),
-                max_size=20))
-def test_fake_praise_gives_a_collective_no_more_than_alpha_of_what_it_earned(
-    said: list[Said], liars: set[bytes], fakes: Sequence[tuple[int, int, int]]
+       st.lists(st.tuples(st.integers(0, 60), st.integers(6, 40), st.integers(1, 10**9),
+                          st.sampled_from((SKILLS[0], *SKILLS))), max_size=20))
+def test_fake_praise_gives_a_collective_no_more_than_alpha_of_what_it_earned_there(
+    said: list[Said], liars: set[bytes], fakes: Sequence[tuple[int, int, int, str]]
 ) -> None:
     members = sorted(liars)
     trust = after(said)
     # What its members may pass on: nobody is believed more than in full.
-    earned = sum(trust.capacity(each, now=NOW) for each in members)
+    earned = {
+        skill: sum(trust.capacity(each, skill, now=NOW) for each in members)
+        for skill in (*SKILLS, None)
+    }
     names = [bytes([number]) * 32 for number in range(10, 50)]
-    for place, (who, name, weight) in enumerate(fakes):
+    for place, (who, name, weight, skill) in enumerate(fakes):
         raters = [*members, *names]
         trust.add(Said(raters[who % len(raters)], names[name % len(names)], weight=weight,
-                       capability=SKILLS[0], bucket=NOW, claim=b"fake%d" % place))
-    gained = sum(trust.score(each, SKILLS[0], now=NOW).accepted for each in names)
-    assert gained <= earned * DEFAULT.alpha_ppm // PPM
+                       capability=skill, bucket=NOW, claim=b"fake%d" % place))
+    found = [trust.contributions(each, SKILLS[0], now=NOW) for each in names]
+    gained = sum(voice.accepted for voices in found for voice in voices)
+    assert gained <= earned[SKILLS[0]] * DEFAULT.alpha_ppm // PPM
+    over_all = sum(trust.score(each, None, now=NOW).accepted for each in names)
+    assert over_all <= earned[None] * DEFAULT.alpha_ppm // PPM
+    assert earned[None] == sum(earned[skill] for skill in SKILLS)
 
 
 @given(statements(), statements())

@@ -76,8 +76,8 @@ _KEPT_TABLES: Final = (
     "Fetches._by_result", "_Own.lapses_answered", "_Own.awarded", "_Own.arrivals",
 )
 _KEPT_OWNERS: Final = (
-    "Meaning", "Standings", "Tally", "Ledger", "Trust", "Pair", "Author", "Newcomers", "Trials",
-    "FirstSeen", "Vouches",
+    "Meaning", "Standings", "Tally", "Ledger", "Trust", "Purses", "Pair", "Craft", "Words",
+    "Author", "Newcomers", "Trials", "FirstSeen", "Vouches",
 )
 """Classes of which every collection is made of accepted records."""
 _OF_AUTHORS: Final = ("Node.beats",)

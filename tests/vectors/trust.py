@@ -62,6 +62,14 @@ def _stories() -> Iterable[tuple[str, str, Sequence[Said], int]]:
         Said(ME, BEN, True, 1, "other"), Said(ME, CAM, True, 50, "other"),
         Said(ME, DAN, True, 4), Said(ME, DAN, False, 1, "other"),
     ], 0
+    yield "words elsewhere", "Ann's words weigh in a capability what she earned in that", [
+        Said(ME, ANN, True, 100, "other"), Said(ME, ANN, True, 16),
+        Said(ANN, BEN, True, 100), Said(ANN, CAM, True, 1, "third"),
+    ], 0
+    yield "a debt", "what Ann owes in a third capability she pays in both others", [
+        Said(ME, ANN, True, 16), Said(ME, ANN, True, 8, "other"),
+        Said(ME, ANN, False, 6, "third"), Said(ANN, BEN, True, 100),
+    ], 0
     yield "another configuration", "good work of another configuration is only lent", [
         Said(ME, BEN, True, 4, configuration=b"\1"), Said(ME, CAM, False, 4, configuration=b"\1"),
     ], 0
@@ -78,6 +86,7 @@ def scores(trust: Trust, now: int) -> list[dict[str, Any]]:
                 "accepted": score.accepted, "failed": score.failed, "known": score.known,
                 "uncertainty_ppm": score.uncertainty_ppm, "stranger": score.stranger,
                 "capacity": trust.capacity(subject, now=now),
+                "capacity_here": trust.capacity(subject, SKILL, now=now),
             })
     return found
 

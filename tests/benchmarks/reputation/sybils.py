@@ -10,6 +10,8 @@ from tests.benchmarks.reputation.world import (
     ERROR,
     HONEST,
     ME_NAMES,
+    ROUNDS,
+    ROUNDS_PER_BUCKET,
     UNLIMITED,
     Said,
     Scenario,
@@ -26,6 +28,7 @@ ALL_SWARMS: Final = (1, 2, 5, 10, 20, 35, 50)
 SKILL: Final = ME_NAMES[0]
 IN_ONE: Final = ", in one capability"
 ATTACKER: Final = key_of(HONEST)
+NOW: Final = (ROUNDS - 1) // ROUNDS_PER_BUCKET
 _QUIET: Final = Scenario(
     "quiet", "one attacker does honest work first", 1, lambda which, capability, at: ERROR
 )
@@ -50,10 +53,10 @@ def lies(pairs: Sequence[tuple[bytes, bytes]], good: bool = True) -> list[Said]:
 def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
     """The sum of the Sybils' scores over the attacker's, as all honest observers see them.
 
-    Ours is measured in what a score rests on (`accepted`), because the score itself is no sum, and
-    over all capabilities, as MeritRank knows but one. An attacker that did its work in five can
-    spend all of it on one: `IN_ONE` is the gain there, up to five times as much.
-    `per work`: the Sybils' sum over what the attacker's words may draw on, the largest anywhere.
+    Ours is measured in what a score rests on (`accepted`), because the score itself is no sum; over
+    all capabilities, as MeritRank knows but one, and in that in which the attacker lies (`IN_ONE`).
+    `per work`: the Sybils' sum over what the attacker's words may draw on there, the largest
+    anywhere.
     """
     ours, merit = Antsp2p(), MeritRank(seed)
     World(_QUIET, seed).play(_Both(ours, merit))
@@ -63,20 +66,20 @@ def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
         for count in swarms:
             said = lies(edges(shape, count))
             names = [key_of(1_000 + number) for number in range(count)]
-            ours.hear(said, 0)
-            now, swarm, alone, in_one, alone_in_one = 5, 0, 0, 0, 0
+            now, swarm, alone, in_one, alone_in_one = NOW, 0, 0, 0, 0
+            ours.hear(said, now)
             for trust in ours.trusts:
                 mass = sum(trust.score(name, None, now=now).accepted for name in names)
                 swarm += mass
                 alone += trust.score(ATTACKER, None, now=now).accepted
                 in_one += sum(trust.score(name, SKILL, now=now).accepted for name in names)
                 alone_in_one += trust.score(ATTACKER, SKILL, now=now).accepted
-                if capacity := trust.capacity(ATTACKER, now=now):
+                if capacity := trust.capacity(ATTACKER, SKILL, now=now):
                     per_work = max(per_work, mass / capacity)
             found[f"{shape} {count}"] = swarm / alone
             found[f"{shape} {count}{IN_ONE}"] = in_one / alone_in_one
             ours.forget(said)
-            merit.hear(said, 0)
+            merit.hear(said, now)
             visits = [merit.visits(observer) for observer in range(HONEST)]
             theirs = sum(each.get(name, 0.0) for each in visits for name in names)
             found[f"meritrank {shape} {count}"] = theirs / sum(
@@ -95,12 +98,13 @@ def slander(seed: int) -> float:
 
     def scores() -> list[int]:
         return [
-            trust.score(key, skill, now=5).value_ppm
+            trust.score(key, skill, now=NOW).value_ppm
             for trust in ours.trusts for key in honest for skill in ME_NAMES
         ]
 
     before = scores()
-    ours.hear(lies([(key_of(2_000 + liar), key) for liar in range(20) for key in honest], False), 5)
+    liars = [key_of(2_000 + number) for number in range(20)]
+    ours.hear(lies([(liar, key) for liar in liars for key in honest], False), NOW)
     moved = zip(before, scores(), strict=True)
     return max(abs(one - other) for one, other in moved) / PPM
 
