@@ -231,6 +231,8 @@ async def test_what_nobody_waits_for_is_gathered_also_while_a_commit_is_under_wa
             nursery.start_soon(loop.run)
             arrive(loop, 1)
             await world.until("handle", datagram(1))
+            # The loop's saving task runs only now; before that, all would be one commit.
+            await trio.testing.wait_all_tasks_blocked()
             for number in (2, 3):
                 arrive(loop, number)
                 await world.until("handle", datagram(number))
