@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 from antsp2p.gossip.addresses import is_loopback, unpack_host
 from antsp2p.gossip.affinity import FARTHEST, distance
+from antsp2p.gossip.backoff import backoff_us, due_us, is_pending, is_spent
 from antsp2p.gossip.book import Book, Known, Origin, Purpose
-from antsp2p.gossip.bucket import Bucket
+from antsp2p.gossip.exchange import Exchange
 from antsp2p.gossip.naming import addresses_for
+from antsp2p.gossip.outsiders import Outsiders
+from antsp2p.gossip.pressure import Pressure
 from antsp2p.gossip.strangers import StrangerDials
 
 if TYPE_CHECKING:
@@ -56,20 +59,16 @@ class View:
         """Whether the last plan wanted more links than it had addresses for."""
         self._is_patient = False
         """Whether it can wait until nodes without room have some."""
-        self._heal_us = now_us + self._spread(limits.heal_us)
-        self._lost_us: int | None = None
-        """When the next peer that fell silent is dialled."""
         self._since_us = now_us
-        self._mix_us = now_us + self._spread(limits.mix_us)
-        self._mix_pause_us = limits.mix_us
+        self._outsiders = Outsiders(rng=rng, limits=limits, spread=self._spread, now_us=now_us)
+        self._pressure = Pressure(limits, now_us)
+        self._exchange = Exchange(
+            me=me, rng=rng, limits=limits, pressure=self._pressure, spread=self._spread,
+            now_us=now_us,
+        )
         self._choice_us: int | None = None
         """When one is dialled next for the sake of the share of links that this node dialled."""
         self._choice_pause_us = limits.choice_us
-        self._refusals = Bucket(limits.refused_per_s, limits.refused_burst, now_us)
-        self._turned_us: dict[str, int] = {}
-        """Host -> when there was last no room for a caller from there, the latest last."""
-        self._pressed_us: int | None = None
-        """Until when others count as pressing for links."""
         self.wake_us = now_us
         """When `plan` has something to do."""
 
@@ -123,8 +122,7 @@ class View:
             for each in self._book:
                 each.refusals = 0
             known.lost_us = now_us
-            soon_us = now_us + self._spread(self._limits.lost_us // 4)
-            self._lost_us = soon_us if self._lost_us is None else min(self._lost_us, soon_us)
+            self._outsiders.lost(now_us)
 
     def refused(self, address: Address, now_us: int, author: bytes = b"") -> None:
         """The node there has no room: it lives, so ask again, but not soon. It may say who it is.
@@ -144,25 +142,16 @@ class View:
 
     def turned_away(self, host: str, now_us: int) -> bool:
         """There was no room for a caller. Returns whether callers press: then this node looks by
-        itself for those who belong here. Whoever does as he is asked comes again much later, so
-        that only a host that does not counts."""
-        before_us = self._turned_us.pop(host, None)
-        if len(self._turned_us) >= self._limits.hosts:
-            del self._turned_us[next(iter(self._turned_us))]
-        self._turned_us[host] = now_us
-        is_again = before_us is not None and now_us - before_us < self._limits.refused_us // 2
-        if not is_again or self._refusals.take(1, now_us):
-            return self.is_pressed(now_us)
-        if not self.is_pressed(now_us):
-            self._mix_pause_us = self._limits.mix_us
-            self._mix_us = min(self._mix_us, now_us + self._spread(self._mix_pause_us))
-            self.wake_by(self._mix_us)
-        self._pressed_us = now_us + self._limits.pressed_us
-        return True
+        itself for those who belong here."""
+        was_pressed = self.is_pressed(now_us)
+        if self._pressure.turned_away(host, now_us) and not was_pressed:
+            self._exchange.hurry(now_us)
+            self.wake_by(self._exchange.due_us)
+        return self.is_pressed(now_us)
 
     def is_pressed(self, now_us: int) -> bool:
         """Whether more call than there is room for, again and again."""
-        return self._pressed_us is not None and now_us < self._pressed_us
+        return self._pressure.lasts(now_us)
 
     def thinned(self, now_us: int) -> None:
         """There is a link less: look whether another is to be dialled."""
@@ -181,7 +170,7 @@ class View:
 
     def extend(self, gap_us: int) -> None:
         """The own loop stood still for `gap_us`: nothing was missed in that time."""
-        self._heal_us += gap_us
+        self._outsiders.extend(gap_us)
 
     def known(self) -> Iterable[Known]:
         """Every known address: those that a person named first, then the proven ones."""
@@ -214,11 +203,7 @@ class View:
         self._strangers.answered(address)
         is_exchange = known.purpose is Purpose.MIX
         if is_exchange:
-            is_young = (
-                now_us - self._since_us < self._limits.young_us or self.is_pressed(now_us)
-            )
-            self._mix_pause_us = self._limits.mix_us if is_young else self._limits.calm_mix_us
-            self._mix_us = now_us + self._spread(self._mix_pause_us)
+            self._exchange.done(now_us)
         else:
             self._choice_pause_us = self._limits.choice_us
         known.purpose, known.lost_us, known.strange, known.refusals = Purpose.NEED, -1, 0, 0
@@ -235,7 +220,7 @@ class View:
         limits = self._limits
         tried = [known for known in self._book.unproven() if known.failures]
         for known in tried:
-            if self._is_spent(known, now_us):
+            if is_spent(known, limits, now_us):
                 self._book.remove(known.address)
         addresses, authors = linked.addresses, linked.authors
         free = [
@@ -253,7 +238,7 @@ class View:
         wanted = min(missing, limits.pending_dials) - pending
         chosen = self._replacements(free, linked, wanted, now_us)
         purposes = dict.fromkeys((known.address for known in chosen), Purpose.NEED)
-        for known, purpose in self._outsiders(free, chosen, linked, missing, now_us):
+        for known, purpose in self._others(free, chosen, linked, missing, now_us):
             chosen.append(known)
             purposes[known.address] = purpose
         is_alone = not linked.authors
@@ -322,37 +307,22 @@ class View:
                 chosen.append(known)
         return chosen
 
-    def _outsiders(
+    def _others(
         self, free: list[Known], chosen: list[Known], linked: Linked, missing: int, now_us: int,
     ) -> list[tuple[Known, Purpose]]:
         """Addresses outside the view that are dialled although no link is missing."""
-        limits = self._limits
-        found: list[tuple[Known, Purpose]] = []
-        is_heal, is_lost = now_us >= self._heal_us, self._is_lost_due(now_us)
-        is_mix = now_us >= self._mix_us
-        if not (is_heal or is_lost or is_mix):
-            return found
+        is_mix = now_us >= self._exchange.due_us
+        if not is_mix and not self._outsiders.is_due(now_us):
+            return []
         rest = [
             known for known in free
-            if known not in chosen and not self._is_pending(known, now_us)
+            if known not in chosen and not is_pending(known, self._limits, now_us)
         ]
-        if is_lost:
-            lost = [known for known in rest if now_us - limits.lost_for_us < known.lost_us >= 0]
-            if lost:
-                oldest = min(lost, key=lambda known: (known.dialled_us, known.address))
-                found.append((oldest, Purpose.LOST))
-                self._lost_us = now_us + self._spread(limits.lost_us)
-            else:
-                self._lost_us = None
-        if is_heal:
-            self._heal_us = now_us + self._spread(limits.heal_us)
-            found += [(known, Purpose.LOOK) for known in self._any_of(rest)]
+        found = self._outsiders.choose(rest, now_us)
         if is_mix:
-            found += self._better(rest, linked, missing, now_us)
+            is_wanted = not missing and not self._is_small
+            found += self._exchange.choose(rest, linked.reach, is_wanted, now_us)
         return list({known.address: (known, purpose) for known, purpose in found}.values())
-
-    def _is_lost_due(self, now_us: int) -> bool:
-        return self._lost_us is not None and now_us >= self._lost_us
 
     def _distance(self, known: Known) -> int:
         """How near whoever is said to be there is; where nobody is, any place is as good."""
@@ -360,106 +330,34 @@ class View:
             return self._rng.getrandbits(64)
         return distance(self._me, known.author)
 
-    def _better(
-        self, rest: list[Known], linked: Linked, missing: int, now_us: int
-    ) -> list[tuple[Known, Purpose]]:
-        """Somebody nearer than a link that may give way; or an address of which it is not known
-        whose it is, to find out."""
-        self._mix_us = now_us + self._spread(self._mix_pause_us)
-        longest_us = (
-            self._limits.shuffle_soon_us if self.is_pressed(now_us) else self._limits.max_mix_us
-        )
-        self._mix_pause_us = min(2 * self._mix_pause_us, longest_us)
-        if missing or self._is_small:
-            return []
-        near = min((
-            (distance(self._me, known.author), known.address, known) for known in rest
-            if known.author and known.lost_us < 0 and known.next_us <= now_us
-        ), default=None)
-        found: list[tuple[Known, Purpose]] = []
-        if near is not None and near[0] < linked.reach:
-            found.append((near[2], Purpose.MIX))
-            if not self.is_pressed(now_us):
-                return found
-        asked = self._askable(rest, now_us)
-        if asked:
-            self._mix_pause_us = self._limits.mix_us
-            found.insert(0, (self._rng.choice(asked), Purpose.LOOK))
-        return found
-
-    def _askable(self, rest: list[Known], now_us: int) -> list[Known]:
-        """Addresses of which it is not known whose they are; where callers press also others, but
-        not those that only called: whoever is asked names the nearest it knows."""
-        asked = [known for known in rest if not known.author and not known.failures]
-        if asked or not self.is_pressed(now_us):
-            return asked
-        return [
-            known for known in rest if not known.failures and known.next_us <= now_us
-            and (known.dialled_us >= 0 or not known.proven)
-        ]
-
-    def _any_of(self, rest: list[Known]) -> list[Known]:
-        """One address at random, of a shelf at random, so that the few seeds have their turn."""
-        shelves = [
-            [known for known in rest if known.origin is origin] for origin in Origin
-        ]
-        filled = [shelf for shelf in shelves if shelf]
-        return [self._rng.choice(self._rng.choice(filled))] if filled else []
-
     def _dial(self, known: Known, is_alone: bool, now_us: int) -> bool:
         if known.origin is Origin.NAMED and not self._strangers.take(known.address, now_us):
             known.next_us = now_us + self._limits.dial_us
             return False
         known.dialled_us = now_us
         known.failures += 1
-        known.next_us = now_us + self._spread(self._backoff_us(known, is_alone))
+        pause_us = backoff_us(known, self._limits, is_alone=is_alone)
+        known.next_us = now_us + self._spread(pause_us)
         return True
-
-    def _backoff_us(self, known: Known, is_alone: bool) -> int:
-        limits = self._limits
-        if known.origin is Origin.NAMED:
-            first = known.failures == 1
-            return limits.first_named_backoff_us if first else limits.named_backoff_us
-        top = limits.max_backoff_us
-        if is_alone:
-            top = limits.lonely_backoff_us
-        elif known.origin is not Origin.KEPT and known.failures > limits.patient_dials:
-            top = limits.long_backoff_us
-        return min(limits.first_backoff_us << min(known.failures - 1, 20), top)
-
-    def _is_pending(self, known: Known, now_us: int) -> bool:
-        return known.failures > 0 and now_us - known.dialled_us < self._limits.dial_us
 
     def _set_wake(self, free: list[Known], wants_more: bool, now_us: int) -> None:
         times = []
         if len(self._book):
-            times += [self._heal_us, self._mix_us]
-        times += [time_us for time_us in (self._lost_us, self._choice_us) if time_us is not None]
+            times += [self._outsiders.heal_us, self._exchange.due_us]
+        asked = (self._outsiders.lost_us, self._choice_us)
+        times += [time_us for time_us in asked if time_us is not None]
         watched: Iterable[Known] = free
         if not wants_more and not self._is_hungry:
             watched = [known for known in free if known.origin is Origin.KEPT]
         for known in watched:
             if known.origin is Origin.KEPT or wants_more:
                 times.append(max(self._due_us(known), now_us + self._limits.first_backoff_us // 2))
-            elif self._is_pending(known, now_us):
+            elif is_pending(known, self._limits, now_us):
                 times.append(known.dialled_us + self._limits.dial_us)
         self.wake_us = min(times, default=now_us + self._limits.heal_us)
 
     def _due_us(self, known: Known) -> int:
-        """When it may be dialled. Who has links enough to be well asks a node that has no room ever
-        more rarely."""
-        if not self._is_patient or known.refusals < 2:
-            return known.next_us
-        pause_us = self._limits.refused_us << min(known.refusals - 1, 20)
-        return known.next_us - self._limits.refused_us + min(pause_us, self._limits.full_us)
-
-    def _is_spent(self, known: Known, now_us: int) -> bool:
-        """Whether an address never answered and has had its chances."""
-        if known.proven or self._is_pending(known, now_us):
-            return False
-        if known.origin is Origin.NAMED:
-            return known.failures >= self._limits.named_dials
-        return known.origin is Origin.HINTED and known.failures > 2 * self._limits.patient_dials
+        return due_us(known, self._limits, is_patient=self._is_patient)
 
     # --- answering ---------------------------------------------------------------------------
 
@@ -512,8 +410,8 @@ class View:
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""
         return {
-            **self._book.sizes(), **self._strangers.sizes(), "known": len(self._book),
-            "own": len(self._own), "turned-away": len(self._turned_us),
+            **self._book.sizes(), **self._strangers.sizes(), **self._pressure.sizes(),
+            "known": len(self._book), "own": len(self._own),
         }
 
     @property
