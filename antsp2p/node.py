@@ -217,10 +217,8 @@ class Node:
         """The author's record at `seq`, up to `last_seq`."""
         if seq > self.last_seq(author):
             return None
-        held = self._own.held
-        if author == self.author and held and seq >= held[0].seq:
-            return held[seq - held[0].seq]
-        return self.logs.at(author, seq)
+        held = self._own.held_at(seq) if author == self.author else None
+        return self.logs.at(author, seq) if held is None else held
 
     def age_ms(self, record: Record, now_us: int) -> int:
         """How long ago the record was made, for display: since it was first shown to anybody, and
@@ -372,7 +370,7 @@ class Node:
         """The author's record at `seq`; of one's own those too that are held back."""
         record = self.logs.at(author, seq)
         if record is None and author == self.author:
-            return next((held for held in self._own.held if held.seq == seq), None)
+            return self._own.held_at(seq)
         return record
 
     def tick(self, ago_ms: int = 0) -> int:

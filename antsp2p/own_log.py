@@ -136,6 +136,11 @@ class OwnLog:
         """Hold a record of the store that never left this machine, as far as is known."""
         self.held.append(record)
 
+    def held_at(self, seq: int) -> Record | None:
+        """The record at `seq`, if it is held back. Those that are stand in a row."""
+        index = seq - self.held[0].seq if self.held else -1
+        return self.held[index] if 0 <= index < len(self.held) else None
+
     # --- confirmation --------------------------------------------------------------------------
 
     def head_reported(self, seq: int, head: bytes, now_us: int) -> str:
