@@ -180,6 +180,22 @@ def test_a_busy_process_that_reads_many_datagrams_in_one_turn_sends_nothing_malf
     assert not {reason for reason in drops if reason.startswith("frame")}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_calls_that_cross_between_late_readers_come_to_one_link_a_pair_that_stays(
+    seed: int
+) -> None:
+    swarm = Swarm(5, seed=seed)
+    swarm.delay_us, swarm.row_us = (100, 20_000), 200_000
+    swarm.connect()
+    assert swarm.run(10 * SECOND, lambda: all(len(peer.linked()) == 4 for peer in swarm.peers))
+    swarm.run(5 * SECOND)
+    assert all(len(peer.gossip.links()) == 4 for peer in swarm.peers)
+    assert not [
+        output for peer in swarm.peers for output in peer.outputs if isinstance(output, LinkDown)
+    ]
+    assert {reason for peer in swarm.peers for reason in peer.gossip.drops} <= {"unasked"}
+
+
 def test_a_restarted_peer_is_recognised_at_once_and_hears_its_head() -> None:
     swarm = Swarm(2)
     swarm.connect()
