@@ -104,6 +104,9 @@ class Pursuits:
         if self._links.pop(link.id, None) is None:
             return
         self._wants.pop(link.id, None)
+        for answers in (self._brought, self._sent_us):
+            for key in [key for key in answers if key[0] == link.id]:
+                del answers[key]
         waiting = self._idle.pop(link.id, {})
         for pursuit in list(self._pursuits.values()):
             pursuit.sources.pop(link.id, None)

@@ -147,6 +147,19 @@ def test_a_closed_link_passes_its_questions_on() -> None:
     assert asker.pursuits.sizes()["pursuits"] == 0
 
 
+def test_of_a_closed_link_nothing_is_remembered() -> None:
+    asker = Asker(2)
+    for each in asker.links:
+        asker.pursuits.pursue(each, A, 9, 0)
+        asker.asked(0)
+        asker.pursuits.answered(each, 1, True, False, 1)
+    asker.pursuits.pursue(asker.links[0], B, 3, 1)
+    asker.asked(1)
+    for each in asker.links:
+        asker.pursuits.closed(each, 2)
+    assert not any(asker.pursuits.sizes().values())
+
+
 def test_questions_wait_for_room_and_are_asked_in_turn() -> None:
     asker = Asker(1, Limits(asks_per_link=2))
     authors = [identity(10 + index).author for index in range(5)]
