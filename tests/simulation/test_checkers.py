@@ -213,7 +213,7 @@ def fold_with(options: SimulationOptions = OPTIONS, **changed: Callable[..., Any
 
 def test_an_epoch_that_goes_back() -> None:
     counted = iter(range(10_000, 0, -1))
-    simulation = fold_with(resolve=lambda real: real and replace(real, epoch=next(counted)))
+    simulation = fold_with(resolve=lambda real: real and real._replace(epoch=next(counted)))
     assert "goes back to epoch" in violation_of(simulation)
 
 
@@ -224,7 +224,7 @@ def test_an_end_that_is_undone() -> None:
         if real is None or real.end is None:
             return real
         if real.task in ended:
-            return replace(real, end=None)
+            return real._replace(end=None)
         ended.add(real.task)
         return real
 
@@ -238,7 +238,7 @@ def test_two_accepted_results() -> None:
     def confuse(real: Any) -> Any:
         if real is None or real.end is None:
             return real
-        return replace(real, end=verdicts.setdefault("first", real.end))
+        return real._replace(end=verdicts.setdefault("first", real.end))
 
     assert "has two accepted results" in violation_of(fold_with(resolve=confuse))
 
