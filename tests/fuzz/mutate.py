@@ -40,8 +40,9 @@ class Mutator:
             change: Callable[[bytes], bytes] = rng.choice(
                 (self._flip, self._cut, self._insert, self._splice, self._value, self._value)
             )
-            data = change(data)
-        return data[:MAX_BYTES]
+            # Lists that are repeated again and again would outgrow the machine.
+            data = change(data)[:MAX_BYTES]
+        return data
 
     # --- bytes --------------------------------------------------------------------------------
 
