@@ -75,6 +75,8 @@ class Known:
     """Answers in a row with another root than ours."""
     refusals: int = 0
     """Answers in a row that there is no room."""
+    told_by_full: bool = False
+    """Whether a node that had no room named it."""
 
 
 class Book:

@@ -60,27 +60,44 @@ class Exchange:
         if not is_wanted:
             return []
         near = min((
-            (distance(self._me, known.author), known.address, known) for known in rest
+            (is_pressed and not known.told_by_full, distance(self._me, known.author),
+             known.address, known)
+            for known in rest
             if known.author and known.lost_us < 0 and known.next_us <= now_us
+            and distance(self._me, known.author) < reach
         ), default=None)
         found: list[tuple[Known, Purpose]] = []
-        if near is not None and near[0] < reach:
-            found.append((near[2], Purpose.MIX))
+        if near is not None:
+            found.append((near[-1], Purpose.MIX))
             if not is_pressed:
                 return found
-        asked = self._askable(rest, now_us)
-        if asked:
+        asked = self._to_ask(rest, now_us)
+        if asked is not None:
             self._pause_us = self._limits.mix_us
-            found.insert(0, (self._rng.choice(asked), Purpose.LOOK))
+            is_near = bool(asked.author) and distance(self._me, asked.author) < reach
+            found.insert(0, (asked, Purpose.MIX if is_near else Purpose.LOOK))
         return found
 
-    def _askable(self, rest: list[Known], now_us: int) -> list[Known]:
-        """Addresses of which it is not known whose they are; where callers press also others, but
-        not those that only called: whoever is asked names the nearest it knows."""
-        asked = [known for known in rest if not known.author and not known.failures]
-        if asked or not self._pressure.lasts(now_us):
-            return asked
-        return [
+    def _to_ask(self, rest: list[Known], now_us: int) -> Known | None:
+        """An address of which it is not known whose it is. Where callers press also others, but not
+        those that only called: whoever is asked names the nearest it knows."""
+        unknown = [known for known in rest if not known.author and not known.failures]
+        if unknown:
+            return self._rng.choice(unknown)
+        if not self._pressure.lasts(now_us):
+            return None
+        after_us = now_us - self._limits.ask_again_us
+        full = [
+            known for known in rest if known.refusals and known.dialled_us <= after_us
+            and not self._pressure.presses(known.address[0], now_us)
+        ]
+        others = [
             known for known in rest if not known.failures and known.next_us <= now_us
             and (known.dialled_us >= 0 or not known.proven)
         ]
+        if full and (not others or self._rng.getrandbits(1)):
+            # Those that press are never full, and who is full knows others by now.
+            return min(full, key=lambda known: (
+                known.refusals, distance(self._me, known.author), known.address))
+        told = [known for known in others if known.told_by_full]
+        return self._rng.choice(told or others) if others else None

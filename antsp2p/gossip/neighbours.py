@@ -78,7 +78,8 @@ class Neighbours:
                 self._parts.view.own(address)
             case Refused(address, peers):
                 self._parts.view.refused(address, now_us, answerer_of(peers))
-                self._parts.view.named(address[0].encode(), address[0], peers, now_us)
+                self._parts.view.named(
+                    address[0].encode(), address[0], peers, now_us, is_full=True)
 
     def _open(self, link: Link, seq: int, head: bytes, now_us: int) -> None:
         self._parts.view.linked(link.address, link.author, now_us)
@@ -164,8 +165,9 @@ class Neighbours:
     # --- calling -----------------------------------------------------------------------------
 
     def dial(self, now_us: int) -> None:
-        """Call those whose turn it is, and close the link of a guest whose time is over."""
-        for link in self._places.overstaying(now_us):
+        """Call those whose turn it is, and close links that have no place any more."""
+        leaving = self._places.overstaying(now_us)
+        for link in leaving:
             self.dismiss(link, "full", now_us)
         for address, purpose in self._parts.view.plan(self._linked(), now_us):
             if not self._parts.links.is_banned(address, now_us):
@@ -174,6 +176,8 @@ class Neighbours:
                 ) or (purpose is Purpose.NEED and not self._parts.view.is_hungry)
                 size = MIN_HELLO_BYTES if asks_little else HELLO_BYTES
                 self._call(address, size, now_us)
+        if leaving:
+            self._parts.view.wake_by(now_us + self._limits.shuffle_soon_us)
 
     def _call(self, address: Address, size: int, now_us: int) -> None:
         data = self._parts.links.dial(address, now_us, size)

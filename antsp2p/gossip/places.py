@@ -1,7 +1,8 @@
 """Places: which links a node keeps when there are more than it wants, and whom it lets in.
 
 Law: the nearest by a hash of both keys stay, whoever calls most, and now and then one guest besides
-for somebody in need. Links to addresses that a person named are not counted up to a number. Nobody
+for somebody in need. Where many press there are more places for a while, as who is nearest calls
+no louder than others. Links to addresses that a person named are not counted up to a number. Nobody
 is closed here: it is said who gives way.
 """
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Places:
 
     def settle(self, newcomer: Link, now_us: int) -> Settled:
         """Keep links within their number: the nearest stay, and one guest besides."""
-        if self._free() >= 0:
+        if self._free(now_us) >= 0:
             return Settled()
         farthest = max(self._rivals(newcomer), key=self._distance)
         if farthest is not newcomer:
@@ -58,7 +59,10 @@ class Places:
         return Settled(before, is_guest=True)
 
     def overstaying(self, now_us: int) -> tuple[Link, ...]:
-        """The guest, if its time is over; it is none any more."""
+        """Who is to leave: one by one those that have no place since nobody presses any more, then
+        the guest if its time is over."""
+        if self._free(now_us) < 0:
+            return (max(self._rivals(), key=self._distance),)
         guest = self._guest
         if guest is None or now_us - guest.since_us < self._limits.guest_us:
             return ()
@@ -71,7 +75,7 @@ class Places:
     def admits(self, caller: bytes, *, is_needy: bool, now_us: int) -> bool:
         """Whether there is a place for a caller; a needy one may be a guest."""
         return (
-            self._free() > 0 or self._view.is_returning(caller)
+            self._free(now_us) > 0 or self._view.is_returning(caller)
             or distance(self._me, caller) < self.reach()
             or (is_needy and self._has_guest_room(now_us))
         )
@@ -104,8 +108,11 @@ class Places:
             links = [link for link in links if not self._view.is_kept(link.address)]
         return links
 
-    def _free(self) -> int:
+    def _free(self, now_us: int) -> int:
         bounded = len(self._bounded())
         guests = self._guest is not None and self._links.holds(self._guest)
         kept = len(self._links) - bounded - guests - self._limits.kept_links
-        return self._limits.target_links + self._limits.accepted_links - bounded - max(kept, 0)
+        most = self._limits.target_links + self._limits.accepted_links
+        if self._view.is_pressed(now_us):
+            most += self._limits.pressed_links
+        return most - bounded - max(kept, 0)

@@ -36,9 +36,18 @@ class Pressure:
         self._until_us = now_us + self._limits.pressed_us
         return True
 
+    def presses(self, host: str, now_us: int) -> bool:
+        """Whether there was no room for a caller from `host` a short while ago."""
+        turned_us = self._turned_us.get(host)
+        return turned_us is not None and now_us - turned_us < self._limits.refused_us // 2
+
     def lasts(self, now_us: int) -> bool:
         """Whether callers have pressed lately."""
         return self._until_us is not None and now_us < self._until_us
+
+    def ends_us(self, now_us: int) -> int | None:
+        """When they no longer count as pressing, if they do."""
+        return self._until_us if self.lasts(now_us) else None
 
     def sizes(self) -> dict[str, int]:
         """Table sizes, to be checked against their bounds."""

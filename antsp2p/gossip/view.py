@@ -85,9 +85,10 @@ class View:
             self.wake_us = min(self.wake_us, known.next_us)
 
     def named(
-        self, source: bytes, source_host: str, peers: Iterable[PeerAddress], now_us: int
+        self, source: bytes, source_host: str, peers: Iterable[PeerAddress], now_us: int,
+        *, is_full: bool = False,
     ) -> None:
-        """A peer's payload names addresses."""
+        """A peer's payload names addresses. `is_full`: it says so instead of taking a link."""
         for peer in peers:
             host = unpack_host(peer.host)
             address = (host, peer.port)
@@ -98,13 +99,13 @@ class View:
             known = self._book.get(address)
             if known is not None:
                 known.author = known.author or peer.author
-            elif (
-                self._book.name(
-                    address, peer.author, source, now_us, distance(self._me, peer.author)
-                ) is not None
-                and self._is_welcome
-            ):
-                self.wake_us = min(self.wake_us, now_us)
+            else:
+                far = distance(self._me, peer.author)
+                known = self._book.name(address, peer.author, source, now_us, far)
+                if known is not None and self._is_welcome:
+                    self.wake_us = min(self.wake_us, now_us)
+            if known is not None and is_full:
+                known.told_by_full = True
 
     def reached(self, address: Address, author: bytes, now_us: int) -> None:
         """`author` answered at `address`."""
@@ -344,7 +345,7 @@ class View:
         times = []
         if len(self._book):
             times += [self._outsiders.heal_us, self._exchange.due_us]
-        asked = (self._outsiders.lost_us, self._choice_us)
+        asked = (self._outsiders.lost_us, self._choice_us, self._pressure.ends_us(now_us))
         times += [time_us for time_us in asked if time_us is not None]
         watched: Iterable[Known] = free
         if not wants_more and not self._is_hungry:

@@ -34,7 +34,8 @@ OUTPUTS: Final = 4_096
 FRAMES: Final = 600
 """Frames of one datagram, or items of one: each has two bytes at least."""
 LINKS: Final = (
-    DEFAULT_LIMITS.target_links + DEFAULT_LIMITS.accepted_links + DEFAULT_LIMITS.kept_links + 2
+    DEFAULT_LIMITS.target_links + DEFAULT_LIMITS.accepted_links + DEFAULT_LIMITS.pressed_links
+    + DEFAULT_LIMITS.kept_links + 2
 )
 """And a newcomer and a guest."""
 NAMES: Final = 400

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from antsp2p.gossip.wire import Address
 
 MOST = DEFAULT_LIMITS.target_links + DEFAULT_LIMITS.accepted_links
+PRESSED = DEFAULT_LIMITS.pressed_links
 GUEST_US, PAUSE_US = DEFAULT_LIMITS.guest_us, DEFAULT_LIMITS.guest_pause_us
 ME = identity(0).author
 NEAREST = sorted(
@@ -48,7 +49,7 @@ class Sights:
     def __init__(self) -> None:
         self.kept: set[Address] = set()
         self.returning: set[bytes] = set()
-        self.pressed_us = 0
+        self.pressed_us = -(10**9)
 
     @property
     def has_kept(self) -> bool:
@@ -133,14 +134,31 @@ def test_only_the_nearer_the_returning_and_the_needy_are_let_into_a_full_house()
     assert not house.admits(30, now_us=5)
 
 
-def test_where_many_press_nobody_is_a_guest_for_saying_that_he_is_in_need() -> None:
+def test_where_many_press_there_are_more_places_for_a_while_and_no_guests() -> None:
     house = full(hosts_us=0)
     house.sights.pressed_us = 10
-    assert not house.admits(30, now_us=9, is_needy=True)
+    for place in range(30, 30 + PRESSED):
+        assert house.admits(place, now_us=9)
+        assert house.open(place, 9)[1] == Settled()
+    assert not house.admits(36, now_us=9, is_needy=True)
     assert house.admits(2 * MOST - 3, now_us=9, is_needy=True)
-    newcomer, settled = house.open(30, 9)
+    newcomer, settled = house.open(36, 9)
     assert settled == Settled((newcomer,))
-    assert house.admits(30, now_us=10, is_needy=True)
+
+
+def test_afterwards_the_farthest_leave_one_by_one() -> None:
+    house = full(hosts_us=10**9)
+    before = house.linked()
+    house.sights.pressed_us = 10
+    for place in range(30, 30 + PRESSED):
+        house.open(place, 9)
+    assert house.places.overstaying(9) == ()
+    left = []
+    while leaving := house.places.overstaying(10):
+        left += [NEAREST.index(link.author) for link in leaving]
+        house.table.links.remove(*leaving)
+    assert left == list(range(29 + PRESSED, 29, -1))
+    assert house.linked() == before
 
 
 def test_a_guest_stays_for_its_time_and_leaves_once() -> None:
@@ -150,6 +168,7 @@ def test_a_guest_stays_for_its_time_and_leaves_once() -> None:
     assert house.places.reach() == distance(ME, NEAREST[2 * MOST - 2])
     assert house.places.overstaying(7 + GUEST_US - 1) == ()
     assert house.places.overstaying(7 + GUEST_US) == (guest,)
+    house.table.links.remove(guest)
     assert house.places.overstaying(7 + GUEST_US) == ()
 
 

@@ -265,6 +265,44 @@ def test_callers_that_come_again_too_soon_press_for_a_while() -> None:
     )
 
 
+def test_while_callers_press_who_has_no_room_is_asked_again_but_not_who_presses() -> None:
+    view, limits = make_view(), DEFAULT_LIMITS
+    quiet, loud = ("192.0.2.7", 7), ("192.0.2.8", 7)
+    authors = [identity(number).author for number in range(20, 42)]
+    addresses = [(f"203.0.113.{number}", 7) for number in range(20)]
+    for address, author in zip((*addresses, quiet, loud), authors, strict=True):
+        view.hint(address, 0, keep=False)
+        view.linked(address, author, 0)
+    linked = Linked(addresses[:12], authors[:12], initiated=12, reach=0)
+    for address, author in ((quiet, authors[-2]), (loud, authors[-1])):
+        view.refused(address, 0, author)
+    for _ in range(3 + limits.refused_burst):
+        view.turned_away(loud[0], 0)
+    assert view.is_pressed(0)
+    asked = [address for when, (address, purpose) in dials(view, linked, limits.pressed_us)
+             if purpose is Purpose.LOOK]
+    assert 2 <= asked.count(quiet) <= limits.pressed_us // limits.ask_again_us
+    assert loud not in asked
+
+
+def test_while_callers_press_those_come_first_whom_a_node_without_room_named() -> None:
+    view = make_view()
+    authors = [identity(number).author for number in range(20, 40)]
+    addresses = [(f"203.0.113.{number}", 7) for number in range(20)]
+    for address, author in zip(addresses, authors, strict=True):
+        view.hint(address, 0, keep=False)
+        view.linked(address, author, 0)
+    linked = Linked(addresses, authors, initiated=20, reach=0)
+    for _ in range(3 + DEFAULT_LIMITS.refused_burst):
+        view.turned_away("192.0.2.8", 0)
+    for number in range(16):
+        view.named(b"a link", "192.0.2.1", [peer(number)], 0)
+    view.named(b"full", "192.0.2.1", [peer(40, "192.0.2.5")], 0, is_full=True)
+    first = next(address for _, (address, purpose) in dials(view, linked, SECOND)
+                 if purpose is Purpose.LOOK)
+    assert first == ("192.0.2.5", 7_000)
+
+
 def test_many_callers_that_come_again_when_they_were_asked_to_do_not_press() -> None:
     view, limits = make_view(), DEFAULT_LIMITS
     hosts = [f"192.0.{index // 250}.{index % 250}" for index in range(4 * limits.refused_burst)]

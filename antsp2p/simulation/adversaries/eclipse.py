@@ -88,7 +88,7 @@ class Hostile(Node):
         self._instead(places, "reach", lambda: FARTHEST)
         self._instead(view, "plan", partial(_rest, view))
         self._instead(view, "wants", lambda address, linked, *, is_strange: True)
-        self._instead(view, "named", lambda source, host, peers, now_us: None)
+        self._instead(view, "named", lambda source, host, peers, now_us, *, is_full=False: None)
         self._instead(view, "is_small", lambda: False)
 
     def _instead(self, owner: Any, name: str, hostile: Callable[..., Any]) -> None:
