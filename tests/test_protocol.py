@@ -40,7 +40,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.loss", "gossip.wire",
     "gossip.noise", "gossip.datagram", "gossip.handshake", "gossip.network_keys",
     "gossip.protection", "gossip.replay", "gossip.session", "gossip.stream_cipher",
-    "own_log", "publication", "pulse", "node",
+    "own_log", "publication", "pulse", "node", "decisions", "history",
     "runtime.home", "runtime.key_file", "runtime.machine", "runtime.boot", "interfaces.passphrase",
     "runtime.networks", "runtime.limits", "runtime.blobs", "runtime.discovery",
 ))
