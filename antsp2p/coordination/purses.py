@@ -38,8 +38,9 @@ class Purses:
 
     # --- what changed ----------------------------------------------------------------------------
 
-    def revalue(self, author: Author) -> None:
-        """What the observer saw of the author is another, or what it charges it for."""
+    def revalue(self, author: Author, *, is_all_new: bool) -> None:
+        """What the observer saw of the author is another, or what it charges it for; `is_all_new`:
+        or what it decided about the author, and what others lend it."""
         of, nets, whole, owed = self._of, {}, 0, 0
         for capability, craft in author.crafts.items():
             own = craft.heard.get(self._me)
@@ -55,9 +56,11 @@ class Purses:
         left, pin, is_out = max(0, whole - owed), self._pin(author.key), self.is_out(author.key)
         for capability, craft in author.crafts.items():
             net = 0 if is_out else nets.get(capability, 0)
-            craft.earned = pin + (net * left // whole if owed and net else net)
-            craft.budget = None
-            self.respend(craft)
+            earned = pin + (net * left // whole if owed and net else net)
+            if is_all_new or earned != craft.earned:
+                craft.earned = earned
+                craft.budget = None
+                self.respend(craft)
 
     def respend(self, craft: Craft) -> None:
         """The craft praised others, or has another worth: so does what it passes on."""

@@ -71,7 +71,8 @@ class Trust:
         self._latest = 0
         # What is new, in the order of arrival; the next question works it in.
         self._changed: dict[Words, None] = {}
-        self._moved: dict[Author, None] = {}
+        self._moved: dict[Author, bool] = {}
+        # With it, whether more than what the observer saw of the author may be another.
 
     # --- what is said ----------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ class Trust:
             failures = self._purses.failures.setdefault(said.subject, {})
             failures[said.bucket] = failures.get(said.bucket, 0) + sign * said.weight
             for voucher in self._purses.lent.get(said.subject, ()):
-                self._moved[self._author(voucher)] = None
+                self._moved[self._author(voucher)] = True
         self._changed[words] = None
 
     def _sum(self, words: Words, said: Statement, sign: int) -> None:
@@ -150,7 +151,7 @@ class Trust:
 
     def _craft(self, author: Author, capability: str) -> Craft:
         craft = author.crafts[capability] = Craft(author, capability)
-        self._moved[author] = None
+        self._moved[author] = True
         return craft
 
     # --- what the observer decides itself --------------------------------------------------------
@@ -159,30 +160,30 @@ class Trust:
         """A person's word: the author starts with `weight`, as if it had earned it."""
         assert weight > 0
         self._purses.pins[author] = weight
-        self._moved[self._author(author)] = None
+        self._moved[self._author(author)] = True
 
     def unpin(self, author: bytes) -> None:
         self._purses.pins.pop(author, None)
-        self._moved[self._author(author)] = None
+        self._moved[self._author(author)] = True
 
     def block(self, author: bytes) -> None:
         """A person's word: the author's score is 0 and its words weigh nothing."""
         self._purses.blocked.add(author)
-        self._moved[self._author(author)] = None
+        self._moved[self._author(author)] = True
 
     def unblock(self, author: bytes) -> None:
         self._purses.blocked.discard(author)
-        self._moved[self._author(author)] = None
+        self._moved[self._author(author)] = True
 
     def convict(self, author: bytes) -> None:
         """The author lied provably: its score is 0 and its words weigh nothing."""
         self._purses.convicted.add(author)
-        self._moved[self._author(author)] = None
+        self._moved[self._author(author)] = True
 
     def pardon(self, author: bytes) -> None:
         """Undo `convict`: who lied was not the key's owner."""
         self._purses.convicted.discard(author)
-        self._moved[self._author(author)] = None
+        self._moved[self._author(author)] = True
 
     def vouch(
         self, voucher: bytes, subject: bytes, weight: int, *, since: int, until: int,
@@ -210,7 +211,7 @@ class Trust:
 
     def _revise_vouches(self, subject: bytes) -> None:
         for key in (subject, *self._purses.lent[subject]):
-            self._moved[self._author(key)] = None
+            self._moved[self._author(key)] = True
 
     # --- working in what is new ------------------------------------------------------------------
 
@@ -226,7 +227,7 @@ class Trust:
             return
         purses = self._purses
         for key in (*purses.given, *purses.lent, *purses.pins):
-            self._moved[self._author(key)] = None
+            self._moved[self._author(key)] = True
 
     def _sum_anew(self) -> None:
         """Every weight is another."""
@@ -239,7 +240,7 @@ class Trust:
                     words.sorts = None
                     words.good = words.bad = 0
                     self._changed[words] = None
-            self._moved[author] = None
+            self._moved[author] = True
         for said in self._held.values():
             if said.rater != said.subject:
                 self._sum(self._words(said.rater, said.subject, said.capability), said, 1)
@@ -253,7 +254,7 @@ class Trust:
         for words in self._changed:
             pair, subject = words.pair, words.subject
             if pair.rater is me:
-                self._moved[pair.subject] = None
+                self._moved.setdefault(pair.subject, False)
                 for another in pair.subject.raters.values():
                     self._compare(another, pair, another, OVER_ALL)
                 for other in subject.heard.values():
@@ -261,8 +262,8 @@ class Trust:
             else:
                 self._compare(pair, pair.subject.raters.get(self._me), pair, OVER_ALL)
                 self._compare(words, subject.heard.get(self._me), pair, 1)
-        for author in self._moved:
-            purses.revalue(author)
+        for author, is_all_new in self._moved.items():
+            purses.revalue(author, is_all_new=is_all_new)
         for craft in {words.rater: None for words in self._changed}:
             purses.respend(craft)
         for words in self._changed:

@@ -233,7 +233,7 @@ class Limits:
     max_mix_us: int = 640 * SECOND_US
     young_us: int = 3 * SECOND_US
     """After a start the view finds its shape in a hurry."""
-    calm_mix_us: int = 8 * SECOND_US
+    calm_mix_us: int = 32 * SECOND_US
     """Between two exchanges from then on: records are to meet a tree that stands."""
     settled_us: int = 15 * SECOND_US
     """After a start; who then has `needy_links` can wait for nodes that have no room."""
