@@ -19,7 +19,7 @@ ETA_PPM: Final = 500_000
 BORROW_PPM: Final = 250_000
 """Of all other capabilities together, no more than a quarter of what one small task earns: enough
 to be tried before a stranger, not before one who did well in the capability."""
-ELSEWHERE_PPM: Final = 500_000
+ELSEWHERE_PPM: Final = 375_000
 """What a failure in one capability counts for in another: not hidden, and not sinking it."""
 DOUBT: Final = 3
 """How fast a voice is lost that contradicts what the observer saw: at a mean square difference of
@@ -27,7 +27,7 @@ the rates of failure of a third, nothing of it is left."""
 OVER_ALL: Final = 2
 """Rates of failure over all capabilities are compared with this weight, those in one with 1: the
 latter find out who praises others where they are bad, and rest on few words each."""
-COMPARED_LIMIT: Final = 3
+COMPARED_LIMIT: Final = 4
 """Of one subject this much weight is compared, or one long acquaintance would vouch for the rest.
 """
 STRANGER_WEIGHT: Final = 2
