@@ -25,18 +25,19 @@ def addresses_for(
 ) -> tuple[PeerAddress, ...]:
     """Up to `count` addresses for the asker: of `linked`, and of those in the book where somebody
     answered after `after_us`."""
-    pool = dict.fromkeys((address, author) for author, address in linked)
+    pool = {(address, author): book.get(address) for author, address in linked}
     for known in book.proven():
         if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
-            pool[known.address, known.author] = None
+            pool[known.address, known.author] = known
     tells_loopback = is_loopback(asker_host)
     called: list[tuple[bytes, bytes, int]] = []
     others: list[tuple[bytes, bytes, int]] = []
-    for address, author in pool:
+    for (address, author), at in pool.items():
         host, port = address
         packed = pack_host(host)
         if author != asker and packed and (tells_loopback or not is_loopback(host)):
-            (called if _was_called(book, address) else others).append((author, packed, port))
+            was_called = at is not None and at.dialled_us >= 0
+            (called if was_called else others).append((author, packed, port))
     if len(called) + len(others) > count:
         # The nearest help the asker to its place, and others to know more. Whoever calls
         # everybody is not for that named to everybody.
@@ -47,8 +48,3 @@ def addresses_for(
             rest += rng.sample(others, room - len(rest))
         called, others = near + rng.sample(rest, room), []
     return tuple([PeerAddress(*peer) for peer in sorted(called + others)])
-
-
-def _was_called(book: Book, address: Address) -> bool:
-    known = book.get(address)
-    return known is not None and known.dialled_us >= 0

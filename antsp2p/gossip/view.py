@@ -295,7 +295,8 @@ class View:
         )
         due = [
             known for known in free
-            if self._due_us(known) <= now_us and (wanted > 0 or known.origin is Origin.KEPT)
+            if known.next_us <= now_us and self._due_us(known) <= now_us
+            and (wanted > 0 or known.origin is Origin.KEPT)
         ]
         order = {known.address: self._distance(known) for known in due}
         due.sort(key=lambda known: (
