@@ -259,8 +259,9 @@ class Trust:
                     self._compare(another, pair, another, OVER_ALL)
                 for other in subject.heard.values():
                     self._compare(other, words, other.pair, 1)
-            else:
-                self._compare(pair, pair.subject.raters.get(self._me), pair, OVER_ALL)
+            elif (own := pair.subject.raters.get(self._me)) is not None:
+                # Where the observer saw nothing, nothing was ever held against it.
+                self._compare(pair, own, pair, OVER_ALL)
                 self._compare(words, subject.heard.get(self._me), pair, 1)
         for author, is_all_new in self._moved.items():
             purses.revalue(author, is_all_new=is_all_new)
