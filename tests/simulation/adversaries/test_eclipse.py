@@ -1,6 +1,8 @@
 """Members that want all links get no more of them than their share, give or take a guest."""
 from __future__ import annotations
 
+import pytest
+
 from antsp2p.gossip.affinity import FARTHEST, distance
 from antsp2p.simulation.adversaries.scenario import eclipse
 
@@ -10,6 +12,15 @@ def test_hostile_members_do_not_get_hold_of_honest_nodes() -> None:
     assert found["curve"][0] > 0.45, "they are first everywhere, or this tests nothing"
     assert found["hostile_links"] <= 0.39
     assert found["eclipsed"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [17, 18, 52, 74])
+def test_nobody_is_left_with_hostile_links_only(seed: int) -> None:
+    # With 12 places, or without asking again who has no room, one or two were in each of these.
+    found = eclipse(200, 0.3, seed=seed, seconds=6)
+    assert found["eclipsed"] == 0
+    assert found["hostile_links"] <= 0.4
 
 
 def test_a_distance_is_the_same_from_both_ends_and_of_no_one_else() -> None:
