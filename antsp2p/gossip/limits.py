@@ -250,9 +250,8 @@ class Limits:
     """For so long after that the view looks for its place as one that has just started, and for
     addresses of which the callers do not tell."""
     pressed_links: int = 6
-    """Places more in that time. Who refuses nobody gets all the links for which it is near enough,
-    others only those for which both are: of 200 nodes, 60 of them greedy, one in 5,000 would have
-    none of these with 12 places, one in 300,000 with 18."""
+    """Places more in that time. Of 200 nodes, 60 of which refuse nobody, one honest node in 5,000
+    has no other with 12 places to which both are near enough, one in 300,000 with 18."""
     ask_again_us: int = 1 * SECOND_US
     """In that time, between two hellos to one that has no room: it knows others by then."""
     pressed_ask_us: int = 250 * MILLISECOND_US
