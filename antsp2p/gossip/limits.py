@@ -250,8 +250,8 @@ class Limits:
     """For so long after that the view looks for its place as one that has just started, and for
     addresses of which the callers do not tell."""
     pressed_links: int = 6
-    """Places more in that time. Of 200 nodes, 60 of which refuse nobody, one honest node in 5,000
-    has no other with 12 places to which both are near enough, one in 300,000 with 18."""
+    """Places more in that time. Of 200 nodes, 60 of which refuse nobody, with 12 places about one
+    honest node in 5,000 has no other that is near enough for both, with 18 one in 300,000."""
     ask_again_us: int = 1 * SECOND_US
     """In that time, between two hellos to one that has no room: it knows others by then."""
     pressed_ask_us: int = 250 * MILLISECOND_US

@@ -17,7 +17,7 @@ def test_hostile_members_do_not_get_hold_of_honest_nodes() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [17, 18, 52, 74])
 def test_nobody_is_left_with_hostile_links_only(seed: int) -> None:
-    # With 12 places, or without asking again who has no room, one or two were in each of these.
+    # Before there were more places under pressure one or two were in each of these.
     found = eclipse(200, 0.3, seed=seed, seconds=6)
     assert found["eclipsed"] == 0
     assert found["hostile_links"] <= 0.4
