@@ -53,22 +53,27 @@ class Craft:
 class Pair:
     """What one says of another, in all capabilities.
 
-    `raw` is the weight before anything fades; `apart` how far it is from what the observer saw,
-    `likened` how much that tells; `differs` and `compared` the same and that of each capability.
+    `raw` is the weight before anything fades; `rate_ppm` and `tells` are its `weighing.view`;
+    `apart` is how far that is from what the observer saw, `likened` how much weight was compared;
+    `differs` and `compared` the same and that of each capability. `pair` is itself: it and its
+    words are read alike.
     """
 
     __slots__ = (
-        "apart", "bad", "compared", "count", "differs", "good", "likened", "rater", "raw",
-        "subject",
+        "apart", "bad", "compared", "count", "differs", "good", "likened", "pair", "rate_ppm",
+        "rater", "raw", "subject", "tells",
     )
 
     def __init__(self, rater: Author, subject: Author) -> None:
+        self.pair = self
         self.rater = rater
         self.subject = subject
         self.count = 0
         self.raw = 0
         self.good = 0
         self.bad = 0
+        self.rate_ppm = 0
+        self.tells = 0
         self.apart = 0
         self.likened = 0
         self.differs = 0
@@ -78,13 +83,13 @@ class Pair:
 class Words:
     """What one says of another in one capability.
 
-    `raw`, `apart` and `likened` are as of a pair; `sorts` is what of the good is of a configuration
+    `raw` to `likened` are as of a pair; `sorts` is what of the good is of a configuration
     that was told; `passed` what of the subject's capacity it stands for.
     """
 
     __slots__ = (
-        "apart", "bad", "count", "good", "likened", "pair", "passed", "rater", "raw", "sorts",
-        "subject",
+        "apart", "bad", "count", "good", "likened", "net", "pair", "rate_ppm", "rater", "raw",
+        "sorts", "subject", "tells",
     )
 
     def __init__(self, pair: Pair, rater: Craft, subject: Craft) -> None:
@@ -95,10 +100,12 @@ class Words:
         self.raw = 0
         self.good = 0
         self.bad = 0
+        self.rate_ppm = 0
+        self.tells = 0
         self.apart = 0
         self.likened = 0
         self.sorts: dict[bytes, int] | None = None
-        self.passed = 0
+        self.net = 0
 
     def under(self, configuration: bytes) -> int:
         """What of the good is of that configuration; b"" is that none was told."""

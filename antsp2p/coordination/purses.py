@@ -26,6 +26,7 @@ class Purses:
         self._me = me
         self._authors = authors
         self._of = settings
+        self._spendable_ppm2 = settings.alpha_ppm * (PPM - settings.alpha_ppm)
         self._fading = fading
         self.pins: dict[bytes, int] = {}
         self.blocked: set[bytes] = set()
@@ -72,35 +73,44 @@ class Purses:
             if lent is not None:
                 lent.budget = None
         if share != craft.share:
-            craft.share = share
+            before, craft.share = craft.share, share
             factor = self._of.failure_factor
             for words in craft.said.values():
                 # As in `pass_on`, and without a call: there may be hundreds.
-                net = words.good - factor * words.bad
-                passed = net * share >> SHARE_BITS if net > 0 else 0
-                if passed != words.passed:
-                    words.subject.passed += passed - words.passed
-                    words.subject.budget = None
-                    words.passed = passed
+                if before:
+                    net = words.net
+                    more = (net * share >> SHARE_BITS) - (net * before >> SHARE_BITS)
+                else:
+                    net = words.good - factor * words.bad
+                    words.net = net = net if net > 0 else 0
+                    more = net * share >> SHARE_BITS
+                if more:
+                    other = words.subject
+                    other.passed += more
+                    other.budget = None
 
     def pass_on(self, words: Words) -> None:
         """What of the subject's capacity the rater stands for."""
         share = words.rater.share
-        net = share and words.good - self._of.failure_factor * words.bad
-        passed = net * share >> SHARE_BITS if net > 0 else 0
-        if passed != words.passed:
-            words.subject.passed += passed - words.passed
+        if not share:
+            # Nothing; and what is said is looked at again once there is a share.
+            return
+        net = max(0, words.good - self._of.failure_factor * words.bad)
+        if more := (net * share >> SHARE_BITS) - (words.net * share >> SHARE_BITS):
+            words.subject.passed += more
             words.subject.budget = None
-            words.passed = passed
+        words.net = net
 
     # --- what follows ----------------------------------------------------------------------------
 
     def budget(self, craft: Craft) -> int:
         """What the craft's praise, and its blame, may weigh; -1: all, as the observer's own do."""
-        if craft.author.key == self._me:
-            craft.budget = -1
         if craft.budget is None:
-            craft.budget = self._spendable(self._capacity(craft.author, craft.capability))
+            author = craft.author
+            if author.key == self._me:
+                craft.budget = -1
+            else:
+                craft.budget = self._spendable(self._capacity(author, craft.capability))
         return craft.budget
 
     def praise(self, craft: Craft) -> int:
@@ -139,14 +149,14 @@ class Purses:
             return 0
         craft = author.crafts.get(capability)
         own = self._pin(author.key) if craft is None else craft.earned + craft.passed
-        return own + self._loans(author.key, capability)
+        return own + self._loans(author.key, capability) if author.key in self.lent else own
 
     def _reach(self, earned: int) -> int:
         """What may be passed on."""
         return earned * self._of.alpha_ppm // PPM
 
     def _spendable(self, capacity: int) -> int:
-        return capacity * self._of.alpha_ppm * (PPM - self._of.alpha_ppm) // PPM**2
+        return capacity * self._spendable_ppm2 // PPM**2
 
     def _charge(self, subject: bytes, given: Loan) -> int:
         """What the subject failed the observer while it was vouched for, up to what was lent.

@@ -28,11 +28,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antsp2p.coordination.acquaintance import Author, Craft, Loan, Pair, Words
+from antsp2p.coordination.agreement import compare_anew
 from antsp2p.coordination.fading import Fading
 from antsp2p.coordination.purses import Purses
 from antsp2p.coordination.weighing import (
     DEFAULT,
-    OVER_ALL,
     PPM,
     Contribution,
     Score,
@@ -40,17 +40,16 @@ from antsp2p.coordination.weighing import (
     TrustSettings,
     belief,
     borrowed,
-    difference,
     enough,
     weigh,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["DEFAULT", "PPM", "Contribution", "Score", "Statement", "Trust", "TrustSettings"]
 
-_Voice = tuple[int, int, int, int, str, Author | None]
+_Voice = tuple[int, int, int, int, str, bytes]
 """Good here, good elsewhere, bad here, what bad counts for in all; which part; whose."""
 
 
@@ -63,6 +62,7 @@ class Trust:
     ) -> None:
         self._me = me
         self._of = settings
+        self._enough = enough(settings)
         self._lineage = lineage
         self._fading = Fading(settings)
         self._held: dict[tuple[bytes, bytes], Statement] = {}
@@ -246,47 +246,26 @@ class Trust:
                 self._sum(self._words(said.rater, said.subject, said.capability), said, 1)
 
     def _settle(self, now: int) -> None:
-        self.advance(now)
+        if now != self._fading.now:
+            self.advance(now)
         if not self._moved and not self._changed:
             return
         purses = self._purses
-        me = self._authors.get(self._me)
+        compare_anew(self._changed, self._me, self._of)
         for words in self._changed:
-            pair, subject = words.pair, words.subject
-            if pair.rater is me:
-                self._moved.setdefault(pair.subject, False)
-                for another in pair.subject.raters.values():
-                    self._compare(another, pair, another, OVER_ALL)
-                for other in subject.heard.values():
-                    self._compare(other, words, other.pair, 1)
-            elif (own := pair.subject.raters.get(self._me)) is not None:
-                # Where the observer saw nothing, nothing was ever held against it.
-                self._compare(pair, own, pair, OVER_ALL)
-                self._compare(words, subject.heard.get(self._me), pair, 1)
+            if words.pair.rater.key == self._me:
+                self._moved.setdefault(words.pair.subject, False)
         for author, is_all_new in self._moved.items():
             purses.revalue(author, is_all_new=is_all_new)
         for craft in {words.rater: None for words in self._changed}:
             purses.respend(craft)
         for words in self._changed:
-            purses.pass_on(words)
+            if words.rater.share:
+                purses.pass_on(words)
             if not words.count:
                 _forget(words)
         self._changed.clear()
         self._moved.clear()
-
-    def _compare(
-        self, said: Pair | Words, own: Pair | Words | None, pair: Pair, times: int
-    ) -> None:
-        """Hold what the pair's rater says of its subject against what the observer saw of it."""
-        apart = likened = 0
-        if own is not None and own is not said:
-            apart, likened = difference(own, said, self._of)
-            apart, likened = apart * times, likened * times
-        if apart != said.apart or likened != said.likened:
-            for sums in (pair, pair.rater):
-                sums.differs += apart - said.apart
-                sums.compared += likened - said.likened
-            said.apart, said.likened = apart, likened
 
     # --- what follows ----------------------------------------------------------------------------
 
@@ -300,14 +279,11 @@ class Trust:
         are; None: configurations do not matter.
         """
         self._settle(now)
-        good = other = here = bad = 0
-        of = self._of
-        for key in self._lineage(subject):
-            for voice in self._voices(key, capability, configuration, enough(of)):
-                good += voice[0]
-                other += voice[1]
-                here += voice[2]
-                bad += voice[3]
+        of, lineage = self._of, self._lineage(subject)
+        good, other, here, bad = self._sums(lineage[0], capability, configuration, None)
+        for key in lineage[1:]:
+            more = self._sums(key, capability, configuration, None)
+            good, other, here, bad = good + more[0], other + more[1], here + more[2], bad + more[3]
         found = weigh(good, borrowed(other, bad, of), bad, here, of)
         if self._purses.is_out(subject):
             return Score(0, found.accepted, found.failed, known=True, uncertainty_ppm=0,
@@ -327,8 +303,9 @@ class Trust:
         found = []
         for key in self._lineage(subject):
             sums: dict[tuple[str, bytes], list[int]] = {}
-            for *amounts, part, by in self._voices(key, capability, configuration, None):
-                rater = self._me if by is None else by.key
+            voices: list[_Voice] = []
+            self._sums(key, capability, configuration, voices)
+            for *amounts, part, rater in voices:
                 held = sums.setdefault((part, rater), [0, 0, 0, 0])
                 sums[part, rater] = [one + more for one, more in zip(held, amounts, strict=True)]
             for (part, rater), (good, other, here, bad) in sums.items():
@@ -354,15 +331,22 @@ class Trust:
             return belief(author.differs, author.compared, self._of)
         return belief(author.differs - said.differs, author.compared - said.compared, self._of)
 
-    def _voices(
-        self, key: bytes, capability: str | None, configuration: bytes | None, limit: int | None
-    ) -> Iterator[_Voice]:
-        """All that counts. Of what is good elsewhere, no more is told once it reaches `limit`."""
+    def _sums(
+        self, key: bytes, capability: str | None, configuration: bytes | None,
+        voices: list[_Voice] | None,
+    ) -> tuple[int, int, int, int]:
+        """Good here, good elsewhere, bad here, and what bad counts for in all.
+
+        With `voices`, each that counts is put there; without, none of what is good elsewhere once
+        that lends no more.
+        """
         purses, of, scale = self._purses, self._of, self._fading.scale
+        good_sum = other_sum = here_sum = bad_sum = 0
         if key in purses.pins:
-            yield purses.pins[key] * PPM, 0, 0, 0, "pin", None
+            good_sum = purses.pins[key] * PPM
+            if voices is not None:
+                voices.append((good_sum, 0, 0, 0, "pin", self._me))
         author = self._authors.get(key)
-        elsewhere = 0
         for craft in () if author is None else author.crafts.values():
             is_here = capability is None or craft.capability == capability
             for words in craft.heard.values():
@@ -376,21 +360,22 @@ class Trust:
                         continue
                 good, other, bad = words.good, 0, words.bad
                 if not is_here:
-                    if not bad and limit is not None and elsewhere >= limit:
+                    if not bad and voices is None and other_sum >= self._enough:
                         continue
                     good, other = 0, good
                 elif configuration is not None:
                     other = good - words.under(configuration)
                     good -= other
-                speaker, part = by.author, "own"
                 if budget > 0:
-                    if not (believed := self._belief(speaker, words.pair)):
-                        continue
-                    part = "testimony"
+                    pair, speaker, believed = words.pair, by.author, PPM
+                    if differs := speaker.differs - pair.differs:
+                        believed = belief(differs, speaker.compared - pair.compared, of)
+                        if not believed:
+                            continue
                     praise = purses.praise(by) if speaker.key in purses.given else by.praise
                     if praise > budget:
                         good, other = good * budget // praise, other * budget // praise
-                    if by.blame > budget:
+                    if bad and by.blame > budget:
                         bad = bad * budget // by.blame
                     if believed != PPM:
                         good, other = good * believed // PPM, other * believed // PPM
@@ -398,17 +383,33 @@ class Trust:
                 if scale != PPM:
                     good, other = good * PPM // scale, other * PPM // scale
                     bad = bad * PPM // scale
-                elsewhere += other
-                if is_here:
-                    yield good, other, bad, bad, part, speaker
-                else:
-                    yield 0, other, 0, bad * of.elsewhere_ppm // PPM, part, speaker
-        for voucher, given in purses.lent.get(key, {}).items():
+                here = bad if is_here else 0
+                if not is_here:
+                    bad = bad * of.elsewhere_ppm // PPM
+                good_sum += good
+                other_sum += other
+                here_sum += here
+                bad_sum += bad
+                if voices is not None:
+                    part = "testimony" if budget > 0 else "own"
+                    voices.append((good, other, here, bad, part, by.author.key))
+        if key in purses.lent:
+            other_sum += self._lent(key, capability, voices)
+        return good_sum, other_sum, here_sum, bad_sum
+
+    def _lent(self, key: bytes, capability: str | None, voices: list[_Voice] | None) -> int:
+        """What vouches lend, as something good elsewhere."""
+        purses, lent = self._purses, 0
+        for voucher, given in purses.lent[key].items():
             if given.lasts(self._fading.now) and given.is_for(capability):
                 lender = self._author(voucher)
                 whole = purses.vouched(lender, given, capability)
                 believed = self._belief(lender, lender.subjects.get(key))
-                yield 0, self._fading.plain(whole * believed // PPM), 0, 0, "vouch", lender
+                counts = self._fading.plain(whole * believed // PPM)
+                lent += counts
+                if voices is not None:
+                    voices.append((0, counts, 0, 0, "vouch", voucher))
+        return lent
 
 
 def _forget(words: Words) -> None:

@@ -176,18 +176,10 @@ def weigh(good: int, loan: int, bad: int, here: int, of: TrustSettings) -> Score
     )
 
 
-def difference(own: Sums, other: Sums, of: TrustSettings) -> tuple[int, int]:
-    """How two views of one subject differ, and how much that tells.
-
-    The second is the product of both weights before they faded, each up to a limit; the first the
-    square of the difference of the rates of failure, times the second.
-    """
-    seen, said = own.good + own.bad, other.good + other.bad
-    if not seen or not said:
-        return 0, 0
-    weight = min(own.raw, of.compared_limit) * min(other.raw, of.compared_limit)
-    apart = own.bad * PPM // seen - other.bad * PPM // said
-    return weight * (apart * apart // PPM), weight * PPM
+def view(said: Sums, of: TrustSettings) -> tuple[int, int]:
+    """The rate of failure, and how much it tells: the weight before it faded, up to a limit."""
+    seen = said.good + said.bad
+    return (said.bad * PPM // seen, min(said.raw, of.compared_limit)) if seen else (0, 0)
 
 
 def belief(differs: int, compared: int, of: TrustSettings) -> int:

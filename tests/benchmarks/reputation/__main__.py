@@ -16,6 +16,7 @@ import math
 import multiprocessing
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -136,10 +137,30 @@ def sybil_rows(seeds: Sequence[int], everything: bool, pool: Any) -> list[dict[s
     return rows
 
 
+def attack_rows(
+    names: Sequence[str], seeds: Sequence[int], pool: Any, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Everything that was asked for; what has no target comes last, and the search after it."""
+    against, start = options.against.split(","), time.monotonic()
+    with_target = [name for name in names if name in SCENARIOS and name not in MORE]
+    rows = network_rows(with_target, seeds, pool, options.strangers, against)
+    if "sybils" in names:
+        rows += sybil_rows(seeds, options.all, pool)
+    if "slander" in names:
+        moved = pool.map(runs.slander, seeds, chunksize=1)
+        rows.append(row("slander", "antsp2p", moved, 0.0))
+    runs.say(f"after {time.monotonic() - start:.0f} s: what has no target")
+    more = [name for name in names if name in MORE]
+    rows += network_rows(more, seeds, pool, options.strangers, against)
+    if options.all and not options.only:
+        rows += search.rows(pool, row)
+    return rows
+
+
 def cost_rows() -> list[dict[str, Any]]:
     return [
         row(f"cost {name}, µs", "antsp2p", [value],
-            UPDATE_US if name == cost.UPDATE else QUERY_US)
+            UPDATE_US * name.startswith(cost.UPDATE) + QUERY_US * ("query" in name))
         for name, value in cost.costs().items()
     ]
 
@@ -190,28 +211,20 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     shown = [name for name in SCENARIOS if options.all or name not in MORE]
     names = (options.only or ",".join((*shown, *OTHERS))).split(",")
-    against = options.against.split(",")
     unknown = [name for name in names if name not in SCENARIOS and name not in OTHERS]
-    unknown += [name for name in against if name not in tuple(POLICIES)[1:]]
+    unknown += [name for name in options.against.split(",") if name not in tuple(POLICIES)[1:]]
     if unknown or options.seeds < 1:
         parser.error(f"nothing is called {', '.join(unknown)}" if unknown else "no seeds")
     seeds = list(range(FIRST_SEED, FIRST_SEED + options.seeds))
-    with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=1) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([runs.__name__])
+    with context.Pool(options.processes, maxtasksperchild=1) as pool:
         if options.cost:
             rows = cost_rows()
         elif options.frontier:
             rows = frontier.rows(seeds, pool, row)
         else:
-            rows = network_rows(
-                [name for name in names if name in SCENARIOS], seeds, pool, options.strangers,
-                against)
-            if "sybils" in names:
-                rows += sybil_rows(seeds, options.all, pool)
-            if "slander" in names:
-                moved = pool.map(runs.slander, seeds, chunksize=1)
-                rows.append(row("slander", "antsp2p", moved, 0.0))
-            if options.all and not options.only:
-                rows += search.rows(pool, row)
+            rows = attack_rows(names, seeds, pool, options)
     if options.json:
         print(json.dumps({"rows": rows, "seeds": seeds}))
     else:
