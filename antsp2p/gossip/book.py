@@ -101,9 +101,11 @@ class Book:
         )
 
     def __iter__(self) -> Iterator[Known]:
-        yield from self._kept.values()
-        yield from self._remembered.values()
-        yield from self._passive.values()
+        return iter(self.all())
+
+    def all(self) -> list[Known]:
+        """Those that a person named, then the proven ones, then the rest."""
+        return [*self._kept.values(), *self._remembered.values(), *self._passive.values()]
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._remembered) + len(self._passive)
@@ -113,15 +115,15 @@ class Book:
         """Whether a person named any address."""
         return bool(self._kept)
 
-    def proven(self) -> Iterator[Known]:
+    def proven(self) -> list[Known]:
         """Where a node answered once."""
-        yield from (known for known in self._kept.values() if known.proven)
-        yield from self._remembered.values()
+        kept = [known for known in self._kept.values() if known.proven]
+        return [*kept, *self._remembered.values()]
 
-    def unproven(self) -> Iterator[Known]:
+    def unproven(self) -> list[Known]:
         """Where nobody has answered yet."""
-        for shelf in (self._kept, self._passive):
-            yield from (known for known in shelf.values() if not known.proven)
+        unknown = [*self._kept.values(), *self._passive.values()]
+        return [known for known in unknown if not known.proven]
 
     def remove(self, address: Address) -> None:
         self._take(address)
@@ -175,24 +177,25 @@ class Book:
         counts = self._named
         if max(counts.values(), default=0) <= own + 1:
             return False
-        worst = min(
-            rivals, default=None,
-            key=lambda known: (-counts[known.source], -known.failures, known.added_us,
-                               known.address),
-        )
-        if worst is None or counts[worst.source] <= own + 1:
+        most = max([counts[known.source] for known in rivals], default=0)
+        if most <= own + 1:
             return False
+        worst = min(
+            [known for known in rivals if counts[known.source] == most],
+            key=lambda known: (-known.failures, known.added_us, known.address),
+        )
         self._take(worst.address)
         return True
 
     def _yield_far(self, rivals: list[Known], own: int, far: int) -> bool:
         """Let the farthest give way to a nearer one, of the sources that named as many or more."""
-        worst = max(
-            (known for known in rivals if self._named[known.source] >= own), default=None,
-            key=lambda known: (known.far, known.failures, known.address),
-        )
-        if worst is None or worst.far <= far:
+        counts = self._named
+        farther = [
+            known for known in rivals if known.far > far and counts[known.source] >= own
+        ]
+        if not farther:
             return False
+        worst = max(farther, key=lambda known: (known.far, known.failures, known.address))
         self._take(worst.address)
         return True
 

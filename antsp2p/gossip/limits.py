@@ -443,6 +443,10 @@ class Limits:
     recent_roots: int = 64
     recent_root_us: int = 2 * SECOND_US
     """Own roots remembered, and for how long: a peer a moment behind does not differ."""
+    root_us: int = 250 * MILLISECOND_US
+    root_shelves: int = 16
+    """How old a root may be that is told and compared, where more shelves than these changed since:
+    with a thousand new records a second each ping would have most of them hashed again."""
     cursors: int = 256
     """Peers' runs of which it is remembered up to where their changes are known here."""
     few_authors: int = 16

@@ -6,9 +6,10 @@ here.
 """
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.addresses import is_loopback, pack_host
+from antsp2p.gossip.addresses import REMEMBERED_HOSTS, is_loopback, pack_host
 from antsp2p.gossip.affinity import distance
 from antsp2p.gossip.wire import Address, PeerAddress
 
@@ -25,18 +26,22 @@ def addresses_for(
 ) -> tuple[PeerAddress, ...]:
     """Up to `count` addresses for the asker: of `linked`, and of those in the book where somebody
     answered after `after_us`."""
-    pool = {(address, author): book.get(address) for author, address in linked}
-    for known in book.proven():
-        if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us:
-            pool[known.address, known.author] = known
+    links = {(address, author): book.get(address) for author, address in linked}
+    pool = [
+        (author, address, known is not None and known.dialled_us >= 0)
+        for (address, author), known in links.items()
+    ]
+    pool += [
+        (known.author, known.address, known.dialled_us >= 0) for known in book.proven()
+        if known.failures == 0 and known.lost_us < 0 and known.reached_us > after_us
+        and (known.address, known.author) not in links
+    ]
     tells_loopback = is_loopback(asker_host)
     called: list[tuple[bytes, bytes, int]] = []
     others: list[tuple[bytes, bytes, int]] = []
-    for (address, author), at in pool.items():
-        host, port = address
-        packed = pack_host(host)
-        if author != asker and packed and (tells_loopback or not is_loopback(host)):
-            was_called = at is not None and at.dialled_us >= 0
+    for author, (host, port), was_called in pool:
+        packed = _told_as(host, tells_loopback)
+        if packed and author != asker:
             (called if was_called else others).append((author, packed, port))
     if len(called) + len(others) > count:
         # The nearest help the asker to its place, and others to know more. Whoever calls
@@ -48,3 +53,9 @@ def addresses_for(
             rest += rng.sample(others, room - len(rest))
         called, others = near + rng.sample(rest, room), []
     return tuple([PeerAddress(*peer) for peer in sorted(called + others)])
+
+
+@lru_cache(maxsize=REMEMBERED_HOSTS)
+def _told_as(host: str, tells_loopback: bool) -> bytes:
+    """The host as it is told; empty where it is not."""
+    return pack_host(host) if tells_loopback or not is_loopback(host) else b""

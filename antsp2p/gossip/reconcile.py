@@ -111,6 +111,9 @@ class Reconcile:
         self._recent: dict[bytes, int] = {}
         """Own root -> when it was last ours."""
         self._moved_us: int | None = None
+        self._told: tuple[bytes, int] | None = None
+        """What `root` told last, and `_told_us` when that was the root."""
+        self._told_us = now_us
         self._answers = Bucket(
             limits.answered_per_s_in_all, limits.answered_burst_in_all, now_us
         )
@@ -144,13 +147,24 @@ class Reconcile:
     # --- roots -------------------------------------------------------------------------------
 
     def root(self, now_us: int) -> tuple[bytes, int]:
-        """The root to tell, remembered for a while as one of ours, and its change number."""
-        root = self._digest.root()
+        """The root to tell, remembered for a while as one of ours, and its change number.
+
+        While so much changes that most of it would be hashed again at every ping, one of a moment
+        ago: no peer's is the same then either.
+        """
+        digest, limits = self._digest, self._limits
+        if (
+            self._told is not None and digest.unhashed > limits.root_shelves
+            and now_us - self._told_us < limits.root_us
+        ):
+            return self._told
+        root = digest.root()
         self._recent.pop(root, None)
-        if len(self._recent) >= self._limits.recent_roots:
+        if len(self._recent) >= limits.recent_roots:
             del self._recent[next(iter(self._recent))]
         self._recent[root] = now_us
-        return root, self._digest.number
+        self._told, self._told_us = (root, digest.number), now_us
+        return self._told
 
     def heard(self, link: Link, root: bytes, cursor: int, now_us: int) -> bool:
         """A root of the peer, and its change number.

@@ -142,7 +142,7 @@ class Spread:
         top = records[-1]
         author, seq = top.author, top.seq
         size = sum(map(len, frames))
-        lossy_permille = self._lossy_permille
+        lossy_permille, loss_permille = self._lossy_permille, self._loss_permille
         calm: list[_Peer] = []
         for peer in self._peers.values():
             link = peer.link
@@ -150,9 +150,10 @@ class Spread:
                 continue
             is_pushed = (
                 frames and (eager is None or link.id in eager) and peer.pushes.take(size, now_us))
-            for frame in frames if is_pushed else ():
-                self._post_bytes(link, "news", frame)
-            if self._loss_permille(link) >= lossy_permille:
+            if is_pushed:
+                for frame in frames:
+                    self._post_bytes(link, "news", frame)
+            if loss_permille(link) >= lossy_permille:
                 self._tell(peer, top, now_us + self._limits.advert_us)
             elif not is_pushed:
                 calm.append(peer)

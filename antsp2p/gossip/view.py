@@ -223,17 +223,14 @@ class View:
         for known in tried:
             if is_spent(known, limits, now_us):
                 self._book.remove(known.address)
-        addresses, authors = linked.addresses, linked.authors
-        free = [
-            known for known in self._book
-            if known.address not in addresses and known.author not in authors
-        ]
-        self._target = self._target_of(linked, free)
+        authors = linked.authors
+        self._target = self._target_of(linked)
         self._is_patient = (
             now_us - self._since_us >= limits.settled_us and len(authors) >= limits.needy_links
             and not self.is_pressed(now_us)
         )
         missing = self._wanted(self._missing(linked), linked, now_us)
+        free = self._free(linked) if missing > 0 or self._is_curious(now_us) else []
         after_us = now_us - limits.dial_us
         pending = sum([known.failures > 0 and known.dialled_us > after_us for known in free])
         wanted = min(missing, limits.pending_dials) - pending
@@ -250,13 +247,32 @@ class View:
         self._set_wake(free, wanted > len(dialled), now_us)
         return [(known.address, known.purpose) for known in dialled]
 
-    def _target_of(self, linked: Linked, free: list[Known]) -> int:
+    def _free(self, linked: Linked) -> list[Known]:
+        """Whatever is known without a link."""
+        addresses, authors = linked.addresses, linked.authors
+        return [
+            known for known in self._book.all()
+            if known.author not in authors and known.address not in addresses
+        ]
+
+    def _is_curious(self, now_us: int) -> bool:
+        """Whether some address may be dialled although no link is missing."""
+        return (
+            self._book.has_kept or now_us >= self._exchange.due_us
+            or self._outsiders.is_due(now_us)
+        )
+
+    def _target_of(self, linked: Linked) -> int:
         """How many links to have: to everybody where that fits, so that few form a full mesh."""
         limits = self._limits
         others: set[bytes | Address] = set()
         most = limits.target_links + limits.accepted_links - len(linked.authors)
-        for known in free:
-            if known.failures <= limits.outsider_failures:
+        addresses, authors = linked.addresses, linked.authors
+        for known in self._book.all():
+            if (
+                known.failures <= limits.outsider_failures
+                and known.author not in authors and known.address not in addresses
+            ):
                 others.add(known.author or known.address)
                 if len(others) > most:
                     self._is_small = False
@@ -293,6 +309,8 @@ class View:
         kept_wanted = (
             self._limits.target_links + self._limits.kept_links - len(linked.authors)
         )
+        if wanted <= 0 and not self._book.has_kept:
+            return []
         due = [
             known for known in free
             if known.next_us <= now_us and self._due_us(known) <= now_us
@@ -350,10 +368,13 @@ class View:
         times += [time_us for time_us in asked if time_us is not None]
         watched: Iterable[Known] = free
         if not wants_more and not self._is_hungry:
-            watched = [known for known in free if known.origin is Origin.KEPT]
+            watched = [
+                known for known in free if known.origin is Origin.KEPT
+            ] if self._book.has_kept else ()
+        soonest_us = now_us + self._limits.first_backoff_us // 2
         for known in watched:
             if known.origin is Origin.KEPT or wants_more:
-                times.append(max(self._due_us(known), now_us + self._limits.first_backoff_us // 2))
+                times.append(max(self._due_us(known), soonest_us))
             elif is_pending(known, self._limits, now_us):
                 times.append(known.dialled_us + self._limits.dial_us)
         self.wake_us = min(times, default=now_us + self._limits.heal_us)

@@ -441,6 +441,8 @@ def encode_frame(frame: Frame) -> bytes:
     """The bytes of `frame`. Raises `Malformed` where a value is outside the encoding."""
     if isinstance(frame, Adverts):
         return _encode_adverts(frame)
+    if isinstance(frame, Peers):
+        return _encode_peers(frame)
     kind = type(frame)
     return encode([_TYPES[kind], *[getattr(frame, name) for name in _FIELDS[kind]]])
 
@@ -453,6 +455,15 @@ def _encode_adverts(frame: Adverts) -> bytes:
     parts.append(array_head(len(frame.adverts)))
     for handle, seq, short_id in frame.adverts:
         parts += b"\x83", uint_item(handle), uint_item(seq), b"\x48", short_id
+    return b"".join(parts)
+
+
+def _encode_peers(frame: Peers) -> bytes:
+    """The same of addresses, which are most of what young nodes write."""
+    parts = [b"\x83\x08", uint_item(frame.asks), array_head(len(frame.peers))]
+    for author, host, port in frame.peers:
+        parts += b"\x83\x58\x20", author, b"\x44" if len(host) == 4 else b"\x50", host
+        parts.append(uint_item(port))
     return b"".join(parts)
 
 

@@ -202,9 +202,17 @@ class Digest:
             shelf = self._shelves.get(index)
             if shelf is None:
                 return _EMPTY_SHELF
-            digest = hashlib.sha256(b"".join(map(self._wire, shelf))).digest()
+            wires = self._wires
+            # Where news never stops most shelves are hashed at every ping, for one new leaf each.
+            whole = b"".join([wires.get(author) or self._wire(author) for author in shelf])
+            digest = hashlib.sha256(whole).digest()
             self._shelf_digests[index] = digest
         return digest
+
+    @property
+    def unhashed(self) -> int:
+        """Shelves that the next root is to hash."""
+        return len(self._shelves) - len(self._shelf_digests)
 
     def root(self) -> bytes:
         """16 bytes that commit to all leaves: equal sets have equal roots.

@@ -44,8 +44,8 @@ MAX_PROCESSES: Final = 64
 MAX_SHARD_FRAME_BYTES: Final = 1 << 30
 """What a process tells another at once; the longest is what it has seen, at the end of a run: eight
 bytes or so for each record and node."""
-SHARD_SPINS: Final = 50
-"""Looks into the pipes before a process sleeps until something comes: some 50 us, in which most of
+SHARD_SPINS: Final = 200
+"""Looks into the pipes before a process sleeps until something comes: some 200 us, in which most of
 what it waits for has come, and waking up would cost as much."""
 OBSERVE_US: Final = 50_000
 """How often the run asks whether everything has ended."""

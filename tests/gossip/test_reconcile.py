@@ -292,6 +292,26 @@ def test_equal_nodes_are_silent() -> None:
     assert counts["ping"] <= 2 * 13
 
 
+def test_where_much_changes_a_root_of_a_moment_ago_is_told_with_its_change_number() -> None:
+    swarm = linked_pair(300)
+    one, other = swarm.peers
+    reconcile, limits = one.gossip._parts.reconcile, DEFAULT_LIMITS
+    told, number = reconcile.root(swarm.now_us)
+    assert (told, number) == (one.logs.root(), one.logs.digest.number)
+    give(one, _FIRST, 2)
+    few = reconcile.root(swarm.now_us)
+    assert few[0] != told
+    assert few == (one.logs.root(), one.logs.digest.number)
+    for index in range(_FIRST, _FIRST + 300):
+        give(one, index, 3)
+    assert one.logs.digest.unhashed > limits.root_shelves
+    assert reconcile.root(swarm.now_us + limits.root_us - 1) == few
+    late = reconcile.root(swarm.now_us + limits.root_us)
+    assert late == (one.logs.root(), one.logs.digest.number) != few
+    assert swarm.run(20 * SECOND, swarm.agree)
+    assert one.logs.root() == other.logs.root()
+
+
 # --- lies ----------------------------------------------------------------------------------------
 
 

@@ -254,3 +254,19 @@ def test_adverts_have_the_one_encoding(
         tuple(Name(*name) for name in names), tuple(Advert(*advert) for advert in adverts)
     )
     assert encode_frame(frame) == encode([9, names, adverts])
+
+
+@given(
+    st.integers(0, 1),
+    st.lists(
+        st.tuples(
+            st.binary(min_size=32, max_size=32),
+            st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16),
+            st.integers(1, 65_535),
+        ),
+        max_size=MAX_PEERS,
+    ),
+)
+def test_addresses_have_the_one_encoding(asks: int, peers: list[tuple[bytes, bytes, int]]) -> None:
+    frame = Peers(asks, tuple(PeerAddress(*peer) for peer in peers))
+    assert encode_frame(frame) == encode([8, asks, peers])
