@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.benchmarks.records import __main__ as script
-
-if TYPE_CHECKING:
-    import pytest
+from tests.benchmarks.records import shares
 
 TINY = script.Sizes(records=100, authors=5, live=30, pieces=50, checks=10, probes=3)
 
@@ -22,6 +21,13 @@ def test_the_benchmark_of_records_runs_at_a_tiny_size(
     assert len(names) == len(set(names))
     assert all(figure["value"] >= 0 for figure in told["figures"])
     assert sum(figure["target"] is not None for figure in told["figures"]) == 7
+
+
+def test_the_shares_of_a_catch_up_are_all_of_its_time() -> None:
+    *rows, calls = script.share_rows(TINY)
+    assert sum(each["value"] for each in rows) == pytest.approx(100, abs=0.1)
+    assert calls["name"] == shares.CALLS
+    assert calls["value"] > 1
 
 
 def test_the_table_shows_every_figure(capsys: pytest.CaptureFixture[str]) -> None:

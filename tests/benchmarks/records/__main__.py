@@ -1,11 +1,13 @@
 """What a node does with records, and how fast, beside the machine's own signature check.
 
     python -m tests.benchmarks.records [--json] [--quick] [--runs N]
+    python -m tests.benchmarks.records --shares
 
 One node process on loopback is fed records that were signed beforehand: new ones of distinct
 authors, each checked, folded, stored and pushed on; then 100,000 of 100 authors at once, from
 another node. What the pieces cost is measured in this process, in processor time. At the end the
-node spreads single records while it is flooded with junk.
+node spreads single records while it is flooded with junk. `--shares` tells instead where the time
+of a catch-up goes, module by module.
 """
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.records import catch_up, live, micro
+from tests.benchmarks.records import catch_up, live, micro, shares
 from tests.benchmarks.records.workload import RECORDS_PER_TASK, singles, tasks
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ def measure(sizes: Sizes, runs: int) -> list[dict[str, Any]]:
     rows += _catch_up(history, checked, runs)
     rows += _floods(sizes.probes)
     return rows
+
+
+def share_rows(sizes: Sizes) -> list[dict[str, Any]]:
+    """Where the time of a catch-up goes."""
+    found = shares.of_catch_up(tasks(3 * sizes.pieces // RECORDS_PER_TASK, sizes.authors))
+    return [
+        row(name, "" if name == shares.CALLS else "%", [value]) for name, value in found.items()
+    ]
 
 
 def say(text: str) -> None:
@@ -183,10 +193,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run at all?")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each figure (3)")
+    parser.add_argument("--shares", action="store_true", help="where the time of a catch-up goes")
     options = parser.parse_args(words)
     if options.runs < 1:
         parser.error("--runs must be above 0")
-    rows = measure(QUICK if options.quick else Sizes(), options.runs)
+    sizes = QUICK if options.quick else Sizes()
+    rows = share_rows(sizes) if options.shares else measure(sizes, options.runs)
     machine = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
     if options.json:
         print(json.dumps({"figures": rows, **machine}))
