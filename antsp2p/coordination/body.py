@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from antsp2p.coordination.fields import (
@@ -412,8 +413,12 @@ def _reading(kind: Any) -> _Reading:
 _READINGS: Final = {int(type_): _reading(kind) for type_, kind in _BODIES.items()}
 
 
+@lru_cache(maxsize=8)
 def parse_body(record: Record) -> Body | None:
-    """The meaning of a record's body, or None where the record is void."""
+    """The meaning of a record's body, or None where the record is void.
+
+    Kept for a few, as one fold after the other asks for the same.
+    """
     return None if record.type not in _READINGS else read_body(record.type, record.body)[0]
 
 

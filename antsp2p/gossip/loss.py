@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 LATE_OF: Final = 16
-"""One of so many datagrams may only be late: at a link's first look, and at every look at all links
-together, which sees the last ones of each, and what was sent at once with a ping comes as often
-after it. Without that, new networks that lose nothing were taken for lossy."""
+"""At the first look one of so many datagrams may only be late."""
 LINKS_LOOKED_AT: Final = 4
 """Looks of one link in a look at all together: on a new link hardly anything has come in order."""
 
@@ -33,8 +31,7 @@ class CommonLoss:
         self._heard += heard
         if self._sent >= self._sample:
             before = None if self.permille is None else self._permille
-            missing = self._sent - self._heard
-            self._permille = _looked(before, self._sent, _without_late(self._sent, missing))
+            self._permille = _looked(before, self._sent, self._sent - self._heard)
             self.permille = max(self._permille, 0)
             self._sent = self._heard = 0
 
@@ -66,21 +63,16 @@ class Loss:
         if sent_since <= 0 or heard_since < 0:
             return
         before = None if self.permille is None else self._permille
-        missing = sent_since - heard_since
-        if before is None:
-            missing = _without_late(sent_since, missing)
-        self._permille = _looked(before, sent_since, missing)
+        self._permille = _looked(before, sent_since, sent_since - heard_since)
         self.permille = max(self._permille, 0)
-
-
-def _without_late(sent: int, missing: int) -> int:
-    """Of those that are missing, those that cannot all be late; below nought some were found."""
-    return min(missing, max(missing - sent // LATE_OF, 0))
 
 
 def _looked(before: int | None, sent: int, missing: int) -> int:
     """The estimate after one more look, `before` it None. What is only late is found again in the
     next look, so an estimate may be below nought for a while."""
-    lost = max(1_000 * missing // sent, -1_000)
-    # The first is all that is known: smoothed it would take a dozen looks to come near.
-    return max(lost, 0) if before is None else before + (lost - before) // 4
+    if before is not None:
+        lost = max(1_000 * missing // sent, -1_000)
+        return before + (lost - before) // 4
+    # All that is known, and so not smoothed, which would take a dozen looks to come near.
+    late = sent // LATE_OF
+    return max(1_000 * (missing - late) // sent, 0)

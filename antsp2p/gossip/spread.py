@@ -62,6 +62,8 @@ class _Peer:
     """Author -> the highest seq that the peer has shown."""
     tells: dict[bytes, _Tell] = field(default_factory=dict)
     due_us: int | None = None
+    loss_permille: int = 0
+    """As it was looked at last: once for all records of a turn."""
     suspected: dict[bytes, int] = field(default_factory=dict)
     """Author -> when the peer may next be asked for a record that differs from ours."""
 
@@ -99,6 +101,8 @@ class Spread:
         self._held: dict[bytes, list[int]] = {}
         self._release_us: int | None = None
         self._peers: dict[int, _Peer] = {}
+        self._looked_us = -1
+        """When the losses of all links were looked at last."""
         self._due_us: int | None = None
         """Not later than the first advert that is due on any link."""
         self._calm_due_us = -1
@@ -112,6 +116,7 @@ class Spread:
             link, Handles(limits),
             Bucket(limits.push_bytes_per_s, limits.push_burst_bytes, now_us),
         )
+        self._looked_us = -1
 
     def closed(self, link: Link) -> None:
         self._peers.pop(link.id, None)
@@ -142,7 +147,9 @@ class Spread:
         top = records[-1]
         author, seq = top.author, top.seq
         size = sum(map(len, frames))
-        lossy_permille, loss_permille = self._lossy_permille, self._loss_permille
+        if now_us != self._looked_us:
+            self._look_at_losses(now_us)
+        lossy_permille = self._lossy_permille
         calm: list[_Peer] = []
         for peer in self._peers.values():
             link = peer.link
@@ -153,12 +160,17 @@ class Spread:
             if is_pushed:
                 for frame in frames:
                     self._post_bytes(link, "news", frame)
-            if loss_permille(link) >= lossy_permille:
+            if peer.loss_permille >= lossy_permille:
                 self._tell(peer, top, now_us + self._limits.advert_us)
             elif not is_pushed:
                 calm.append(peer)
         if calm:
             self._tell_calm(calm, top, now_us)
+
+    def _look_at_losses(self, now_us: int) -> None:
+        self._looked_us = now_us
+        for peer in self._peers.values():
+            peer.loss_permille = self._loss_permille(peer.link)
 
     def _tell_calm(self, peers: list[_Peer], record: Record, now_us: int) -> None:
         """Where little is lost the push comes first anyway, and of the two ends of a link mostly

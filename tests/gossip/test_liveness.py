@@ -243,19 +243,6 @@ def test_few_datagrams_on_each_of_many_links_tell_what_is_lost() -> None:
     assert 200 <= together.permille <= 400
 
 
-def test_where_nothing_is_lost_pings_that_overtake_others_make_no_young_network_lossy() -> None:
-    """Of what is sent at once with a ping some comes after it, and is found at the next."""
-    rng = random.Random(7)
-    together = common()
-    for _ in range(200):
-        loss, sent = Loss(DEFAULT_LIMITS.loss_sample, together), 0
-        for _ in range(3):
-            sent += rng.randrange(3, 8)
-            late = rng.random() < 0.25
-            loss.note(sent, sent - late)
-            assert (together.permille or 0) < DEFAULT_LIMITS.lossy_permille
-
-
 def test_the_first_look_comes_near_at_once() -> None:
     loss = Loss(DEFAULT_LIMITS.loss_sample, common())
     loss.note(100, 70)
