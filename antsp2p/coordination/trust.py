@@ -340,61 +340,72 @@ class Trust:
         With `voices`, each that counts is put there; without, none of what is good elsewhere once
         that lends no more.
         """
-        purses, of, scale = self._purses, self._of, self._fading.scale
-        good_sum = other_sum = here_sum = bad_sum = 0
+        purses = self._purses
+        good = other = here = bad = 0
         if key in purses.pins:
-            good_sum = purses.pins[key] * PPM
+            good = purses.pins[key] * PPM
             if voices is not None:
-                voices.append((good_sum, 0, 0, 0, "pin", self._me))
+                voices.append((good, 0, 0, 0, "pin", self._me))
         author = self._authors.get(key)
         for craft in () if author is None else author.crafts.values():
             is_here = capability is None or craft.capability == capability
-            for words in craft.heard.values():
-                by = words.rater
-                budget = by.budget
-                if not budget:
-                    # Most who say much in bad faith are seen here to be worth nothing.
-                    if budget is None:
-                        budget = purses.budget(by)
-                    if not budget:
-                        continue
-                good, other, bad = words.good, 0, words.bad
-                if not is_here:
-                    if not bad and voices is None and other_sum >= self._enough:
-                        continue
-                    good, other = 0, good
-                elif configuration is not None:
-                    other = good - words.under(configuration)
-                    good -= other
-                if budget > 0:
-                    pair, speaker, believed = words.pair, by.author, PPM
-                    if differs := speaker.differs - pair.differs:
-                        believed = belief(differs, speaker.compared - pair.compared, of)
-                        if not believed:
-                            continue
-                    praise = purses.praise(by) if speaker.key in purses.given else by.praise
-                    if praise > budget:
-                        good, other = good * budget // praise, other * budget // praise
-                    if bad and by.blame > budget:
-                        bad = bad * budget // by.blame
-                    if believed != PPM:
-                        good, other = good * believed // PPM, other * believed // PPM
-                        bad = bad * believed // PPM
-                if scale != PPM:
-                    good, other = good * PPM // scale, other * PPM // scale
-                    bad = bad * PPM // scale
-                here = bad if is_here else 0
-                if not is_here:
-                    bad = bad * of.elsewhere_ppm // PPM
-                good_sum += good
-                other_sum += other
-                here_sum += here
-                bad_sum += bad
-                if voices is not None:
-                    part = "testimony" if budget > 0 else "own"
-                    voices.append((good, other, here, bad, part, by.author.key))
+            found = self._heard(craft, is_here, configuration, other, voices)
+            good, here, bad = good + found[0], here + found[2], bad + found[3]
+            other = found[1]
         if key in purses.lent:
-            other_sum += self._lent(key, capability, voices)
+            other += self._lent(key, capability, voices)
+        return good, other, here, bad
+
+    def _heard(
+        self, craft: Craft, is_here: bool, configuration: bytes | None, other_sum: int,
+        voices: list[_Voice] | None,
+    ) -> tuple[int, int, int, int]:
+        """What is said of one craft; with what is good elsewhere added to `other_sum`."""
+        purses, of, scale = self._purses, self._of, self._fading.scale
+        good_sum = here_sum = bad_sum = 0
+        for words in craft.heard.values():
+            by = words.rater
+            budget = by.budget
+            if not budget:
+                # Most who say much in bad faith are seen here to be worth nothing.
+                if budget is None:
+                    budget = purses.budget(by)
+                if not budget:
+                    continue
+            good, other, bad = words.good, 0, words.bad
+            if not is_here:
+                if not bad and voices is None and other_sum >= self._enough:
+                    continue
+                good, other = 0, good
+            elif configuration is not None:
+                other = good - words.under(configuration)
+                good -= other
+            if budget > 0:
+                pair, speaker, believed = words.pair, by.author, PPM
+                if differs := speaker.differs - pair.differs:
+                    believed = belief(differs, speaker.compared - pair.compared, of)
+                    if not believed:
+                        continue
+                praise = purses.praise(by) if speaker.key in purses.given else by.praise
+                if praise > budget:
+                    good, other = good * budget // praise, other * budget // praise
+                if bad and by.blame > budget:
+                    bad = bad * budget // by.blame
+                if believed != PPM:
+                    good, other = good * believed // PPM, other * believed // PPM
+                    bad = bad * believed // PPM
+            if scale != PPM:
+                good, other, bad = good * PPM // scale, other * PPM // scale, bad * PPM // scale
+            here = bad if is_here else 0
+            if not is_here:
+                bad = bad * of.elsewhere_ppm // PPM
+            good_sum += good
+            other_sum += other
+            here_sum += here
+            bad_sum += bad
+            if voices is not None:
+                part = "testimony" if budget > 0 else "own"
+                voices.append((good, other, here, bad, part, by.author.key))
         return good_sum, other_sum, here_sum, bad_sum
 
     def _lent(self, key: bytes, capability: str | None, voices: list[_Voice] | None) -> int:
