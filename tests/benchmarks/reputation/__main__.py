@@ -160,7 +160,7 @@ def attack_rows(
 def cost_rows() -> list[dict[str, Any]]:
     return [
         row(f"cost {name}, µs", "antsp2p", [value],
-            UPDATE_US * name.startswith(cost.UPDATE) + QUERY_US * ("query" in name))
+            UPDATE_US if name == cost.UPDATE else QUERY_US)
         for name, value in cost.costs().items()
     ]
 
