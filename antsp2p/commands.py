@@ -15,6 +15,7 @@ from antsp2p.coordination.body import (
     Body,
     Cancel,
     CancelReason,
+    Mark,
     Offer,
     Outcome,
     Result,
@@ -34,6 +35,7 @@ from antsp2p.events import (
     Command,
     DecideTask,
     FinishClaim,
+    LeaveMark,
     PostTask,
     ReleaseClaim,
     ReportProgress,
@@ -58,6 +60,8 @@ STALE_ANNOUNCE_US: Final = 3_000_000
 _ALLOWED: Final[Mapping[str, str]] = {
     "capability": "lower-case words joined by . _ or -, at most 64 characters",
     "name": "lower-case words joined by . _ or -, at most 64 characters",
+    "topic": "lower-case words joined by . _ or -, at most 64 characters",
+    "half_life_ms": "up to 30 days",
     "lease_ms": "500 ms to 24 h",
     "settle_ms": "0 to 60 s",
     "attempts": "1 to 1000",
@@ -122,6 +126,8 @@ class Commands:
                 return self._revoke(command)
             case VouchFor():
                 return self._vouch(command)
+            case LeaveMark():
+                return self._mark(command)
 
     def _append(self, body: Body) -> Record:
         read, wrong = read_body(body.type, body_map(body))
@@ -305,6 +311,15 @@ class Commands:
             _clip(command.reason),
         )
         return {"vouch": self._append(body).id}
+
+    # --- the blackboard ------------------------------------------------------------------------
+
+    def _mark(self, command: LeaveMark) -> Mapping[str, Any]:
+        marks, me = self._node.meaning.marks, self._node.author
+        if not command.half_life_ms and me not in marks.live(command.topic):
+            raise Refused("this node has left no mark at that topic")
+        text = _clip(command.text) if command.half_life_ms else ""
+        return {"mark": self._append(Mark(command.topic, text, command.half_life_ms)).id}
 
     # --- keys ----------------------------------------------------------------------------------
 

@@ -238,9 +238,20 @@ class VouchFor:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaveMark:
+    """Leave a mark at a topic, half as strong after every `half_life_ms`; 0 wipes the own one off.
+    The answer is `{"mark": id}`."""
+
+    request: int
+    topic: str
+    text: str = ""
+    half_life_ms: int = 0
+
+
 Command = (
     PostTask | DecideTask | CancelTask | ServeCapability | WithdrawAgent
-    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey | VouchFor
+    | FinishClaim | ReleaseClaim | ReportProgress | RevokeKey | VouchFor | LeaveMark
 )
 Event = (
     DatagramReceived | DatagramsReceived | Woke | Committed | PeerHint | BlobFetched | BlobMissing
@@ -368,6 +379,7 @@ NOTICE_KINDS = (
     "peer-up",     # subject: author; detail: address
     "peer-down",   # subject: author; detail: reason
     "announced",   # subject: author; detail: capability, slots, withdrawn
+    "marked",      # subject: author; detail: topic, text, half_life_ms (0: wiped off)
     "convicted",   # subject: author; detail: seq
     "revoked",     # subject: author; detail: seq, and successor if one is named
     "confirmed",   # subject: own author; a peer knows the log of what may have been an old copy

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antsp2p.coordination.body import Announce
 from antsp2p.events import AppendRecord, RemoveRecords, SaveProof
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ class Folding:
         self._answers.note(record)
         record.rest()
         self._folded(folded)
-        announce = folded.announce
-        if announce is not None:
-            node.notice("announced", record.author, capability=announce.name,
-                        slots=announce.slots, withdrawn=announce.withdrawn)
+        said = folded.said
+        if isinstance(said, Announce):
+            node.notice("announced", record.author, capability=said.name,
+                        slots=said.slots, withdrawn=said.withdrawn)
+        elif said is not None:
+            node.notice("marked", record.author, topic=said.topic, text=said.text,
+                        half_life_ms=said.half_life_ms)
 
     def _unfold(self, record: Record) -> None:
         self._folded(self._node.meaning.remove(record))

@@ -21,6 +21,7 @@ from antsp2p.coordination.judgement import (
     Policy,
 )
 from antsp2p.coordination.lease import Leases
+from antsp2p.coordination.marks import Blackboard
 from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.pins import NO_PINS, Pins
 from antsp2p.coordination.requester import Requester
@@ -164,6 +165,7 @@ class Node:
         self.meaning.set_pins(pins)
         self._leases = Leases(now_us)
         self._judgement = judgement = Judgement(self.ledger, policy, secret)
+        self.blackboard = Blackboard(self.author, self.meaning.marks, judgement)
         self.requester = Requester(
             self.author, self.tasks, self.capabilities, self._leases, self._is_reachable,
             judgement,

@@ -4,13 +4,15 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from antsp2p.coordination.body import Dispute, Reopen, content_hash, parse_body
+from antsp2p.coordination.body import MAX_HALF_LIFE_MS, Dispute, Reopen, content_hash, parse_body
 from antsp2p.coordination.evidence import Deed, Kind
 from antsp2p.coordination.first_seen import BUCKET_TICKS, TICK_MS
 from antsp2p.coordination.judgement import DEFAULT_POLICY, Policy
 from antsp2p.coordination.state import State
 from antsp2p.events import (
     FinishClaim,
+    LeaveMark,
+    Notice,
     PeerHint,
     PostTask,
     ReportProgress,
@@ -213,3 +215,23 @@ def test_a_bad_peer_is_told_by_its_address() -> None:
     for name in ("worker", "looker"):
         assert poster.is_bad(wire.address(name)) is (name in failed)
     assert not poster.is_bad(("192.0.2.1", 1))
+
+
+def test_a_mark_is_told_to_watchers_where_it_is_the_latest_and_wiped_off_once() -> None:
+    wire = serving("worker")
+    assert wire.answer("worker", LeaveMark(1, "site.lab")).refusal
+    assert wire.answer("worker", LeaveMark(1, "Site Lab", "", 1)).refusal
+    assert wire.answer("worker", LeaveMark(1, "site.lab", "", MAX_HALF_LIFE_MS + 1)).refusal
+    assert not wire.answer("worker", LeaveMark(1, "site.lab", "x" * 400, 60_000)).refusal
+    wire.run(1)
+    worker, poster = wire.nodes["worker"].author, wire.nodes["poster"]
+    (trace,) = poster.blackboard.at("site.lab", lambda *_: 0)
+    assert (trace.author, trace.mark.text) == (worker, "x" * 300)
+    assert not wire.answer("worker", LeaveMark(1, "site.lab")).refusal
+    wire.run(1)
+    assert poster.blackboard.at("site.lab", lambda *_: 0) == []
+    told = [
+        (effect.subject, effect.detail["half_life_ms"]) for effect in wire.effects["poster"]
+        if isinstance(effect, Notice) and effect.kind == "marked"
+    ]
+    assert told == [(worker, 60_000), (worker, 0)]

@@ -35,6 +35,7 @@ _MODULES: Final = tuple(importlib.import_module(f"antsp2p.{name}") for name in (
     "coordination.requester", "coordination.reputation", "coordination.rendezvous",
     "coordination.standing", "coordination.trust", "coordination.weighing",
     "coordination.capability", "coordination.first_seen", "coordination.vouches",
+    "coordination.marks",
     "coordination.judgement", "coordination.pins", "coordination.fading",
     "gossip.admission", "gossip.affinity", "gossip.join_code",
     "gossip.bulk_wire", "gossip.limits", "gossip.link", "gossip.loss", "gossip.wire",

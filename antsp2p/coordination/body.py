@@ -44,6 +44,8 @@ MAX_TIMEOUT_MS: Final = 30 * 86_400_000
 MAX_COST: Final = 1_000
 MAX_SLOTS: Final = 10_000
 MAX_EPOCH: Final = MAX_UINT53
+MAX_HALF_LIFE_MS: Final = 30 * 86_400_000
+"""What should stand for longer than months is no mark."""
 MAX_VOUCH_DAYS: Final = 366
 """A word for somebody is renewed once a year, or fades."""
 FIRST_IGNORED_KEY: Final = 16
@@ -53,8 +55,7 @@ IDENTITY_NAME: Final = "antsp2p.identity"
 
 
 class RecordType(IntEnum):
-    """Types with a meaning. Mark and checkpoint are reserved: until they have one, they are void.
-    """
+    """Types with a meaning. A checkpoint is reserved: until it has one, it is void."""
 
     ANNOUNCE = 1
     OFFER = 2
@@ -333,6 +334,28 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A trace that the author leaves at a topic for whoever looks there; it is half as strong after
+    every `half_life_ms`, and 0 wipes it off. The latest per author and topic counts."""
+
+    topic: str
+    text: str = ""
+    half_life_ms: int = 0
+
+    type: ClassVar[RecordType] = RecordType.MARK
+    shape: ClassVar[Shape] = {
+        1: ("topic", read_name, True),
+        2: ("text", read_text, False),
+        3: ("half_life_ms", uint(MAX_HALF_LIFE_MS), False),
+    }
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it takes back what stood there."""
+        return not self.half_life_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Vouch:
     """The author lends `weight` of what it is trusted with to another, for `days` as the observer
     counts them; 0 days take it back. The latest for one author counts."""
@@ -377,12 +400,14 @@ class Revoke:
 
 
 Body = (
-    Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel | Dispute | Vouch | Revoke
+    Announce | Offer | Claim | Award | Reopen | Result | Verdict | Cancel | Dispute | Mark | Vouch
+    | Revoke
 )
 _BODIES: Final[dict[int, Any]] = {
     kind.type: kind
     for kind in (
-        Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel, Dispute, Vouch, Revoke,
+        Announce, Offer, Claim, Award, Reopen, Result, Verdict, Cancel, Dispute, Mark, Vouch,
+        Revoke,
     )
 }
 

@@ -36,8 +36,8 @@ class Policy:
     bad_weight: int = 2
     """… if what it failed weighs so much together: one small failure makes nobody bad."""
     ignores_bad: bool = True
-    """A bad node's announcement keeps nobody else waiting for its turn, and its word that a holder
-    is silent is believed one lease later."""
+    """A bad node's announcement keeps nobody else waiting for its turn, its word that a holder is
+    silent is believed one lease later, and the marks that it leaves are not counted."""
     sheds_bad: bool = True
     """When more arrives than can be read, what bad peers send is given up before the rest."""
     declines_debtors: bool = True
@@ -103,11 +103,16 @@ class Judgement:
         """Whether a person has shut the author out."""
         return self._ledger.is_blocked(author)
 
-    def counts(self, author: bytes, capability: str) -> bool:
-        """Whether what the author announces, or says of a holder's silence, is to be heeded."""
+    def counts(self, author: bytes, capability: str | None) -> bool:
+        """Whether what the author announces, or says of a holder's silence, is to be heeded; with
+        None the marks that it leaves, which are of no one capability."""
         if self.is_blocked(author):
             return False
         return not (self.policy.ignores_bad and self.is_bad(author, capability))
+
+    def weight_ppm(self, author: bytes) -> int:
+        """By how much a mark of the author weighs, of all that one can."""
+        return self._score(author, None).value_ppm
 
     def sheds(self, author: bytes) -> bool:
         """Whether what the author sends is given up first when too much waits."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from antsp2p.coordination.body import RecordType
 from antsp2p.coordination.capability import CapabilityFold
+from antsp2p.coordination.marks import MarkFold
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.standing import PLAIN, Standing, Standings
 from antsp2p.coordination.tasks import TaskFold
@@ -18,7 +19,7 @@ from antsp2p.coordination.vouches import Vouches
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from antsp2p.coordination.body import Announce
+    from antsp2p.coordination.body import Announce, Mark
     from antsp2p.coordination.pins import Pins
     from antsp2p.records.record import Record
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _ANNOUNCE: Final = int(RecordType.ANNOUNCE)
+_MARK: Final = int(RecordType.MARK)
 _VOUCH: Final = int(RecordType.VOUCH)
 _NOTHING: Final[tuple[Sequence[bytes], Sequence[bytes]]] = ((), ())
 
@@ -36,7 +38,7 @@ class Folded(NamedTuple):
 
     tasks: Sequence[bytes] = ()
     """Their state may be another."""
-    announce: Announce | None = None
+    said: Announce | Mark | None = None
     """The record's own, where it is its author's latest now."""
     authors: Sequence[bytes] = ()
     """Their standing is another."""
@@ -54,6 +56,7 @@ class Meaning:
         self.standings = Standings(network, self._id_at, work_bits)
         self.tasks = TaskFold()
         self.capabilities = CapabilityFold()
+        self.marks = MarkFold()
         self.vouches = Vouches()
         self.ledger = Ledger(me, self.standings.lineage, self.capabilities.configuration)
         self._record_at = record_at
@@ -81,9 +84,15 @@ class Meaning:
         tasks, authors = self._settle(looked_at) if looked_at else _NOTHING
         if record.seq > self.standing(record.author).last_seq:
             return Folded(tasks, None, authors)
-        announce = self.capabilities.add(record) if record.type == _ANNOUNCE else None
+        said = self._say(record)
         touched = self._take_in(record)
-        return Folded((*tasks, *touched) if tasks else touched, announce, authors)
+        return Folded((*tasks, *touched) if tasks else touched, said, authors)
+
+    def _say(self, record: Record) -> Announce | Mark | None:
+        """What the record says of itself, where no task has to do with it."""
+        if record.type == _ANNOUNCE:
+            return self.capabilities.add(record)
+        return self.marks.add(record) if record.type == _MARK else None
 
     def _take_in(self, record: Record) -> Sequence[bytes]:
         if record.type == _VOUCH:
@@ -96,6 +105,7 @@ class Meaning:
 
     def _take_out(self, record: Record) -> Sequence[bytes]:
         self.capabilities.remove(record)
+        self.marks.remove(record)
         self._lend(self.vouches.remove(record))
         return self.tasks.remove(record)
 
@@ -143,7 +153,7 @@ class Meaning:
             if now < before:
                 tasks += self._take_out(record)
             else:
-                self.capabilities.add(record)
+                self._say(record)
                 tasks += self._take_in(record)
             seq += 1
         return tasks
@@ -155,6 +165,8 @@ class Meaning:
             return ()
         if now.is_out:
             self.capabilities.convict(author)
+            self.marks.convict(author)
             return self.tasks.convict(author)
         self.capabilities.pardon(author)
+        self.marks.pardon(author)
         return self.tasks.pardon(author)

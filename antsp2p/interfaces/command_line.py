@@ -23,6 +23,7 @@ from antsp2p.interfaces.arguments import (
 )
 from antsp2p.interfaces.exit_codes import CommandError, Exit
 from antsp2p.interfaces.key_commands import add_key, add_membership
+from antsp2p.interfaces.mark_commands import add_marks
 from antsp2p.interfaces.printing import complain
 from antsp2p.interfaces.simulation_commands import add_simulate
 from antsp2p.interfaces.streams import (
@@ -120,6 +121,7 @@ class _Commands:
         add_tasks(self._add)
         self._add_looking()
         add_vouch(self._add)
+        add_marks(self._add)
         add_key(self._add_group)
         add_membership(self._add)
         add_simulate(self._add)

@@ -40,6 +40,7 @@ from antsp2p.runtime.api_requests import ApiError, Query, error_response, find_i
 from antsp2p.runtime.event_stream import EventStream, Feed
 from antsp2p.runtime.examine.own_node import node_view
 from antsp2p.runtime.host import CommandRefused
+from antsp2p.runtime.mark_endpoints import MarkApi
 from antsp2p.runtime.membership_endpoints import MembershipApi
 from antsp2p.runtime.trust_endpoints import TrustApi
 
@@ -95,6 +96,7 @@ class LocalApi:
         ]
         table += MembershipApi(self._host).table()
         table += TrustApi(self._host, self._author).table()
+        table += MarkApi(self._host).table()
         return [Route(path, endpoint, methods=[method]) for method, path, endpoint in table]
 
     # --- the node -----------------------------------------------------------------------------

@@ -18,11 +18,13 @@ from antsp2p.coordination.body import Cancel as CancelBody
 from antsp2p.coordination.body import Verdict as VerdictBody
 from antsp2p.coordination.capability import configuration_digest
 from antsp2p.coordination.fields import MAX_TEXT_BYTES
+from antsp2p.coordination.marks import DEFAULT_HALF_LIFE_MS
 from antsp2p.coordination.state import State
 from antsp2p.events import (
     CancelTask,
     DecideTask,
     FinishClaim,
+    LeaveMark,
     PostTask,
     ReleaseClaim,
     ReportProgress,
@@ -33,12 +35,13 @@ from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, parse_address
-from antsp2p.runtime.views import peer_authors
+from antsp2p.runtime.views import ages_at, peer_authors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from antsp2p.coordination.body import Result
+    from antsp2p.coordination.marks import Topic, Trace
     from antsp2p.coordination.reputation import Deed, Score
     from antsp2p.coordination.resolver import Resolution
     from antsp2p.events import Address
@@ -244,6 +247,15 @@ class LocalNode:
         digest = configuration_digest(configuration) if configuration else b""
         await self._nursery.start(agent.run, capability, slots, description, digest)
 
+    async def mark(
+        self, topic: str, text: str = "", half_life_ms: int = DEFAULT_HALF_LIFE_MS
+    ) -> bytes:
+        """Leave a mark at a topic, half as strong after every `half_life_ms` (0 wipes it off), in
+        place of this node's earlier one there. Returns the record's id. Raises `CommandRefused`."""
+        answer = await self.host.command(
+            LeaveMark, topic=topic, text=text, half_life_ms=half_life_ms)
+        return bytes(answer["mark"])
+
     # --- looking around ---------------------------------------------------------------------------
 
     def tasks(self) -> tuple[Resolution, ...]:
@@ -271,6 +283,16 @@ class LocalNode:
             capabilities=tuple(announce.name for announce in announces),
             score=node.ledger.score(author),
         )
+
+    def topics(self) -> tuple[Topic, ...]:
+        """Where marks are that this node heeds, the most trusted first."""
+        node = self.host.node
+        return tuple(node.blackboard.topics(ages_at(node, self.host.now_us())))
+
+    def marks(self, topic: str) -> tuple[Trace, ...]:
+        """What is left of the marks at a topic, those that this node heeds first."""
+        node = self.host.node
+        return tuple(node.blackboard.at(topic, ages_at(node, self.host.now_us())))
 
     def why(self, author: bytes) -> tuple[Deed, ...]:
         """The records that the author's score rests on."""

@@ -161,7 +161,7 @@ class Tasks(Observer):
         self._epochs: dict[int, dict[bytes, int]] = {}
         self._ends: dict[int, dict[bytes, bytes]] = {}
         self._accepted: dict[bytes, bytes] = {}
-        self._folds: OrderedDict[bytes, tuple[bytes, bytes, int]] = OrderedDict()
+        self._folds: OrderedDict[bytes, tuple[bytes, bytes, bytes, int]] = OrderedDict()
         world.observers.append(self)
 
     def started(self, machine: Machine) -> None:
@@ -239,14 +239,16 @@ class Tasks(Observer):
         node = machine.node
         assert node is not None
         root = node.logs.root()
-        mine = (node.tasks.snapshot(), node.capabilities.snapshot())
+        meaning = node.meaning
+        mine = (
+            meaning.tasks.snapshot(), meaning.capabilities.snapshot(), meaning.marks.snapshot())
         known = self._folds.get(root)
         if known is None:
             self._folds[root] = (*mine, machine.index)
             if len(self._folds) > MAX_REMEMBERED_ROOTS:
                 self._folds.popitem(last=False)
-        elif known[:2] != mine:
-            what = f"the same records give another state than at node {known[2]}"
+        elif known[:-1] != mine:
+            what = f"the same records give another state than at node {known[-1]}"
             raise self._world.violation("convergence", what, machine)
 
 

@@ -29,7 +29,8 @@ CONTENT_BYTES: Final = 119
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """The body of an isolated record: of a reserved type, so stored and relayed, and void."""
+    """The body of an isolated record: a mark whose topic is no text, and so void. It is stored and
+    relayed, and means nothing."""
 
     content: bytes
     type: ClassVar[RecordType] = RecordType.MARK

@@ -15,6 +15,7 @@ from antsp2p.coordination.body import (
     CancelReason,
     Claim,
     Dispute,
+    Mark,
     Offer,
     Outcome,
     RecordType,
@@ -47,6 +48,7 @@ PLAIN: list[Body] = [
     Cancel(TASK, CancelReason.EXHAUSTED),
     Dispute(TASK, CLAIM, RESULT),
     Vouch(OTHER),
+    Mark("site.lab"),
 ]
 FULL: list[Body] = [
     Announce("text.count", 0, True, "counts words", "ann", bytes(32)),
@@ -59,6 +61,7 @@ FULL: list[Body] = [
     Verdict(TASK, CLAIM, RESULT, False, content_hash(b"4"), "wrong"),
     Cancel(TASK, CancelReason.REQUESTER, "changed my mind"),
     Dispute(TASK, CLAIM, RESULT, "it was there in time"),
+    Mark("site.lab", "é" * 150, 2_592_000_000),
     Vouch(OTHER, 9, 30, "text.count", "we work in one office"),
 ]
 
@@ -126,6 +129,7 @@ def test_a_field_of_another_kind_makes_void(body: Body) -> None:
     (PLAIN[5], 2, 2), (PLAIN[5], 4, [OTHER, 1]), (PLAIN[6], 3, 1), (PLAIN[6], 4, bytes(31)),
     (PLAIN[7], 1, 256), (PLAIN[8], 2, bytes(31)), (PLAIN[9], 1, bytes(31)), (PLAIN[9], 2, 0),
     (PLAIN[9], 2, 1_001), (PLAIN[9], 3, 367), (PLAIN[9], 4, "Text"), (PLAIN[9], 5, "x" * 301),
+    (PLAIN[10], 1, "Site"), (PLAIN[10], 2, "x" * 301), (PLAIN[10], 3, 2_592_000_001),
 ])
 def test_values_out_of_range_make_void(body: Body, key: int, value: Any) -> None:
     assert parsed(body.type, {**body_map(body), key: value}) is None
@@ -142,7 +146,7 @@ def test_a_blob_is_a_hash_and_a_bounded_size(blob: Any) -> None:
 
 
 def test_reserved_and_unknown_types_are_void() -> None:
-    for type_ in (0, 10, 13, 14, 65_535):
+    for type_ in (0, 13, 14, 65_535):
         assert parsed(type_, {0: TASK}) is None
         assert parsed(type_, {}) is None
 
@@ -158,7 +162,7 @@ def test_the_reason_for_a_void_body_is_named() -> None:
 def test_the_ids_in_a_body_are_its_causal_edges() -> None:
     assert [named_ids(body) for body in PLAIN] == [
         (), (), (TASK,), (TASK, CLAIM), (TASK,), (TASK, CLAIM), (TASK, CLAIM, RESULT), (TASK,),
-        (TASK, CLAIM, RESULT), (),
+        (TASK, CLAIM, RESULT), (), (),
     ]
     assert named_ids(FULL[2]) == (TASK, CLAIM)
 

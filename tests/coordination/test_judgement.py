@@ -52,6 +52,16 @@ def test_who_failed_and_did_little_else_is_bad_and_the_unknown_are_not() -> None
     assert judged(bad, bad, policy=Policy(ignores_bad=False)).counts(WORKER, "text.count")
 
 
+def test_a_mark_is_heeded_by_what_its_author_is_over_all() -> None:
+    bad, good = ("award", "failed"), ("award", "done", "accept")
+    assert judged().counts(STRANGER, None)
+    assert not judged(bad, bad).counts(WORKER, None)
+    assert judged(bad, bad, policy=Policy(ignores_bad=False)).counts(WORKER, None)
+    assert judged(bad, bad, *([good] * 9)).counts(WORKER, None)
+    assert judged().weight_ppm(WORKER) == 0
+    assert judged(good).weight_ppm(WORKER) == judged(good)._ledger.score(WORKER, None).value_ppm > 0
+
+
 def test_a_policy_out_of_range_is_refused() -> None:
     for wrong in ({"debts": -1}, {"strangers_ppm": 1_000_001}, {"replicas": 0}, {"replicas": 8},
                   {"grace_ppm": 750_001}):

@@ -12,6 +12,7 @@ from antsp2p.coordination.body import (
     Award,
     Body,
     Claim,
+    Mark,
     Offer,
     Outcome,
     Result,
@@ -94,6 +95,7 @@ class Observer:
         authors = [identity(name).author for name in NAMES]
         return (
             self.logs.root(), meaning.tasks.snapshot(), meaning.capabilities.snapshot(),
+            meaning.marks.snapshot(),
             [(meaning.standing(author), meaning.standings.lineage(author)) for author in authors],
             [(meaning.ledger.score(a), meaning.ledger.why(a)) for a in authors],
         )
@@ -320,6 +322,7 @@ def stories(draw: st.DrawFn) -> list[Log]:
         ada.say(OFFER)
     for _ in range(draw(st.integers(1, 2))):
         ada.say(Announce("work", recovery=draw(digests)))
+        ada.say(Mark("site.lab", half_life_ms=draw(st.integers(0, 1))))
     for task in tasks:
         claim = ada.say(Claim(task.id, 0))
         requester.say(Award(task.id, claim.id))
@@ -333,6 +336,7 @@ def stories(draw: st.DrawFn) -> list[Log]:
         branch = ada.branch(draw(places))
         branch.say(Announce("work", recovery=draw(digests)), mark=mark)
         branch.say(Claim(tasks[0].id, 0), mark=mark)
+        branch.say(Mark("site.lab", half_life_ms=2), mark=mark)
         branches.append(branch)
     heirs = st.sampled_from([HEIR, OTHER, ADA, b""])
     keepers = [recovery]

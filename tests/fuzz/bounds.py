@@ -52,9 +52,7 @@ _LINK_TABLES: Final = (
     "Table._by_address", "Table._by_author", "Table._by_session", "Tree._eager", "Tree._links",
 )
 _KEPT_TABLES: Final = (
-    "Ages._held", "AuthorLog.run", "CapabilityFold._convicted", "CapabilityFold._providers",
-    "CapabilityFold._providers[]", "CapabilityFold._said", "CapabilityFold._said[]",
-    "CapabilityFold._said[][]", "Causality._graphs", "Causality._highest", "Causality._logs",
+    "Ages._held", "AuthorLog.run", "Causality._graphs", "Causality._highest", "Causality._logs",
     "Causality._logs[]", "Causality._members", "Causality._members[]", "Causality._naming",
     "Causality._naming[]", "Causality.places", "Causality._reaches", "Causality._reaches[]",
     "Claimant._by_task", "Rivals._engaged", "Rivals._load", "Claimant._open",
@@ -79,7 +77,7 @@ _KEPT_TABLES: Final = (
 )
 _KEPT_OWNERS: Final = (
     "Meaning", "Standings", "Tally", "Ledger", "Trust", "Purses", "Pair", "Craft", "Words",
-    "Author", "Newcomers", "Trials", "FirstSeen", "Vouches",
+    "Author", "Newcomers", "Trials", "FirstSeen", "Vouches", "CapabilityFold", "MarkFold",
 )
 """Classes of which every collection is made of accepted records."""
 _OF_AUTHORS: Final = ("Node.beats",)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "start", "stop", "status", "work", "post", "accept", "reject", "cancel", "tasks", "task",
-    "peers", "why", "watch", "log", "simulate", "invite", "join", "networks",
+    "peers", "why", "watch", "log", "mark", "marks", "simulate", "invite", "join", "networks",
     "rotate-secret", "audit", "proof", "verify",
 )
 

@@ -312,3 +312,27 @@ def test_a_node_stands_in_for_another(pair: Pair) -> None:
     assert is_id(given["record"])
     assert first.say("vouch", name, "--withdraw") == f"no longer vouching for {name}\n"
     assert first.json("why", second.author)["vouched_by"][0]["days_left"] == 0
+
+
+def test_a_mark_is_left_found_by_another_and_wiped_off(pair: Pair) -> None:
+    first, second = pair
+    watch = second.watch()
+    assert first.say("mark", "site.lab", "printer \x1b[31m is down", "--half-life", "2h") == (
+        "marked site.lab, half as strong after 2h\n")
+    watch.json(kind="marked", subject=first.author, topic="site.lab")
+    (mark,) = second.json("marks", "site.lab")["marks"]
+    assert (mark["author"], mark["text"]) == (first.author, "printer \x1b[31m is down")
+    assert (mark["half_life_ms"], mark["heeded"]) == (7_200_000, True)
+    assert 990_000 < mark["strength_ppm"] <= 1_000_000
+    shown = second.say("marks", "site.lab")
+    assert "\x1b" not in shown
+    assert "printer \\x1b[31m is down" in shown
+    assert second.say("marks").splitlines()[1].split()[:4] == ["site.lab", "1.00", "0.00", "1"]
+    assert second.json("marks")["topics"][0]["topic"] == "site.lab"
+    assert "no mark at that topic" in second.refusal("mark", "site.lab", "--wipe", code=5)
+    assert first.say("mark", "site.lab", "--wipe") == "wiped off site.lab\n"
+    assert first.say("marks", "site.lab") == "no mark is left here\n"
+    for wrong in (("--half-life", "31d"), ("x", "--wipe"), ("--half-life", "0s")):
+        assert first.refusal("mark", "site.lab", *wrong, code=2)
+    assert "lower-case words" in first.refusal("mark", "Site Lab", code=5)
+    assert "no name of a topic" in first.refusal("marks", "Site Lab", code=5)

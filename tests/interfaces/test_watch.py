@@ -26,6 +26,12 @@ SHOWN: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"capability": "a.b", "slots": 2, "withdrawn": True}, "offers a.b no longer"),
         ({"capability": "antsp2p.identity", "slots": 0, "withdrawn": True}, "said who it is"),
     ],
+    "marked": [
+        ({"topic": "site.lab", "text": "\x1b[2J", "half_life_ms": 60_000},
+         r"marked site.lab: \x1b[2J"),
+        ({"topic": "site.lab", "text": "", "half_life_ms": 1}, "marked site.lab"),
+        ({"topic": "site.lab", "text": "", "half_life_ms": 0}, "wiped its mark off site.lab"),
+    ],
     "convicted": [({"seq": 7}, "signed two histories, from its record 7 on")],
     "revoked": [
         ({"seq": 7}, "its key was given up, from its record 8 on; nobody is named to go on with "

@@ -262,3 +262,20 @@ def test_importing_the_package_is_cheap() -> None:
     assert done.stdout == "[]\n"
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = antsp2p.nonsense
+
+
+async def test_a_mark_is_left_in_one_program_and_read_in_another() -> None:
+    async with pair() as (worker, poster):
+        with poster.host.subscribe() as notices:
+            left = await worker.mark("site.lab", "printer is down", half_life_ms=60_000)
+            async for notice in notices:
+                if notice.kind == "marked":
+                    break
+        (trace,) = poster.marks("site.lab")
+        assert (trace.author, trace.record_id) == (worker.author, left)
+        assert (trace.mark.text, trace.heeded) == ("printer is down", True)
+        assert [topic.name for topic in poster.topics()] == ["site.lab"]
+        with pytest.raises(CommandRefused):
+            await worker.mark("Site Lab")
+        await worker.mark("site.lab", half_life_ms=0)
+        assert worker.marks("site.lab") == ()

@@ -57,6 +57,10 @@ _VALID: tuple[_Entry, ...] = (
     ("cancel in full", "a reason of a later version, and words", 8, {0: _A, 1: 255, 2: "no"}),
     ("dispute", "a task, a claim, and what is contested", 9, {0: _A, 1: _B, 2: _C}),
     ("dispute in words", "with a reason", 9, {0: _A, 1: _B, 2: _C, 3: "I was there"}),
+    ("mark wiped off", "a topic alone", 10, {1: "site.lab"}),
+    ("mark in full", "every field at its largest", 10, {
+        1: "a" * 64, 2: "é" * 150, 3: 2_592_000_000}),
+    ("mark with remarks", "unknown keys from 16 on are ignored", 10, {1: "a", 3: 1, 16: 1}),
     ("vouch taken back", "an author alone, for no days", 11, {1: _A}),
     ("vouch in full", "every field at its largest", 11, {
         1: _A, 2: 1_000, 3: 366, 4: "text.wordcount", 5: "we work in one office"}),
@@ -73,7 +77,6 @@ def _changed(body: dict[int, Any], key: int, value: Any) -> dict[int, Any]:
 
 _VOID: tuple[tuple[str, str, int, dict[int, Any], str], ...] = (
     ("type 0", "there is none", 0, {}, "type"),
-    ("mark", "reserved", 10, {}, "type"),
     ("checkpoint", "reserved", 13, {}, "type"),
     ("type 65535", "not known", 65_535, {}, "type"),
     ("unknown key 15", "a term that must not be overlooked", 3, {0: _A, 1: 0, 15: 0}, "key 15"),
@@ -172,6 +175,15 @@ _VOID: tuple[tuple[str, str, int, dict[int, Any], str], ...] = (
     ("dispute of nothing", "required", 9, {0: _A, 1: _B}, "record"),
     ("dispute without a claim", "required", 9, {0: _A, 2: _C}, "claim"),
     ("dispute of 31 bytes", "an id has 32", 9, {0: _A, 1: _B, 2: bytes(31)}, "record"),
+    ("mark on a task", "it is of no task", 10, {0: _A, 1: "a", 3: 1}, "key 0"),
+    ("mark without a topic", "required", 10, {2: "here", 3: 1}, "topic"),
+    ("mark at no name", "a topic is a name", 10, {1: "Site Lab", 3: 1}, "topic"),
+    ("mark at bytes", "a topic is text", 10, {1: b"a", 3: 1}, "topic"),
+    ("mark with 301 bytes", "300 are the most", 10, {1: "a", 2: "x" * 301, 3: 1}, "text"),
+    ("mark for as long as yes", "a number", 10, {1: "a", 3: True}, "half_life_ms"),
+    ("mark for longer", "30 days are the most", 10, {1: "a", 3: 2_592_000_001}, "half_life_ms"),
+    ("mark that grows", "0 at least", 10, {1: "a", 3: -1}, "half_life_ms"),
+    ("mark with a term unknown", "keys below 16 are terms", 10, {1: "a", 3: 1, 4: 1}, "key 4"),
     ("vouch for a task", "it is of no task", 11, {0: _A, 1: _A}, "key 0"),
     ("vouch for nobody", "required", 11, {2: 1, 3: 1}, "author"),
     ("vouch with nothing", "1 at least", 11, {1: _A, 2: 0}, "weight"),

@@ -44,6 +44,8 @@ def _text(kind: str, notice: Any) -> str:
             return f"linked no longer: {notice['reason']}"
         case "announced":
             return _announced(notice)
+        case "marked":
+            return _marked(notice)
         case "convicted":
             return f"signed two histories, from its record {notice['seq']} on"
         case "revoked":
@@ -84,3 +86,9 @@ def _announced(notice: Any) -> str:
     if notice["withdrawn"]:
         return f"offers {name} no longer"
     return f"offers {name}, {slots} at once"
+
+
+def _marked(notice: Any) -> str:
+    if not notice["half_life_ms"]:
+        return f"wiped its mark off {notice['topic']}"
+    return f"marked {notice['topic']}" + (f": {notice['text']}" if notice["text"] else "")

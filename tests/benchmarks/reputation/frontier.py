@@ -38,13 +38,15 @@ def play(job: tuple[str, TrustSettings, float, int]) -> float:
 def rows(
     seeds: Sequence[int], pool: Any, row: Callable[..., dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """One row a scenario and setting; `policy` names the setting."""
-    jobs = [
+    """One row a scenario and setting; `policy` names the setting. The choice itself, which is on
+    all three lines, is played once."""
+    jobs = list(dict.fromkeys(
         (name, chosen, epsilon, seed)
         for name in WHERE for _, chosen, epsilon in settings() for seed in seeds
-    ]
-    found = iter(pool.map(play, jobs, chunksize=1))
+    ))
+    found = dict(zip(jobs, pool.map(play, jobs, chunksize=1), strict=True))
     return [
-        row(name, label, [next(found) for _ in seeds], SCENARIOS[name].target)
-        for name in WHERE for label, _, _ in settings()
+        row(name, label, [found[name, chosen, epsilon, seed] for seed in seeds],
+            SCENARIOS[name].target)
+        for name in WHERE for label, chosen, epsilon in settings()
     ]
