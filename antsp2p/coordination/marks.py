@@ -14,7 +14,7 @@ from antsp2p.coordination.latest import Latest
 from antsp2p.coordination.weighing import PPM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from antsp2p.coordination.judgement import Judgement
 
@@ -88,18 +88,16 @@ class Blackboard:
                 ))
         return sorted(traces, key=_place_of_trace)
 
-    def topics(self, age_ms: Callable[[bytes, int], int]) -> list[Topic]:
-        """The topics where marks are to be heeded: the most trusted first, then the strongest."""
-        found = []
+    def topics(self, age_ms: Callable[[bytes, int], int]) -> Iterator[Topic | None]:
+        """The topics where marks are to be heeded, and None for each where none is: there may be as
+        many as there are records, and whoever goes through them can pause."""
         for name in self._marks.names():
             heeded = [trace for trace in self.at(name, age_ms) if trace.heeded]
-            if heeded:
-                found.append(Topic(
-                    name, sum(trace.strength_ppm for trace in heeded),
-                    sum(trace.trusted_ppm for trace in heeded), len(heeded),
-                    min(trace.age_ms for trace in heeded),
-                ))
-        return sorted(found, key=_place_of_topic)
+            yield Topic(
+                name, sum(trace.strength_ppm for trace in heeded),
+                sum(trace.trusted_ppm for trace in heeded), len(heeded),
+                min(trace.age_ms for trace in heeded),
+            ) if heeded else None
 
     def _weight_ppm(self, author: bytes) -> int:
         return PPM if author == self._me else self._judgement.weight_ppm(author)
@@ -112,5 +110,6 @@ def _place_of_trace(trace: Trace) -> tuple[bool, int, int, bytes]:
     return not trace.heeded, -trace.trusted_ppm, -trace.strength_ppm, trace.author
 
 
-def _place_of_topic(topic: Topic) -> tuple[int, int, str]:
+def place_of_topic(topic: Topic) -> tuple[int, int, str]:
+    """By which topics are listed: the most trusted first, then the strongest."""
     return -topic.trusted_ppm, -topic.strength_ppm, topic.name

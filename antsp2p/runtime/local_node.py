@@ -33,9 +33,10 @@ from antsp2p.events import (
 from antsp2p.runtime.blobs import BlobUnavailable
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host
+from antsp2p.runtime.mark_views import marks_at, topics_at
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, parse_address
-from antsp2p.runtime.views import ages_at, peer_authors
+from antsp2p.runtime.views import peer_authors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -284,15 +285,13 @@ class LocalNode:
             score=node.ledger.score(author),
         )
 
-    def topics(self) -> tuple[Topic, ...]:
+    async def topics(self) -> tuple[Topic, ...]:
         """Where marks are that this node heeds, the most trusted first."""
-        node = self.host.node
-        return tuple(node.blackboard.topics(ages_at(node, self.host.now_us())))
+        return tuple(await topics_at(self.host.node, self.host.now_us()))
 
     def marks(self, topic: str) -> tuple[Trace, ...]:
         """What is left of the marks at a topic, those that this node heeds first."""
-        node = self.host.node
-        return tuple(node.blackboard.at(topic, ages_at(node, self.host.now_us())))
+        return tuple(marks_at(self.host.node, topic, self.host.now_us()))
 
     def why(self, author: bytes) -> tuple[Deed, ...]:
         """The records that the author's score rests on."""

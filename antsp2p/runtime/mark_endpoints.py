@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from antsp2p.coordination.fields import is_capability_name
 from antsp2p.events import LeaveMark
 from antsp2p.runtime.api_requests import ApiError, Query
-from antsp2p.runtime.views import ages_at
+from antsp2p.runtime.mark_views import marks_at, topics_at
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,14 +54,14 @@ class MarkApi:
         topic = query.text("topic") if query.has("topic") else None
         limit = query.number("limit", MAX_LISTED, MAX_LISTED)
         query.end()
-        board, age_ms = self._node.blackboard, ages_at(self._node, self._host.now_us())
+        now_us = self._host.now_us()
         if topic is None:
-            topics = board.topics(age_ms)[:limit]
-            return JSONResponse({"topics": [_topic_view(each) for each in topics]})
+            topics = await topics_at(self._node, now_us)
+            return JSONResponse({"topics": [_topic_view(each) for each in topics[:limit]]})
         if not is_capability_name(topic):
             raise ApiError(400, f"{topic[:80]!r} is no name of a topic")
-        traces = board.at(topic, age_ms)[:limit]
-        return JSONResponse({"marks": [_trace_view(each) for each in traces]})
+        traces = marks_at(self._node, topic, now_us)
+        return JSONResponse({"marks": [_trace_view(each) for each in traces[:limit]]})
 
 
 def _topic_view(topic: Topic) -> dict[str, Any]:

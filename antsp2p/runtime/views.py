@@ -222,17 +222,6 @@ def address_text(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def ages_at(node: Node, now_us: int) -> Callable[[bytes, int], int]:
-    """(author, seq) -> how old in milliseconds the record there is by then."""
-
-    def age_ms(author: bytes, seq: int) -> int:
-        record = node.record_at(author, seq)
-        # An own one that is not on disk yet was signed this moment.
-        return 0 if record is None else node.age_ms(record, now_us)
-
-    return age_ms
-
-
 # --- the log, events -----------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ from antsp2p.coordination.marks import (
     GONE_HALVINGS,
     Blackboard,
     MarkFold,
+    Topic,
+    place_of_topic,
     strength_ppm,
 )
 from antsp2p.coordination.pins import NO_PINS
@@ -24,7 +26,7 @@ from antsp2p.gossip.wire import MAX_AGE_MS
 from tests.coordination.contests import Log, an_offer, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from antsp2p.records.record import Record
 
@@ -44,6 +46,10 @@ def fold_of(records: Iterable[Record]) -> MarkFold:
 def board_of(*logs: Log, ledger: Ledger | None = None, policy: Policy | None = None) -> Blackboard:
     judgement = Judgement(ledger or Ledger(ME), policy or Policy())
     return Blackboard(ME, fold_of(record for log in logs for record in log.records), judgement)
+
+
+def listed(board: Blackboard, age_ms: Callable[[bytes, int], int]) -> list[Topic]:
+    return sorted(filter(None, board.topics(age_ms)), key=place_of_topic)
 
 
 def fresh(author: bytes, seq: int) -> int:
@@ -148,7 +154,7 @@ def test_a_stranger_is_heeded_and_trusted_with_nothing_and_the_own_mark_with_all
     assert (own.author, own.strength_ppm, own.trusted_ppm, own.heeded) == (ME, PPM, PPM, True)
     assert (strange.author, strange.strength_ppm, strange.trusted_ppm) == (ANN, PPM // 2, 0)
     assert strange.heeded
-    (topic,) = board.topics(lambda author, _: 0 if author == ME else HOUR_MS)
+    (topic,) = listed(board, lambda author, _: 0 if author == ME else HOUR_MS)
     assert topic == ("site.lab", PPM + PPM // 2, PPM, 2, 0)
 
 
@@ -160,7 +166,7 @@ def test_however_many_strangers_mark_a_topic_none_is_trusted_more() -> None:
     friend.say(Mark("site.lab", "", HOUR_MS))
     ledger = Ledger(ME)
     ledger.set_pins(NO_PINS.pin(ANN, 6))
-    topics = board_of(*crowd, friend, ledger=ledger).topics(fresh)
+    topics = listed(board_of(*crowd, friend, ledger=ledger), fresh)
     assert [(topic.name, topic.trusted_ppm) for topic in topics] == [
         ("site.lab", 750_000), ("buy.this", 0)]
 
@@ -174,7 +180,7 @@ def test_who_is_blocked_is_shown_at_the_topic_and_not_counted() -> None:
     board = board_of(ann, bob, ledger=ledger)
     assert [(trace.author, trace.heeded) for trace in board.at("site.lab", fresh)] == [
         (BOB, True), (ANN, False)]
-    (topic,) = board.topics(fresh)
+    (topic,) = listed(board, fresh)
     assert (topic.marks, topic.strength_ppm) == (1, PPM)
 
 
@@ -183,7 +189,7 @@ def test_what_has_faded_is_not_shown() -> None:
     log.say(Mark("site.lab", "", 1))
     board = board_of(log)
     assert board.at("site.lab", lambda *_: GONE_HALVINGS) == []
-    assert board.topics(lambda *_: GONE_HALVINGS) == []
+    assert list(board.topics(lambda *_: GONE_HALVINGS)) == [None]
     assert board.at("nowhere", fresh) == []
 
 

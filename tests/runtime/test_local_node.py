@@ -274,7 +274,7 @@ async def test_a_mark_is_left_in_one_program_and_read_in_another() -> None:
         (trace,) = poster.marks("site.lab")
         assert (trace.author, trace.record_id) == (worker.author, left)
         assert (trace.mark.text, trace.heeded) == ("printer is down", True)
-        assert [topic.name for topic in poster.topics()] == ["site.lab"]
+        assert [topic.name for topic in await poster.topics()] == ["site.lab"]
         with pytest.raises(CommandRefused):
             await worker.mark("Site Lab")
         await worker.mark("site.lab", half_life_ms=0)
