@@ -407,7 +407,8 @@ class Bulk:
                 self._pursue(peer.link, entry.author, upto, now_us)
 
     def _shares(self, now_us: int) -> dict[int, list[_Author]]:
-        """Which authors are asked of whom: each of one able peer, the load spread evenly."""
+        """Which authors are asked of whom: each of one able peer, the load spread evenly, and no
+        more than is of use before it is looked at again who has what."""
         idle = self._idle_links(now_us)
         waiting = [entry for entry in self._authors.values() if not entry.fetch]
         if not idle or not waiting:
@@ -420,6 +421,7 @@ class Bulk:
                 link_id for link_id in idle
                 if entry.sources.get(link_id, 0) > have
                 and len(shares[link_id]) < MAX_LOGS_RANGES
+                and load[link_id] < self._limits.bulk_fetch_records
                 and self._is_able(link_id, entry.author, now_us)
             ]
             if able:

@@ -388,6 +388,9 @@ class Limits:
     """How long what is missing is gathered before it is asked for: peers show it page by page."""
     bulk_fetches: int = 3
     """Streams at once, each to another peer: the next source is at work when one breaks."""
+    bulk_fetch_records: int = 16_384
+    """Asked of one peer at a time, but for its last author: what is left is there for whoever
+    shows meanwhile that it has it too. A new stream costs milliseconds, these half a second."""
     bulk_authors: int = 16_384
     bulk_authors_per_link: int = 8_192
     """Authors being fetched; one liar can fill half of them."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -147,6 +148,42 @@ def test_authors_are_split_among_sources_and_each_is_asked_of_one() -> None:
     shares = [len(fetch.ranges) for fetch in world.running.values()]
     assert shares == [4, 4, 4]
     assert world.bulk.missing == 12_000
+
+
+def test_whoever_shows_later_what_it_has_takes_its_share_of_what_is_left() -> None:
+    world = World(links=2, limits=replace(DEFAULT_LIMITS, bulk_fetch_records=250))
+    for author in AUTHORS:
+        assert world.bulk.take(world.links[1], author, 100, 0)
+    world.gather()
+    (first,) = world.running.values()
+    assert [asked.author for asked in first.ranges] == AUTHORS[:3]
+    for author in AUTHORS:
+        assert world.bulk.take(world.links[2], author, 100, world.now_us)
+    world.gather()
+    (_, second) = world.running.values()
+    assert second.peer == world.links[2].author
+    assert [asked.author for asked in second.ranges] == AUTHORS[3:6]
+    rounds = 2
+    while world.running:
+        for fetch in list(world.running.values()):
+            for asked in fetch.ranges:
+                world.chunk(fetch.fetch, asked.author, 100)
+            world.end(fetch.fetch)
+            world.turn()
+            rounds += 1
+        world.gather()
+    assert set(world.heads.values()) == {100}
+    assert len(world.heads) == len(AUTHORS)
+    assert rounds == 6
+    assert not world.pursued
+
+
+def test_an_author_larger_than_all_that_is_asked_at_once_is_asked_whole() -> None:
+    world = World(links=1, limits=replace(DEFAULT_LIMITS, bulk_fetch_records=250))
+    assert world.bulk.take(world.links[1], AUTHORS[0], 1_000, 0)
+    world.gather()
+    (fetch,) = world.running.values()
+    assert [(asked.first, asked.last) for asked in fetch.ranges] == [(1, 1_000)]
 
 
 def test_an_author_goes_to_another_source_and_at_last_to_datagrams() -> None:
