@@ -12,6 +12,8 @@ from typing import Final
 
 AFFINITY_DOMAIN: Final = b"antsp2p/1/near"
 FARTHEST: Final = 2**64 - 1
+MAX_AFFINITIES: Final = 1_024
+"""Authors whose distance a node remembers: several times those in its book and its links."""
 
 
 @lru_cache(maxsize=65_536)
@@ -20,3 +22,22 @@ def distance(one: bytes, other: bytes) -> int:
     low, high = (one, other) if one < other else (other, one)
     digest = blake2b(low + high, digest_size=8, person=AFFINITY_DOMAIN)
     return int.from_bytes(digest.digest(), "big")
+
+
+class Affinity:
+    """How far others are from one author, who asks about the same ones again and again."""
+
+    __slots__ = ("_far", "_me")
+
+    def __init__(self, me: bytes) -> None:
+        self._me = me
+        self._far: dict[bytes, int] = {}
+
+    def far(self, author: bytes) -> int:
+        """The `distance` of the author."""
+        found = self._far.get(author)
+        if found is None:
+            if len(self._far) >= MAX_AFFINITIES:
+                self._far.clear()
+            found = self._far[author] = distance(self._me, author)
+        return found

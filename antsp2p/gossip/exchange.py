@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.affinity import distance
 from antsp2p.gossip.book import Known, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from antsp2p.gossip.affinity import Affinity
     from antsp2p.gossip.limits import Limits
     from antsp2p.gossip.pressure import Pressure
 
@@ -22,10 +22,10 @@ class Exchange:
     """When to exchange a link next, and for whose. `spread` makes intervals uneven."""
 
     def __init__(
-        self, *, me: bytes, rng: Random, limits: Limits, pressure: Pressure,
+        self, *, affinity: Affinity, rng: Random, limits: Limits, pressure: Pressure,
         spread: Callable[[int], int], now_us: int,
     ) -> None:
-        self._me = me
+        self._affinity = affinity
         self._rng = rng
         self._limits = limits
         self._pressure = pressure
@@ -60,11 +60,11 @@ class Exchange:
         if not is_wanted:
             return []
         near = min((
-            (is_pressed and not known.told_by_full, distance(self._me, known.author),
+            (is_pressed and not known.told_by_full, self._affinity.far(known.author),
              known.address, known)
             for known in rest
             if known.author and known.lost_us < 0 and known.next_us <= now_us
-            and distance(self._me, known.author) < reach
+            and self._affinity.far(known.author) < reach
         ), default=None)
         found: list[tuple[Known, Purpose]] = []
         if near is not None:
@@ -74,7 +74,7 @@ class Exchange:
         asked = self._to_ask(rest, now_us)
         if asked is not None:
             self._pause_us = self._limits.mix_us
-            is_near = bool(asked.author) and distance(self._me, asked.author) < reach
+            is_near = bool(asked.author) and self._affinity.far(asked.author) < reach
             found.insert(0, (asked, Purpose.MIX if is_near else Purpose.LOOK))
         return found
 
@@ -98,6 +98,6 @@ class Exchange:
         if full and (not others or self._rng.getrandbits(1)):
             # Those that press are never full, and who is full knows others by now.
             return min(full, key=lambda known: (
-                known.refusals, distance(self._me, known.author), known.address))
+                known.refusals, self._affinity.far(known.author), known.address))
         told = [known for known in others if known.told_by_full]
         return self._rng.choice(told or others) if others else None

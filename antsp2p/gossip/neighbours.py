@@ -58,7 +58,7 @@ class Neighbours:
         self._sent = sent
         self._tell = tell
         self._places = Places(
-            me=self._me, links=parts.links, view=parts.view, limits=limits, now_us=now_us,
+            links=parts.links, view=parts.view, limits=limits, now_us=now_us,
         )
 
     # --- a link begins and ends --------------------------------------------------------------

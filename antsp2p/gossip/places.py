@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antsp2p.gossip.affinity import FARTHEST, distance
+from antsp2p.gossip.affinity import FARTHEST
 
 if TYPE_CHECKING:
     from antsp2p.gossip.limits import Limits
@@ -33,9 +33,9 @@ class Places:
     """The places for links of one node."""
 
     def __init__(
-        self, *, me: bytes, links: Links, view: View, limits: Limits, now_us: int
+        self, *, links: Links, view: View, limits: Limits, now_us: int
     ) -> None:
-        self._me = me
+        self._affinity = view.affinity
         self._links = links
         self._view = view
         self._limits = limits
@@ -76,7 +76,7 @@ class Places:
         """Whether there is a place for a caller; a needy one may be a guest."""
         return (
             self._free(now_us) > 0 or self._view.is_returning(caller)
-            or distance(self._me, caller) < self.reach()
+            or self._affinity.far(caller) < self.reach()
             or (is_needy and self._has_guest_room(now_us))
         )
 
@@ -99,7 +99,7 @@ class Places:
         return [link for link in links if not link.initiated] or links
 
     def _distance(self, link: Link) -> int:
-        return distance(self._me, link.author)
+        return self._affinity.far(link.author)
 
     def _bounded(self) -> list[Link]:
         """All but the guest and those to addresses that a person named."""

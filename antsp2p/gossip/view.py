@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from antsp2p.gossip.addresses import is_loopback, unpack_host
-from antsp2p.gossip.affinity import FARTHEST, distance
+from antsp2p.gossip.affinity import FARTHEST, Affinity
 from antsp2p.gossip.backoff import backoff_us, due_us, is_pending, is_spent
 from antsp2p.gossip.book import Book, Known, Origin, Purpose
 from antsp2p.gossip.exchange import Exchange
@@ -47,6 +47,7 @@ class View:
         self, *, me: bytes, rng: Random, now_us: int, limits: Limits, drops: Counter[str]
     ) -> None:
         self._me = me
+        self.affinity = Affinity(me)
         self._rng = rng
         self._limits = limits
         self._book = Book(limits=limits, rng=rng, drops=drops)
@@ -63,8 +64,8 @@ class View:
         self._outsiders = Outsiders(rng=rng, limits=limits, spread=self._spread, now_us=now_us)
         self._pressure = Pressure(limits, now_us)
         self._exchange = Exchange(
-            me=me, rng=rng, limits=limits, pressure=self._pressure, spread=self._spread,
-            now_us=now_us,
+            affinity=self.affinity, rng=rng, limits=limits, pressure=self._pressure,
+            spread=self._spread, now_us=now_us,
         )
         self._choice_us: int | None = None
         """When one is dialled next for the sake of the share of links that this node dialled."""
@@ -100,7 +101,7 @@ class View:
             if known is not None:
                 known.author = known.author or peer.author
             else:
-                far = distance(self._me, peer.author)
+                far = self.affinity.far(peer.author)
                 known = self._book.name(address, peer.author, source, now_us, far)
                 if known is not None and self._is_welcome:
                     self.wake_us = min(self.wake_us, now_us)
@@ -348,7 +349,7 @@ class View:
         """How near whoever is said to be there is; where nobody is, any place is as good."""
         if not known.author:
             return self._rng.getrandbits(64)
-        return distance(self._me, known.author)
+        return self.affinity.far(known.author)
 
     def _dial(self, known: Known, is_alone: bool, now_us: int) -> bool:
         if known.origin is Origin.NAMED and not self._strangers.take(known.address, now_us):

@@ -13,6 +13,7 @@ from antsp2p.coordination.lease import MAX_WATCHED
 from antsp2p.coordination.pins import MAX_PINS
 from antsp2p.coordination.weighing import HORIZON_BUCKETS
 from antsp2p.decisions import MAX_ENDS_TOLD
+from antsp2p.gossip.affinity import MAX_AFFINITIES
 from antsp2p.gossip.limits import DEFAULT_LIMITS, MAX_PARTS
 from antsp2p.gossip.quotas import Use
 from antsp2p.node import MAX_BEATS
@@ -88,6 +89,7 @@ _OF_RECORDS: Final = ("antsp2p.records.", "antsp2p.coordination.")
 BOUNDS: Final[dict[str, int]] = {
     **dict.fromkeys(_LINK_TABLES, LINKS),
     **dict.fromkeys(_KEPT_TABLES, KEPT),
+    "Affinity._far": MAX_AFFINITIES,
     "Ages._waiting": _limits.ages_waiting,
     "Answer.early": _limits.early_datagrams,
     "Answers._given": _limits.hellos_remembered,

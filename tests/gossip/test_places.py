@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from antsp2p.gossip.affinity import FARTHEST, distance
+from antsp2p.gossip.affinity import FARTHEST, MAX_AFFINITIES, Affinity, distance
 from antsp2p.gossip.limits import DEFAULT_LIMITS
 from antsp2p.gossip.places import Places, Settled
 from tests.gossip.protections import some_link
@@ -47,6 +47,7 @@ class Sights:
     """What is known of addresses and of those who were linked before."""
 
     def __init__(self) -> None:
+        self.affinity = Affinity(ME)
         self.kept: set[Address] = set()
         self.returning: set[bytes] = set()
         self.pressed_us = -(10**9)
@@ -72,7 +73,7 @@ class House:
         self.table, self.sights = Table(), Sights()
         links: Any = self.table
         view: Any = self.sights
-        self.places = Places(me=ME, links=links, view=view, limits=DEFAULT_LIMITS, now_us=hosts_us)
+        self.places = Places(links=links, view=view, limits=DEFAULT_LIMITS, now_us=hosts_us)
 
     def open(
         self, place: int, now_us: int = 0, *, initiated: bool = False, is_kept: bool = False
@@ -213,3 +214,11 @@ def test_links_that_a_person_named_are_not_counted_up_to_a_number() -> None:
 
 def test_an_empty_house_reaches_everywhere() -> None:
     assert House().places.reach() == FARTHEST
+
+
+def test_what_is_remembered_of_affinity_is_the_distance_and_bounded() -> None:
+    affinity = Affinity(ME)
+    authors = [number.to_bytes(32, "big") for number in range(2 * MAX_AFFINITIES + 1)]
+    for author in (*authors, *authors[:3]):
+        assert affinity.far(author) == affinity.far(author) == distance(ME, author)
+        assert len(affinity._far) <= MAX_AFFINITIES
