@@ -73,6 +73,7 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "media_type": "printable ASCII like text/plain, at most 100 characters",
     "idempotency_key": "1 to 32 bytes",
     "after": "at most 16 own tasks",
+    "text": "at most 300 bytes",
     "description": "at most 300 bytes",
     "nickname": "at most 300 bytes",
     "input": "at most 400 bytes inline; larger content as a blob of at most 16 MiB",
@@ -315,11 +316,14 @@ class Commands:
     # --- the blackboard ------------------------------------------------------------------------
 
     def _mark(self, command: LeaveMark) -> Mapping[str, Any]:
-        marks, me = self._node.meaning.marks, self._node.author
-        if not command.half_life_ms and me not in marks.live(command.topic):
-            raise Refused("this node has left no mark at that topic")
-        text = _clip(command.text) if command.half_life_ms else ""
-        return {"mark": self._append(Mark(command.topic, text, command.half_life_ms)).id}
+        mark = Mark(command.topic, command.text, command.half_life_ms)
+        body, _ = read_body(mark.type, body_map(mark))
+        if isinstance(body, Mark) and mark.withdrawn:
+            if mark.text:
+                raise Refused("what is wiped off leaves no text: half_life must be above 0")
+            if self._node.author not in self._node.meaning.marks.live(mark.topic):
+                raise Refused("this node has left no mark at that topic")
+        return {"mark": self._append(mark).id}
 
     # --- keys ----------------------------------------------------------------------------------
 
@@ -402,9 +406,17 @@ class Commands:
 
 def _clip(text: str) -> str:
     """The beginning of `text`, at most 300 bytes, cut between characters."""
+    _check_text(text)
     return text.encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 def _clip_front(text: str) -> str:
     """The end of `text`, where an error says what happened."""
+    _check_text(text)
     return text.encode(errors="replace")[-MAX_TEXT_BYTES:].decode(errors="ignore")
+
+
+def _check_text(text: Any) -> None:
+    # A program may hand over anything, and must not end its node by it.
+    if not isinstance(text, str):
+        raise Refused("a text of this command is no text")

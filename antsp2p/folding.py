@@ -36,7 +36,7 @@ class Folding:
         self._publication = publication
         self._decisions = decisions
 
-    def fold(self, record: Record, held_ms: int = 0) -> None:
+    def fold(self, record: Record, now_us: int, held_ms: int = 0) -> None:
         """A record is in the set, and has been here for `held_ms`."""
         node = self._node
         folded = node.meaning.add(record, node.tick(held_ms))
@@ -49,7 +49,9 @@ class Folding:
                         slots=said.slots, withdrawn=said.withdrawn)
         elif said is not None:
             node.notice("marked", record.author, topic=said.topic, text=said.text,
-                        half_life_ms=said.half_life_ms)
+                        half_life_ms=said.half_life_ms,
+                        ms_ago=node.gossip.age_ms(record.id, now_us),
+                        heeded=node.blackboard.heeds(record.author))
 
     def _unfold(self, record: Record) -> None:
         self._folded(self._node.meaning.remove(record))
@@ -70,7 +72,7 @@ class Folding:
         if self._node.tasks.offer(record.id) is not None:
             self._node.requester.adopt(record.id, now_us - age_ms * 1_000)
 
-    def apply(self, insertion: Insertion, age_ms: int, now_us: int) -> None:
+    def apply(self, insertion: Insertion, now_us: int) -> None:
         """Others' records, or a proof, have changed the set."""
         node, proof = self._node, insertion.convicted
         if proof is not None:
@@ -81,7 +83,8 @@ class Folding:
             self._folded(node.meaning.forked(proof.author, proof.seq))
             node.notice("convicted", proof.author, seq=proof.seq)
         for record in insertion.added:
-            self.fold(record)
+            self.fold(record, now_us)
+            age_ms = node.gossip.age_ms(record.id, now_us)
             if record.author == node.author:
                 self.adopt(record, age_ms, now_us)
                 self._publication.given_back(record, age_ms, now_us)
@@ -96,7 +99,7 @@ class Folding:
             self._unfold(old)
         self._commands.renamed({old.id: new.id for old, new in pairs})
         for old, new in pairs:
-            self.fold(new)
+            self.fold(new, now_us)
             self.adopt(new, 0, now_us)
             node.emit(AppendRecord(new, 0, own=True))
             if node.tasks.offer(new.id) is not None:

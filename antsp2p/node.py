@@ -330,11 +330,11 @@ class Node:
             is_own = run[0].record.author == self.author
             for record, age_ms, held_ms in self._taken_back(run, published if is_own else None):
                 self.gossip.restored(record.id, age_ms, now_us)
-                self._folding.fold(record, held_ms)
+                self._folding.fold(record, now_us, held_ms)
                 if is_own:
                     self._folding.adopt(record, age_ms, now_us)
         for proof in proofs:
-            self._folding.apply(self.logs.convict(proof), 0, now_us)
+            self._folding.apply(self.logs.convict(proof), now_us)
         self._effects.clear()
         self._publication.begin(now_us)
         self._commands.restored(now_us)
@@ -406,7 +406,7 @@ class Node:
 
     def _sign(self, draft: Draft) -> Record:
         record = self._own.sign(draft, self._now_us)
-        self._folding.fold(record)
+        self._folding.fold(record, self._now_us)
         self._folding.adopt(record, 0, self._now_us)
         self._publication.save()
         self._effects.append(AppendRecord(record, 0, own=True))
@@ -427,8 +427,8 @@ class Node:
                 self._effects.append(SendDatagram(output.address, output.data))
         for output in rest:
             match output:
-                case Learned(insertion=insertion, age_ms=age_ms):
-                    self._folding.apply(insertion, age_ms, self._now_us)
+                case Learned(insertion=insertion):
+                    self._folding.apply(insertion, self._now_us)
                 case BeatLearned(beat=beat):
                     self._beat_learned(beat)
                 case HeadReported(seq=seq, head=head):
@@ -476,7 +476,7 @@ class Node:
     def introduce(self, record: Record) -> Insertion:
         """Take in and pass on a record of another author that the user brings."""
         insertion, outputs = self.gossip.introduce(record, self._now_us)
-        self._folding.apply(insertion, 0, self._now_us)
+        self._folding.apply(insertion, self._now_us)
         self.take(outputs)
         return insertion
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from antsp2p.coordination.body import OFFER_AFTER_KEY, RecordType, body_map
+from antsp2p.coordination.body import (
+    MARK_TOPIC_KEY,
+    OFFER_AFTER_KEY,
+    RecordType,
+    body_map,
+)
 from antsp2p.records.encoding import Malformed
 from antsp2p.records.record import MAX_REFS, NO_PREV, Record, sign_record
 
@@ -215,6 +220,8 @@ class OwnLog:
             body = _rename(dict(old.body), renamed)
             if old.type == RecordType.OFFER and OFFER_AFTER_KEY in body:
                 body[OFFER_AFTER_KEY] = sorted(moved.get(s, s) for s in body[OFFER_AFTER_KEY])
+            if old.type == RecordType.MARK:
+                body[MARK_TOPIC_KEY] = _topic(body.get(MARK_TOPIC_KEY), renamed)
             new = sign_record(
                 self._identity, network=self._network, seq=seq + 1, prev=prev, refs=old.refs,
                 type=old.type, body=body, claimed_ms=old.claimed_ms,
@@ -224,6 +231,11 @@ class OwnLog:
             renamed[old.id] = new.id
             pairs.append((old, new))
         return pairs
+
+
+def _topic(topic: Any, renamed: dict[bytes, bytes]) -> Any:
+    """The topic of a mark; one that is the id of a task goes with it."""
+    return next((new.hex() for old, new in renamed.items() if old.hex() == topic), topic)
 
 
 def _rename(value: Any, renamed: dict[bytes, bytes]) -> Any:

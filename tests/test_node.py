@@ -450,6 +450,22 @@ def test_a_lost_log_that_peers_gave_back_is_shown_again_before_anything_new_is_s
     assert reborn.last_seq(reborn.author) == count
 
 
+def test_each_record_that_comes_with_others_is_stored_with_its_own_age() -> None:
+    wire = Wire("early")
+    wire.answer("early", PostTask(1, "work", b""))
+    wire.run(100)
+    wire.answer("early", PostTask(2, "work", b""))
+    wire.nodes["late"] = make_node("late")
+    wire.disks["late"], wire.effects["late"], wire.log["late"] = [], [], []
+    wire.give("late", PeerHint(wire.address("early"), keep=True))
+    wire.run(5)
+    stored = [
+        (e.record.seq, e.age_ms) for e in wire.effects["late"] if isinstance(e, AppendRecord)
+    ]
+    assert [seq for seq, _ in stored] == [1, 2]
+    assert stored[0][1] >= 100_000 > stored[1][1]
+
+
 def test_what_is_held_back_after_a_restart_ages_all_the_same() -> None:
     wire = Wire("alone")
     wire.nodes["alone"] = node = make_node("alone", boot=2, is_lost=True)

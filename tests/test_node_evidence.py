@@ -219,17 +219,21 @@ def test_a_bad_peer_is_told_by_its_address() -> None:
 
 def test_a_mark_is_told_to_watchers_where_it_is_the_latest_and_wiped_off_once() -> None:
     wire = serving("worker")
-    assert wire.answer("worker", LeaveMark(1, "site.lab")).refusal
+    assert "no mark" in wire.answer("worker", LeaveMark(1, "site.lab")).refusal
+    assert "lower-case" in wire.answer("worker", LeaveMark(1, "Site Lab")).refusal
+    assert "no text" in wire.answer("worker", LeaveMark(1, "site.lab", "x")).refusal
     assert wire.answer("worker", LeaveMark(1, "Site Lab", "", 1)).refusal
     assert wire.answer("worker", LeaveMark(1, "site.lab", "", MAX_HALF_LIFE_MS + 1)).refusal
-    assert not wire.answer("worker", LeaveMark(1, "site.lab", "x" * 400, 60_000)).refusal
+    assert wire.answer("worker", LeaveMark(1, "site.lab", "x" * 301, 60_000)).refusal
+    assert not wire.answer("worker", LeaveMark(1, "site.lab", "x" * 300, 60_000)).refusal
     wire.run(1)
     worker, poster = wire.nodes["worker"].author, wire.nodes["poster"]
-    (trace,) = poster.blackboard.at("site.lab", lambda *_: 0)
+    (trace,) = poster.blackboard.traces("site.lab", lambda *_: 0)
+    assert trace is not None
     assert (trace.author, trace.mark.text) == (worker, "x" * 300)
     assert not wire.answer("worker", LeaveMark(1, "site.lab")).refusal
     wire.run(1)
-    assert poster.blackboard.at("site.lab", lambda *_: 0) == []
+    assert list(poster.blackboard.traces("site.lab", lambda *_: 0)) == []
     told = [
         (effect.subject, effect.detail["half_life_ms"]) for effect in wire.effects["poster"]
         if isinstance(effect, Notice) and effect.kind == "marked"

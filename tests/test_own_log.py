@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antsp2p.coordination.body import Award, Claim, Offer, parse_body
+from antsp2p.coordination.body import Award, Claim, Mark, Offer, parse_body
 from antsp2p.coordination.draft import Draft
 from antsp2p.own_log import CONFIRM_GRACE_US, RECOVER_US, OwnLog
 from antsp2p.records.keys import Identity, verify
@@ -73,13 +73,18 @@ def test_a_higher_head_is_fetched_and_what_was_held_is_signed_anew_on_top() -> N
     held_award = own.sign(Draft(Award(held_offer.id, b"c" * 32)), 0)
     held_after = own.sign(Draft(Offer(
         "a", 1_000, 0, 1, input=b"", after=(1, held_offer.seq))), 0)
+    held_mark = own.sign(Draft(Mark(held_offer.id.hex(), "hard", 1)), 0)
+    other_mark = own.sign(Draft(Mark("site.lab", "", 1)), 0)
     own.head_reported(4, full[3].id, 0)
     assert not own.may_confirm(RECOVER_US - 1)
     logs.insert(full[2:])
     own.recovered(0)
     pairs = own.confirm(CONFIRM_GRACE_US)
-    assert [old for old, _ in pairs] == [held_offer, held_award, held_after]
-    offer, award, after = (new for _, new in pairs)
+    assert [old for old, _ in pairs] == [
+        held_offer, held_award, held_after, held_mark, other_mark]
+    offer, award, after, *marks = (new for _, new in pairs)
+    assert [parse_body(mark) for mark in marks] == [
+        Mark(offer.id.hex(), "hard", 1), Mark("site.lab", "", 1)]
     assert (offer.seq, offer.prev) == (5, full[3].id)
     assert parse_body(award) == Award(offer.id, b"c" * 32)
     after_body = parse_body(after)

@@ -16,6 +16,7 @@ from antsp2p.coordination.body import BlobRef, RecordType, named_ids, read_body
 from antsp2p.coordination.body import content_hash as sha256
 from antsp2p.coordination.capability import CapabilityFold, configuration_digest
 from antsp2p.coordination.evidence import Kind, evidence_of
+from antsp2p.coordination.marks import strength_ppm
 from antsp2p.coordination.meaning import Meaning
 from antsp2p.coordination.resolver import tie_break
 from antsp2p.coordination.standing import PLAIN, recovery_digest
@@ -356,6 +357,30 @@ def test_configuration_digests(case: dict[str, Any]) -> None:
 def test_work(case: dict[str, Any]) -> None:
     network, author = unhex(case, "network_id"), unhex(case, "author")
     assert work.check(network, author, case["nonce"], case["bits"]) == case["pays"]
+
+
+@each("marks", "strengths")
+def test_what_is_left_of_a_mark(case: dict[str, Any]) -> None:
+    assert strength_ppm(case["age_ms"], case["half_life_ms"]) == case["strength_ppm"]
+
+
+@each("marks", "standing")
+def test_which_marks_stand(case: dict[str, Any]) -> None:
+    for records in orders(parsed(case)):
+        logs = LogSet(NETWORK, verify)
+        meaning = Meaning(bytes(32), NETWORK, logs.at)
+        for record in records * len(records):
+            insertion = logs.insert([record])
+            for gone in insertion.removed:
+                meaning.remove(gone)
+            if insertion.convicted is not None:
+                meaning.forked(insertion.convicted.author, insertion.convicted.seq)
+            for added in insertion.added:
+                meaning.add(added)
+        assert {
+            topic: {a.hex(): entry.body.text for a, entry in meaning.marks.live(topic).items()}
+            for topic in meaning.marks.names()
+        } == case["stands"]
 
 
 @each("standings")

@@ -50,6 +50,7 @@ MAX_VOUCH_DAYS: Final = 366
 """A word for somebody is renewed once a year, or fades."""
 FIRST_IGNORED_KEY: Final = 16
 OFFER_AFTER_KEY: Final = 12
+MARK_TOPIC_KEY: Final = 1
 IDENTITY_NAME: Final = "antsp2p.identity"
 """Announced and withdrawn at once by who has something to say of its key, and no capability yet."""
 
@@ -344,7 +345,7 @@ class Mark:
 
     type: ClassVar[RecordType] = RecordType.MARK
     shape: ClassVar[Shape] = {
-        1: ("topic", read_name, True),
+        MARK_TOPIC_KEY: ("topic", read_name, True),
         2: ("text", read_text, False),
         3: ("half_life_ms", uint(MAX_HALF_LIFE_MS), False),
     }

@@ -41,9 +41,10 @@ class CapabilityFold(Latest[Announce]):
 
     def providers(self, name: str) -> tuple[tuple[bytes, Announce], ...]:
         """(author, announcement) of all who provide the capability now, by author."""
-        live = sorted(self.live(name).items())
-        return tuple(
-            (author, entry.body) for author, entry in live if author not in self._blocked)
+        # This is asked for at every offer, and hardly anybody is ever blocked.
+        live, blocked = self.live(name), self._blocked
+        authors = [author for author in live if author not in blocked] if blocked else live
+        return tuple([(author, live[author].body) for author in sorted(authors)])
 
     def shut_out(self, name: str) -> tuple[bytes, ...]:
         """Who would be among the providers if this node's person had not blocked them, sorted."""
@@ -60,7 +61,11 @@ class CapabilityFold(Latest[Announce]):
 
     def names(self) -> tuple[str, ...]:
         """The capabilities that somebody provides now, sorted."""
-        return tuple(name for name in super().names() if self.live(name).keys() - self._blocked)
+        names, blocked = super().names(), self._blocked
+        if not blocked:
+            return names
+        return tuple(
+            name for name in names if any(author not in blocked for author in self.live(name)))
 
 
 def _seq(entry: Entry[Announce]) -> int:

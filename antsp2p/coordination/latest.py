@@ -52,20 +52,24 @@ class Latest(Generic[Said]):
         self._digest_sum = 0
 
     def add(self, record: Record) -> Said | None:
-        """Take in a record. Returns what it says if that is its author's latest now."""
+        """Take in a record. Returns what it says if that is its author's latest now, and counts.
+
+        Two of one seq can only be own ones, of which one is not out yet: both have a place.
+        """
         body = self._body_of(record)
         if body is None:
             return None
         name = self._name_of(body)
         said = self._said.setdefault(record.author, {}).setdefault(name, [])
-        place = bisect_left(said, record.seq, key=_seq)
-        if place < len(said) and said[place].seq == record.seq:
+        place = bisect_left(said, (record.seq, record.id), key=_place)
+        if place < len(said) and said[place].record_id == record.id:
             return None
         self._count(record.author, said, -1)
         said.insert(place, Entry(record.seq, record.id, body))
         self._count(record.author, said, +1)
         self._show(record.author, name)
-        return body if place == len(said) - 1 else None
+        is_latest = place == len(said) - 1
+        return body if is_latest and record.author not in self._out else None
 
     def remove(self, record: Record) -> None:
         """Undo the `add` of a record."""
@@ -75,7 +79,7 @@ class Latest(Generic[Said]):
         name = self._name_of(body)
         names = self._said.get(record.author, {})
         said = names.get(name, [])
-        place = bisect_left(said, record.seq, key=_seq)
+        place = bisect_left(said, (record.seq, record.id), key=_place)
         if place == len(said) or said[place].record_id != record.id:
             return
         self._count(record.author, said, -1)
@@ -159,8 +163,8 @@ class Latest(Generic[Said]):
         return hashlib.sha256(self._digest_sum.to_bytes(32, "big")).digest()
 
 
-def _seq(entry: Entry[Any]) -> int:
-    return entry.seq
+def _place(entry: Entry[Any]) -> tuple[int, bytes]:
+    return entry.seq, entry.record_id
 
 
 def _digest(author: bytes, entry: Entry[Any]) -> int:

@@ -14,7 +14,7 @@ from antsp2p.coordination.latest import Latest
 from antsp2p.coordination.weighing import PPM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from antsp2p.coordination.judgement import Judgement
 
@@ -74,42 +74,48 @@ class Blackboard:
         self._marks = marks
         self._judgement = judgement
 
-    def at(self, topic: str, age_ms: Callable[[bytes, int], int]) -> list[Trace]:
-        """What is left of the marks at a topic: those that are heeded first, and of these the most
-        trusted, then the strongest. `age_ms` tells that of an author's record at a seq."""
-        traces = []
-        for author, entry in self._marks.live(topic).items():
+    def names(self) -> tuple[str, ...]:
+        """The topics where any mark stands, faded or not."""
+        return self._marks.names()
+
+    def traces(self, topic: str, age_ms: Callable[[bytes, int], int]) -> Iterator[Trace | None]:
+        """What is left of the marks at a topic, in no order, and None for each that is gone: there
+        may be as many as there are authors, and whoever goes through them can pause. `age_ms` tells
+        that of an author's record at a seq."""
+        for author, entry in list(self._marks.live(topic).items()):
             age = age_ms(author, entry.seq)
             strength = strength_ppm(age, entry.body.half_life_ms)
-            if strength:
-                traces.append(Trace(
-                    author, entry.record_id, entry.body, age, strength,
-                    strength * self._weight_ppm(author) // PPM, self._is_heeded(author),
-                ))
-        return sorted(traces, key=_place_of_trace)
+            yield Trace(
+                author, entry.record_id, entry.body, age, strength,
+                strength * self._weight_ppm(author) // PPM, self.heeds(author),
+            ) if strength else None
 
-    def topics(self, age_ms: Callable[[bytes, int], int]) -> Iterator[Topic | None]:
-        """The topics where marks are to be heeded, and None for each where none is: there may be as
-        many as there are records, and whoever goes through them can pause."""
-        for name in self._marks.names():
-            heeded = [trace for trace in self.at(name, age_ms) if trace.heeded]
-            yield Topic(
-                name, sum(trace.strength_ppm for trace in heeded),
-                sum(trace.trusted_ppm for trace in heeded), len(heeded),
-                min(trace.age_ms for trace in heeded),
-            ) if heeded else None
+    def heeds(self, author: bytes) -> bool:
+        """Whether the author's marks count here."""
+        return author == self._me or self._judgement.counts(author, None)
 
     def _weight_ppm(self, author: bytes) -> int:
         return PPM if author == self._me else self._judgement.weight_ppm(author)
 
-    def _is_heeded(self, author: bytes) -> bool:
-        return author == self._me or self._judgement.counts(author, None)
+
+def topic_of(name: str, traces: Iterable[Trace]) -> Topic | None:
+    """The sums over the marks at a topic; None where none is heeded."""
+    heeded = [trace for trace in traces if trace.heeded]
+    if not heeded:
+        return None
+    return Topic(
+        name, sum(trace.strength_ppm for trace in heeded),
+        sum(trace.trusted_ppm for trace in heeded), len(heeded),
+        min(trace.age_ms for trace in heeded),
+    )
 
 
-def _place_of_trace(trace: Trace) -> tuple[bool, int, int, bytes]:
+def place_of_trace(trace: Trace) -> tuple[bool, int, int, bytes]:
+    """By which marks are listed: those that are heeded, the most trusted, then the strongest."""
     return not trace.heeded, -trace.trusted_ppm, -trace.strength_ppm, trace.author
 
 
 def place_of_topic(topic: Topic) -> tuple[int, int, str]:
-    """By which topics are listed: the most trusted first, then the strongest."""
-    return -topic.trusted_ppm, -topic.strength_ppm, topic.name
+    """By which topics are listed: the most trusted, and of those where nobody trusted has been, the
+    strongest. How strong strangers made one of the others changes nothing."""
+    return -topic.trusted_ppm, 0 if topic.trusted_ppm else -topic.strength_ppm, topic.name

@@ -26,11 +26,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Records or a proof changed the logs. `peer` is the author of the link it came by."""
+    """Records or a proof changed the logs. `peer` is the author of the link it came by;
+    `Gossip.age_ms` knows the age of each record."""
 
     insertion: Insertion
-    age_ms: int
-    """Of the last record of the run; `Gossip.age_ms` knows each one's."""
     peer: bytes
 
 

@@ -310,7 +310,7 @@ class Reader:
         Without a way it is not pushed on: it came in bulk, and others are told of it.
         """
         if insertion.added or insertion.removed or insertion.convicted:
-            self._tell(Learned(insertion, age_ms, link.author))
+            self._tell(Learned(insertion, link.author))
         if insertion.added:
             self._parts.reconcile.moved(link, now_us)
             early = self._parts.beats.early(insertion.added[0].author)

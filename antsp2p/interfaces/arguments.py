@@ -16,6 +16,7 @@ from antsp2p.interfaces.printing import complain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_DIGITS: Final = 20
 EPILOG: Final = "exit codes:\n" + "\n".join(
     f"  {int(code):3d}  {meaning}" for code, meaning in MEANING.items()
 )
@@ -79,7 +80,8 @@ def count(low: int, high: int) -> Callable[[str], int]:
     """A reader of whole numbers from `low` to `high`."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text[:20]) <= high):
+        fits = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+        if not (fits and low <= int(text) <= high):
             raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
         return int(text)
 
@@ -104,7 +106,8 @@ def read_address(text: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         host = ""
-    if not (host and colon and port.isascii() and port.isdigit() and int(port[:6]) < 65_536):
+    is_number = port.isascii() and port.isdigit() and len(port) <= MAX_DIGITS
+    if not (host and colon and is_number and int(port) < 65_536):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not HOST:PORT; write it like 192.168.1.7:4444 or [::1]:4444"
         )

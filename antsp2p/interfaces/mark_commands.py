@@ -19,7 +19,8 @@ def add_marks(add: Adder) -> None:
     mark = add("mark", "leave a mark at a topic, for whoever looks there; it fades")
     mark.add_argument("topic", metavar="TOPIC", type=read_text, help="a name, like a capability's")
     mark.add_argument(
-        "text", metavar="TEXT", type=read_text, nargs="?", default="", help="a few words"
+        "text", metavar="TEXT", type=read_text, nargs="?", default="",
+        help="a few words, at most 300 bytes",
     )
     mark.add_argument(
         "--half-life", metavar="TIME", type=read_duration_up_to(_MOST_MS, "30 days"),

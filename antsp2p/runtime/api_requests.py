@@ -19,6 +19,8 @@ MAX_BODY_BYTES: Final = MAX_BLOB_BYTES
 MAX_DISCARDED_BYTES: Final = 4 * MAX_BODY_BYTES
 """Read of a body that is too large, so that its sender gets the answer instead of a broken pipe."""
 MIN_PREFIX_DIGITS: Final = 4
+MAX_DIGITS: Final = 20
+"""Of a number; more are a mistake, or an attempt to keep the node busy."""
 
 
 class ApiError(Exception):
@@ -59,7 +61,8 @@ class Query:
         text = self.text(name)
         if not text:
             return default
-        if not (text.isascii() and text.isdigit() and int(text[:20]) <= high):
+        is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+        if not (is_number and int(text) <= high):
             raise ApiError(400, f"{name} must be a whole number from 0 to {high}")
         return int(text)
 

@@ -33,7 +33,7 @@ from antsp2p.events import (
 from antsp2p.runtime.blobs import BlobUnavailable
 from antsp2p.runtime.home import DEFAULT_NETWORK
 from antsp2p.runtime.host import CommandRefused, Host, HostOptions, open_host
-from antsp2p.runtime.mark_views import marks_at, topics_at
+from antsp2p.runtime.mark_views import MarkReader
 from antsp2p.runtime.nursery import open_inner_nursery
 from antsp2p.runtime.peers import format_address, parse_address
 from antsp2p.runtime.views import peer_authors
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     Handler = Callable[["Assignment"], Awaitable[bytes]]
 
 DEFAULT_MEDIA_TYPE: Final = "application/octet-stream"
+MAX_LISTED: Final = 10_000
+"""Topics, or marks at one."""
 REPORTS_PER_LEASE: Final = 3
 """A handler that runs is reported as alive this often; two reports may be late."""
 
@@ -287,11 +289,14 @@ class LocalNode:
 
     async def topics(self) -> tuple[Topic, ...]:
         """Where marks are that this node heeds, the most trusted first."""
-        return tuple(await topics_at(self.host.node, self.host.now_us()))
+        return tuple(await self._marks().topics(MAX_LISTED))
 
-    def marks(self, topic: str) -> tuple[Trace, ...]:
+    async def marks(self, topic: str) -> tuple[Trace, ...]:
         """What is left of the marks at a topic, those that this node heeds first."""
-        return tuple(marks_at(self.host.node, topic, self.host.now_us()))
+        return tuple(await self._marks().marks(topic, MAX_LISTED))
+
+    def _marks(self) -> MarkReader:
+        return MarkReader(self.host.node, self.host.now_us())
 
     def why(self, author: bytes) -> tuple[Deed, ...]:
         """The records that the author's score rests on."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import JSONResponse, Response
 
 from antsp2p.coordination.fields import is_capability_name
+from antsp2p.coordination.marks import DEFAULT_HALF_LIFE_MS
 from antsp2p.events import LeaveMark
 from antsp2p.runtime.api_requests import ApiError, Query
-from antsp2p.runtime.mark_views import marks_at, topics_at
+from antsp2p.runtime.mark_views import MarkReader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from antsp2p.runtime.host import Host
 
 MAX_LISTED: Final = 10_000
+DEFAULT_LISTED: Final = 1_000
 
 
 class MarkApi:
@@ -29,7 +31,6 @@ class MarkApi:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._node = host.node
 
     def table(self) -> list[tuple[str, str, Callable[[Request], Awaitable[Any]]]]:
         """(method, path, endpoint) of each."""
@@ -42,7 +43,7 @@ class MarkApi:
         query = Query(request)
         given: dict[str, Any] = {
             "topic": query.text("topic"), "text": query.text("text"),
-            "half_life_ms": query.number("half_life_ms", 0),
+            "half_life_ms": query.number("half_life_ms", DEFAULT_HALF_LIFE_MS),
         }
         query.end()
         answer = await self._host.command(LeaveMark, **given)
@@ -52,16 +53,16 @@ class MarkApi:
         """The topics, or what stands at one of them."""
         query = Query(request)
         topic = query.text("topic") if query.has("topic") else None
-        limit = query.number("limit", MAX_LISTED, MAX_LISTED)
+        limit = query.number("limit", DEFAULT_LISTED, MAX_LISTED)
         query.end()
-        now_us = self._host.now_us()
+        reader = MarkReader(self._host.node, self._host.now_us())
         if topic is None:
-            topics = await topics_at(self._node, now_us)
-            return JSONResponse({"topics": [_topic_view(each) for each in topics[:limit]]})
+            topics = await reader.topics(limit)
+            return JSONResponse({"topics": [_topic_view(each) for each in topics]})
         if not is_capability_name(topic):
             raise ApiError(400, f"{topic[:80]!r} is no name of a topic")
-        traces = marks_at(self._node, topic, now_us)
-        return JSONResponse({"marks": [_trace_view(each) for each in traces[:limit]]})
+        traces = await reader.marks(topic, limit)
+        return JSONResponse({"marks": [_trace_view(each) for each in traces]})
 
 
 def _topic_view(topic: Topic) -> dict[str, Any]:

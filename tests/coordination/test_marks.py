@@ -16,8 +16,11 @@ from antsp2p.coordination.marks import (
     Blackboard,
     MarkFold,
     Topic,
+    Trace,
     place_of_topic,
+    place_of_trace,
     strength_ppm,
+    topic_of,
 )
 from antsp2p.coordination.pins import NO_PINS
 from antsp2p.coordination.reputation import Ledger
@@ -48,8 +51,13 @@ def board_of(*logs: Log, ledger: Ledger | None = None, policy: Policy | None = N
     return Blackboard(ME, fold_of(record for log in logs for record in log.records), judgement)
 
 
+def at(board: Blackboard, topic: str, age_ms: Callable[[bytes, int], int]) -> list[Trace]:
+    return sorted(filter(None, board.traces(topic, age_ms)), key=place_of_trace)
+
+
 def listed(board: Blackboard, age_ms: Callable[[bytes, int], int]) -> list[Topic]:
-    return sorted(filter(None, board.topics(age_ms)), key=place_of_topic)
+    topics = (topic_of(name, at(board, name, age_ms)) for name in board.names())
+    return sorted(filter(None, topics), key=place_of_topic)
 
 
 def fresh(author: bytes, seq: int) -> int:
@@ -131,13 +139,27 @@ def test_remove_is_the_inverse_of_add_and_pardon_of_convict() -> None:
         assert [fold.live(name) for name in "abc"] == [rest.live(name) for name in "abc"]
 
 
+def test_two_records_of_one_seq_have_a_place_each_in_any_order() -> None:
+    held, given, later = Log(ANN), Log(ANN), Log(ANN)
+    one, other = held.say(Mark("a", "held", 1)), given.say(Mark("a", "given back", 1))
+    later.say(an_offer())
+    anew = later.say(Mark("a", "anew", 1))
+    for order in itertools.permutations((one, other, anew)):
+        fold = fold_of(order)
+        fold.remove(one)
+        assert fold.snapshot() == fold_of((other, anew)).snapshot()
+        fold.remove(anew)
+        assert fold.of(ANN) == (Mark("a", "given back", 1),)
+
+
 def test_who_is_out_leaves_no_mark() -> None:
     ann, bob = Log(ANN), Log(BOB)
     for log in (ann, bob):
         log.say(Mark("site.lab", "", HOUR_MS))
     fold = fold_of(ann.records)
     fold.convict(ANN)
-    fold.add(bob.records[0])
+    assert fold.add(bob.records[0]) == Mark("site.lab", "", HOUR_MS)
+    assert fold.add(ann.say(Mark("site.lab", "", 1))) is None, "nobody is told of it"
     assert list(fold.live("site.lab")) == [BOB]
     assert fold.snapshot() == fold_of(bob.records).snapshot()
 
@@ -150,7 +172,7 @@ def test_a_stranger_is_heeded_and_trusted_with_nothing_and_the_own_mark_with_all
     mine.say(Mark("site.lab", "here", HOUR_MS))
     ann.say(Mark("site.lab", "there", HOUR_MS))
     board = board_of(mine, ann)
-    own, strange = board.at("site.lab", lambda author, _: 0 if author == ME else HOUR_MS)
+    own, strange = at(board, "site.lab", lambda author, _: 0 if author == ME else HOUR_MS)
     assert (own.author, own.strength_ppm, own.trusted_ppm, own.heeded) == (ME, PPM, PPM, True)
     assert (strange.author, strange.strength_ppm, strange.trusted_ppm) == (ANN, PPM // 2, 0)
     assert strange.heeded
@@ -171,6 +193,17 @@ def test_however_many_strangers_mark_a_topic_none_is_trusted_more() -> None:
         ("site.lab", 750_000), ("buy.this", 0)]
 
 
+def test_strangers_change_no_order_where_somebody_trusted_has_been() -> None:
+    mine, crowd = Log(ME), [Log(key_of(f"{n}")) for n in range(9)]
+    for topic in ("a", "b"):
+        mine.say(Mark(topic, "", HOUR_MS))
+    for log in crowd:
+        log.say(Mark("b", "", HOUR_MS))
+        log.say(Mark("c", "", HOUR_MS))
+    crowd[0].say(Mark("d", "", HOUR_MS))
+    assert [topic.name for topic in listed(board_of(mine, *crowd), fresh)] == ["a", "b", "c", "d"]
+
+
 def test_who_is_blocked_is_shown_at_the_topic_and_not_counted() -> None:
     ann, bob = Log(ANN), Log(BOB)
     for log in (ann, bob):
@@ -178,7 +211,7 @@ def test_who_is_blocked_is_shown_at_the_topic_and_not_counted() -> None:
     ledger = Ledger(ME)
     ledger.set_pins(NO_PINS.block(ANN))
     board = board_of(ann, bob, ledger=ledger)
-    assert [(trace.author, trace.heeded) for trace in board.at("site.lab", fresh)] == [
+    assert [(trace.author, trace.heeded) for trace in at(board, "site.lab", fresh)] == [
         (BOB, True), (ANN, False)]
     (topic,) = listed(board, fresh)
     assert (topic.marks, topic.strength_ppm) == (1, PPM)
@@ -188,9 +221,10 @@ def test_what_has_faded_is_not_shown() -> None:
     log = Log(ANN)
     log.say(Mark("site.lab", "", 1))
     board = board_of(log)
-    assert board.at("site.lab", lambda *_: GONE_HALVINGS) == []
-    assert list(board.topics(lambda *_: GONE_HALVINGS)) == [None]
-    assert board.at("nowhere", fresh) == []
+    assert at(board, "site.lab", lambda *_: GONE_HALVINGS) == []
+    assert listed(board, lambda *_: GONE_HALVINGS) == []
+    assert list(board.traces("site.lab", lambda *_: GONE_HALVINGS)) == [None]
+    assert at(board, "nowhere", fresh) == []
 
 
 def test_the_default_on_the_command_line_is_that_of_a_program() -> None:

@@ -271,11 +271,13 @@ async def test_a_mark_is_left_in_one_program_and_read_in_another() -> None:
             async for notice in notices:
                 if notice.kind == "marked":
                     break
-        (trace,) = poster.marks("site.lab")
+        (trace,) = await poster.marks("site.lab")
         assert (trace.author, trace.record_id) == (worker.author, left)
         assert (trace.mark.text, trace.heeded) == ("printer is down", True)
         assert [topic.name for topic in await poster.topics()] == ["site.lab"]
         with pytest.raises(CommandRefused):
             await worker.mark("Site Lab")
         await worker.mark("site.lab", half_life_ms=0)
-        assert worker.marks("site.lab") == ()
+        assert await worker.marks("site.lab") == ()
+        with pytest.raises(CommandRefused):
+            await worker.mark("site.lab", None)  # type: ignore[arg-type]  # as a program may

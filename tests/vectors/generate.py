@@ -25,6 +25,7 @@ from tests.vectors import (
     envelopes,
     links,
     logs,
+    marks,
     standings,
     trust,
 )
@@ -67,6 +68,9 @@ _FILES: Final[tuple[tuple[str, str, Callable[[], Mapping[str, Any]]], ...]] = (
     ("standings", "A set of records, the authors out of it or succeeding, and how the set says so. "
      "`last_seq`: records above it do not count; null where all do. The order of the records does "
      "not matter. Section 8.", standings.cases),
+    ("marks", "What is left of a mark by its age; and a set of records, with the texts that stand "
+     "at each topic, by author: where none is told, none stands. The order of the records does "
+     "not matter. Section 8.", marks.cases),
     ("trust", "What raters said of claims in one capability or another, and the integers that "
      "follow for the observer at a bucket of time, by the first settings. Section 24, which is "
      "informative: a node may score otherwise.", trust.cases),

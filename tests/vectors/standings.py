@@ -21,12 +21,12 @@ def _author(name: str) -> bytes:
 
 
 @dataclass
-class _Set:
+class RecordSet:
     """Logs by name; `ada/2` is another branch of Ada's."""
 
     logs: dict[str, list[Record]] = field(default_factory=dict)
 
-    def say(self, name: str, *bodies: Body) -> _Set:
+    def say(self, name: str, *bodies: Body) -> RecordSet:
         log = self.logs.setdefault(name, [])
         for body in bodies:
             log.append(sign_record(
@@ -36,14 +36,14 @@ class _Set:
             ))
         return self
 
-    def branch(self, name: str, seq: int, *bodies: Body) -> _Set:
+    def branch(self, name: str, seq: int, *bodies: Body) -> RecordSet:
         """Another branch that leaves the log above `seq`."""
         self.logs[name + "/2"] = self.logs[name][:seq]
         return self.say(name + "/2", *bodies)
 
     def revoke(
         self, seq: int, successor: str = "", *, by: str = "keeper", of: str = "ada"
-    ) -> _Set:
+    ) -> RecordSet:
         log = self.logs[of]
         point = log[seq - 1].id if seq else NO_PREV
         heir = _author(successor) if successor else b""
@@ -54,8 +54,8 @@ class _Set:
         return list(found.values())
 
 
-def _ada() -> _Set:
-    return _Set().say("ada", _FIRST, Announce("work"), Announce("work"))
+def _ada() -> RecordSet:
+    return RecordSet().say("ada", _FIRST, Announce("work"), Announce("work"))
 
 
 def _out(
@@ -69,7 +69,7 @@ def _out(
 
 
 _FORKED = {"ada": _out(convicted=True, revoked=False)}
-_Told = tuple[str, str, _Set, "Mapping[str, dict[str, Any]]", "Mapping[str, list[str]]"]
+_Told = tuple[str, str, RecordSet, "Mapping[str, dict[str, Any]]", "Mapping[str, list[str]]"]
 
 
 def _stories() -> Iterator[_Told]:
@@ -82,7 +82,7 @@ def _stories() -> Iterator[_Told]:
     yield "revoked whole", "nothing of it is good", _ada().revoke(0), {"ada": _out(0)}, {}
     yield "revoked by another", "only the recovery key's word counts", _ada().revoke(
         2, by="mallory"), {}, {}
-    yield "digest in a second announcement", "only the first counts", _Set().say(
+    yield "digest in a second announcement", "only the first counts", RecordSet().say(
         "ada", Announce("work"), _FIRST).revoke(1), {}, {}
     yield "named", "it has not agreed", _ada().revoke(2, "heir").say(
         "heir", Announce("work")), at_2, {}
@@ -111,7 +111,7 @@ def _stories() -> Iterator[_Told]:
         "ada": _out(), "keeper": _out(convicted=True, revoked=False)}, {}
 
 
-def _other_record() -> _Set:
+def _other_record() -> RecordSet:
     """The point is on a branch that is not in the set."""
     found = _ada().branch("ada", 1, Announce("other")).revoke(2, "heir", of="ada/2")
     del found.logs["ada/2"]
@@ -121,10 +121,10 @@ def _other_record() -> _Set:
 def _priced() -> Iterator[_Told]:
     unpaid = {"ada": _out(revoked=False, unpaid=True)}
     yield "unpaid", "the first announcement has no work", _ada(), unpaid, {}
-    yield "paid", "8 bits", _Set().say("ada", Announce("work", work=NONCE)), {}, {}
+    yield "paid", "8 bits", RecordSet().say("ada", Announce("work", work=NONCE)), {}, {}
     yield "paid late", "only the first announcement counts", _ada().say(
         "ada", Announce("work", work=NONCE)), unpaid, {}
-    yield "paid too little", "a nonce that gives fewer zeros", _Set().say(
+    yield "paid too little", "a nonce that gives fewer zeros", RecordSet().say(
         "ada", Announce("work", work=NONCE - 1)), unpaid, {}
 
 

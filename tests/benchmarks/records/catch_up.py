@@ -74,7 +74,7 @@ def taken_in_us(records: Sequence[Record]) -> tuple[float, int]:
         stored, start_s = 0, time.process_time()
         for number, entries in enumerate(runs):
             for taken in node.gossip._parts.intake.take(entries, number):
-                node.take([Learned(taken.insertion, taken.age_ms, taken.run[0].author)])
+                node.take([Learned(taken.insertion, taken.run[0].author)])
             saved = [e for e in node.handle(Woke(), number) if isinstance(e, AppendRecord)]
             store.commit(saved)
             stored += len(saved)
