@@ -50,6 +50,10 @@ class Fading:
             return self._grown[since]
         return self._faded[-since] if -since < len(self._faded) else 0
 
+    def left_ppm(self, buckets: int) -> int:
+        """What is left of one of now when so many more buckets have passed."""
+        return self._faded[buckets] if buckets < len(self._faded) else 0
+
     def plain(self, amount: int) -> int:
         """An amount as millionths of now."""
         return amount * PPM // self.scale

@@ -43,7 +43,8 @@ class Policy:
     declines_debtors: bool = True
     """Offers of requesters that leave results without a verdict are not taken."""
     debts: int = 3
-    """Results that a requester may leave so, beside one for every ten that it judged."""
+    """Results that a requester may leave so, beside one for every ten that it judged, of this
+    node's own and of those who did good work for this node."""
     patience_ticks: int = 3
     """For how long that is none of its faults."""
     review_patience_ticks: int = 432
@@ -126,6 +127,8 @@ class Judgement:
         if not policy.declines_debtors:
             return True
         owed = ledger.owed(requester, policy.patience_ticks, policy.review_patience_ticks)
+        if owed <= policy.debts:
+            return True
         return owed <= policy.debts + ledger.judged(requester) // JUDGED_PER_DEBT
 
     # --- the requester's side --------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Ledger:
         self._now_tick = 0
         self._by_task: dict[bytes, Evidence] = {}
         self._about: dict[bytes, dict[bytes, None]] = {}
-        self._judged: dict[bytes, int] = {}
+        self._judged: dict[bytes, dict[bytes, int]] = {}
         self._failures: dict[bytes, int] = {}
         self._owed: dict[bytes, dict[bytes, Unanswered]] = {}
         self._waits: dict[tuple[bytes, bytes], dict[bytes, None]] = {}
@@ -131,7 +131,12 @@ class Ledger:
         if deed.rater == self._me and deed.kind in _WORK:
             self._newcomers.count(deed.subject, deed.bucket, deed.good, sign * deed.weight)
         if deed.kind in _JUDGED:
-            self._judged[deed.rater] = self._judged.get(deed.rater, 0) + sign
+            judged = self._judged.setdefault(deed.rater, {})
+            judged[deed.subject] = judged.get(deed.subject, 0) + sign
+            if not judged[deed.subject]:
+                del judged[deed.subject]
+            if not judged:
+                del self._judged[deed.rater]
 
     def _drop_from(self, subject: bytes, task: bytes) -> None:
         tasks = self._about.get(subject, {})
@@ -208,11 +213,15 @@ class Ledger:
 
     def score(self, author: bytes, capability: str | None = None) -> Score:
         """The author's score in a capability, or over all of them."""
-        return self._score(author, capability, self.bucket)
+        return self._or_blocked(author, self.trust.score(
+            author, capability, now=self.bucket, configuration=self.runs(author, capability)))
 
     def score_later(self, author: bytes, capability: str | None, buckets: int) -> Score:
-        """What the score would be so many buckets later, without news."""
-        return self._score(author, capability, self.bucket + buckets)
+        """What the score would be so many buckets later, without news; see `Trust.score_later`."""
+        return self._or_blocked(author, self.trust.score_later(
+            author, capability, buckets, now=self.bucket,
+            configuration=self.runs(author, capability),
+        ))
 
     def score_after_task(self, author: bytes, capability: str | None) -> Score:
         """What the score would be if the observer accepted one more task of cost 1."""
@@ -224,9 +233,7 @@ class Ledger:
         self.trust.remove(done)
         return score
 
-    def _score(self, author: bytes, capability: str | None, bucket: int) -> Score:
-        score = self.trust.score(
-            author, capability, now=bucket, configuration=self.runs(author, capability))
+    def _or_blocked(self, author: bytes, score: Score) -> Score:
         if self.is_blocked(author):
             return replace(score, value_ppm=0, known=True, uncertainty_ppm=0, stranger=False)
         return score
@@ -259,8 +266,12 @@ class Ledger:
         return self._newcomers.welcome_ppm(self.bucket)
 
     def judged(self, requester: bytes) -> int:
-        """On how many claims the requester gave a verdict."""
-        return self._judged.get(requester, 0)
+        """On how many claims the requester gave a verdict, of the observer's own and of those who
+        did good work for the observer: on names that it made up it could give any number."""
+        return sum(
+            count for subject, count in self._judged.get(requester, {}).items()
+            if subject == self._me or self.trust.has_worked_well(subject)
+        )
 
     def owed(
         self, requester: bytes, patience_ticks: int = 0, review_patience_ticks: int = 0

@@ -290,6 +290,43 @@ class Trust:
                          stranger=False)
         return found
 
+    def score_later(
+        self, subject: bytes, capability: str | None, buckets: int, *, now: int = 0,
+        configuration: bytes | None = None,
+    ) -> Score:
+        """What the score would be so many buckets later, without news, to others who are trusted
+        with as much as now. Nothing is summed anew for it."""
+        left_ppm = self._fading.left_ppm(buckets)
+        good = other = here = bad = 0
+        for voice in self.contributions(
+            subject, capability, now=now, configuration=configuration
+        ):
+            if voice.part == "pin":
+                good += voice.accepted
+            elif voice.part != "vouch":
+                good += voice.accepted * left_ppm // PPM
+                other += voice.borrowed * left_ppm // PPM
+                here += voice.failed_here * left_ppm // PPM
+                bad += voice.failed * left_ppm // PPM
+            elif self._lends(voice.rater, subject, now + buckets):
+                other += voice.borrowed
+        if self._purses.is_out(subject):
+            return self.score(subject, capability, now=now, configuration=configuration)
+        return weigh(good, borrowed(other, bad, self._of), bad, here, self._of)
+
+    def _lends(self, voucher: bytes, subject: bytes, bucket: int) -> bool:
+        """Whether a vouch for the subject, or for a key before its own, lasts to the bucket."""
+        loans = (self._purses.lent.get(key, {}).get(voucher) for key in self._lineage(subject))
+        return any(loan is not None and loan.lasts(bucket) for loan in loans)
+
+    def has_worked_well(self, author: bytes) -> bool:
+        """Whether the observer has itself seen good work of the author, or a person trusts it."""
+        if author in self._purses.pins:
+            return True
+        known = self._authors.get(author)
+        own = None if known is None else known.raters.get(self._me)
+        return own is not None and own.good > 0
+
     def contributions(
         self, subject: bytes, capability: str | None, *, now: int = 0,
         configuration: bytes | None = None,

@@ -75,7 +75,8 @@ def test_slander_by_strangers_moves_nothing_and_sybils_gain_within_alpha() -> No
     assert sybils.slander(1) == 0
     found = sybils.gains(1, (1, 3))
     assert found["per work"] <= sybils.LIMIT
-    assert len(found) == 3 * 3 * 2 + 1
+    assert len(found) == 3 * 3 * 2 + 2 + 1
+    assert found["parallel 3, in one capability, lies in all"] > 0
 
 
 def test_a_choice_follows_scores_and_strangers() -> None:

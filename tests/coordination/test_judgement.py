@@ -19,6 +19,7 @@ from antsp2p.coordination.body import (
 from antsp2p.coordination.claimant import DECLINED_US
 from antsp2p.coordination.judgement import DEFAULT_POLICY, Judgement, Policy
 from antsp2p.coordination.lease import SECOND_LOOK_US
+from antsp2p.coordination.pins import NO_PINS
 from antsp2p.coordination.reputation import Ledger
 from antsp2p.coordination.requester import OPINION_US
 from tests.coordination.market import ME, STRANGER, THIRD, WORKER, Market
@@ -82,7 +83,10 @@ def debtor(results: int, verdicts: int = 0) -> Judgement:
 def test_a_requester_that_gives_no_verdicts_gets_no_more_work() -> None:
     assert debtor(3).takes_offers_of(THIRD)
     assert not debtor(4).takes_offers_of(THIRD)
-    assert debtor(4, verdicts=10).takes_offers_of(THIRD)
+    paid = debtor(4, verdicts=10)
+    assert not paid.takes_offers_of(THIRD), "it may have made up whom it judged"
+    paid._ledger.set_pins(NO_PINS.pin(WORKER, 1))
+    assert paid.takes_offers_of(THIRD)
     assert debtor(9).takes_offers_of(STRANGER)
     careless = judged(*([("award", "done")] * 9), requester=THIRD, policy=Policy(
         patience_ticks=0, declines_debtors=False))

@@ -10,6 +10,7 @@ from antsp2p.coordination.body import Claim
 from antsp2p.coordination.capability import CapabilityFold
 from antsp2p.coordination.first_seen import BUCKET_TICKS
 from antsp2p.coordination.meaning import Meaning
+from antsp2p.coordination.pins import NO_PINS
 from antsp2p.coordination.reputation import PPM, Kind, Ledger
 from antsp2p.coordination.tasks import TaskFold
 from tests.coordination.contests import NETWORK, fold_of, key_of, merged, random_set
@@ -112,7 +113,9 @@ def test_debts_are_counted_when_they_are_old_enough() -> None:
     for task in fold.task_ids():
         ledger.update(task, fold)
     ledger.advance(10)
-    assert (ledger.owed(THIRD), ledger.owed(THIRD, 6), ledger.judged(THIRD)) == (3, 0, 1)
+    assert (ledger.owed(THIRD), ledger.owed(THIRD, 6), ledger.judged(THIRD)) == (3, 0, 0)
+    ledger.set_pins(NO_PINS.pin(WORKER, 1))
+    assert ledger.judged(THIRD) == 1
     ledger.advance(16)
     assert ledger.owed(THIRD, 6) == 3
     assert [deed.kind for deed in ledger.why(THIRD)] == [Kind.UNANSWERED] * 3

@@ -166,6 +166,40 @@ def test_another_bucket_changes_no_sum_but_at_a_landmark() -> None:
         late * 9 // 10, abs=100)
 
 
+def test_what_time_alone_does_is_told_without_summing_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def at(now: int) -> Trust:
+        trust = Trust(ME)
+        trust.advance(now)
+        return trust
+
+    now, later = LANDMARK_BUCKETS - 10, LANDMARK_BUCKETS + 20
+    said = [
+        Said(ME, ANN, weight=9, bucket=now, claim=b"1"),
+        Said(ME, ANN, good=False, bucket=now - 3, claim=b"2"),
+        Said(ME, ANN, weight=3, bucket=now, capability="image.scale", claim=b"3"),
+        Said(ME, ANN, good=False, bucket=now, capability="image.scale", claim=b"4"),
+        Said(ME, BEN, weight=30, bucket=now, claim=b"5"),
+        Said(BEN, ANN, weight=2, bucket=now, claim=b"6"),
+    ]
+    trust, moved = at(now), at(now)
+    for each in said:
+        trust.add(each)
+        moved.add(each)
+    trust.vouch(BEN, ANN, 2, since=now, until=later + 1)
+    moved.vouch(BEN, ANN, 2, since=now, until=later + 1)
+    before = trust.score(ANN, "text.count", now=now)
+    moved.advance(later)
+    really = moved.score(ANN, "text.count", now=later)
+    monkeypatch.setattr(Trust, "_sum_anew", lambda _: pytest.fail("all is summed anew"))
+    told = trust.score_later(ANN, "text.count", later - now, now=now)
+    assert abs(told.value_ppm - really.value_ppm) < PPM // 10
+    assert trust.score(ANN, "text.count", now=now) == before
+    trust.block(ANN)
+    assert trust.score_later(ANN, "text.count", 1, now=now).value_ppm == 0
+
+
 def test_a_person_pins_and_blocks() -> None:
     trust = trust_of(Said(ME, ANN, weight=8), Said(ANN, BEN))
     trust.pin(CAM, 5)

@@ -27,6 +27,7 @@ SWARMS: Final = (1, 10, 50)
 ALL_SWARMS: Final = (1, 2, 5, 10, 20, 35, 50)
 SKILL: Final = ME_NAMES[0]
 IN_ONE: Final = ", in one capability"
+IN_ALL: Final = ", in one capability, lies in all"
 ATTACKER: Final = key_of(HONEST)
 NOW: Final = (ROUNDS - 1) // ROUNDS_PER_BUCKET
 _QUIET: Final = Scenario(
@@ -43,10 +44,12 @@ def edges(shape: str, count: int) -> list[tuple[bytes, bytes]]:
     return list(pairwise(line))
 
 
-def lies(pairs: Sequence[tuple[bytes, bytes]], good: bool = True) -> list[Said]:
+def lies(
+    pairs: Sequence[tuple[bytes, bytes]], good: bool = True, skills: Sequence[str] = (SKILL,)
+) -> list[Said]:
     return [
-        Said(rater, b"lie %d" % number, subject, SKILL, good, UNLIMITED, 0)
-        for number, (rater, subject) in enumerate(pairs)
+        Said(rater, b"lie %d %s" % (number, skill.encode()), subject, skill, good, UNLIMITED, 0)
+        for number, (rater, subject) in enumerate(pairs) for skill in skills
     ]
 
 
@@ -54,7 +57,8 @@ def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
     """The sum of the Sybils' scores over the attacker's, as all honest observers see them.
 
     Ours is measured in what a score rests on (`accepted`), because the score itself is no sum; over
-    all capabilities, as MeritRank knows but one, and in that in which the attacker lies (`IN_ONE`).
+    all capabilities, as MeritRank knows but one, and in that in which the attacker lies (`IN_ONE`);
+    and there once more where it lies in all of them, so that its names borrow from four (`IN_ALL`).
     `per work`: the Sybils' sum over what the attacker's words may draw on there, the largest
     anywhere.
     """
@@ -86,8 +90,21 @@ def gains(seed: int, swarms: Sequence[int] = SWARMS) -> dict[str, float]:
                 each.get(ATTACKER, 0.0) for each in visits
             )
             merit.forget(said)
+    for count in swarms:
+        found[f"parallel {count}{IN_ALL}"] = _gain_by_lies_in_all(ours, count)
     found["per work"] = per_work
     return found
+
+
+def _gain_by_lies_in_all(ours: Antsp2p, count: int) -> float:
+    said = lies(edges("parallel", count), skills=ME_NAMES)
+    ours.hear(said, NOW)
+    names = [key_of(1_000 + number) for number in range(count)]
+    swarm = sum(
+        trust.score(name, SKILL, now=NOW).accepted for trust in ours.trusts for name in names)
+    alone = sum(trust.score(ATTACKER, SKILL, now=NOW).accepted for trust in ours.trusts)
+    ours.forget(said)
+    return swarm / alone
 
 
 def slander(seed: int) -> float:
