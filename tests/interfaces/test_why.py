@@ -98,6 +98,9 @@ def test_of_a_stranger_nothing_is_known(pair: Pair) -> None:
     assert "nothing adds to it" in text
     assert "unknown is not bad" in text
     assert "no evidence" in text
+    own = first.say("why", first.author)
+    assert "a node keeps no score of itself" in own
+    assert "unknown is not bad" not in own
 
 
 def test_a_capability_that_can_be_none_is_refused(pair: Pair) -> None:

@@ -145,6 +145,8 @@ def _doubts(answer: Any) -> list[str]:
         match item["what"]:
             case "unknown":
                 text = "nothing is known of it here; unknown is not bad"
+                if answer["author"] == answer["me"]:
+                    text = "a node keeps no score of itself; what others say of it stands below"
             case "little":
                 share = _percent(item["share_ppm"])
                 text = f"{share} of what it is measured by is no evidence, but what strangers start"
