@@ -54,6 +54,10 @@ class _Fetch:
     link: Link
     wants: dict[bytes, _Want]
     deadline_us: int
+    turn_us: int
+    """When it has to give way, if somebody waits for that."""
+    brought: int = 0
+    """Records, in this turn."""
     useless: int = 0
     """Chunks in a row that brought nothing new."""
 
@@ -63,6 +67,8 @@ class _Peer:
     link: Link
     failures: int = 0
     rest_until_us: int = -1
+    turns: int = 0
+    """Fetches that gave way: others are asked before it."""
     has_given: bool = False
     """Whether a stream of it has brought anything: then a failure is waited out."""
     refused: dict[bytes, None] = field(default_factory=dict)
@@ -217,6 +223,7 @@ class Bulk:
             self._drops["bulk-late"] += 1
             return None
         fetch.deadline_us = now_us + self._limits.bulk_silence_us
+        fetch.brought += len(records)
         wanted: list[tuple[Record, int]] = []
         for record, age_ms in records:
             want = fetch.wants.get(record.author)
@@ -326,7 +333,7 @@ class Bulk:
     @property
     def wake_us(self) -> int | None:
         """When `due` has something to do."""
-        times = [fetch.deadline_us for fetch in self._fetches.values()] if self._fetches else []
+        times = [min(each.deadline_us, each.turn_us) for each in self._fetches.values()]
         if self._plan_us is not None:
             times.append(self._plan_us)
         if self._pause_end_us is not None:
@@ -339,14 +346,51 @@ class Bulk:
             self._drops["bulk-silent"] += 1
             self._stop(fetch)
             self._fail(fetch, now_us)
+        for fetch in [f for f in self._fetches.values() if f.turn_us <= now_us]:
+            self._end_turn(fetch, now_us)
         if self._pause_end_us is not None and self._pause_end_us <= now_us:
             self._pause_end_us = None
         self.flush(now_us)
+
+    def _end_turn(self, fetch: _Fetch, now_us: int) -> None:
+        """Nobody keeps an author, or a place, for himself by bringing little."""
+        brought, fetch.brought = fetch.brought, 0
+        fetch.turn_us = now_us + self._limits.bulk_turn_us
+        if not self._is_in_the_way(fetch, now_us):
+            return
+        self._drops["bulk-slow"] += 1
+        self._stop(fetch)
+        peer = self._peers.get(fetch.link.id)
+        if peer is not None:
+            peer.turns += 1
+        if brought < self._limits.bulk_turn_records:
+            self._fail(fetch, now_us)
+            return
+        self._free(fetch)
+        self._plan_us = now_us
+
+    def _is_in_the_way(self, fetch: _Fetch, now_us: int) -> bool:
+        """Whether somebody who is asked for nothing has an author of the fetch, or one that waits
+        while there is no place for another fetch."""
+        busy = {each.link.author for each in self._fetches.values()}
+        idle = [
+            link_id for link_id, peer in self._peers.items()
+            if peer.link.author not in busy and now_us >= peer.rest_until_us
+        ]
+        is_full = len(self._fetches) >= self._limits.bulk_fetches
+        return any(
+            entry.sources.get(link_id, 0) > self._have(entry.author)
+            and self._is_able(link_id, entry.author, now_us)
+            for entry in self._authors.values()
+            if entry.fetch == fetch.number or (is_full and not entry.fetch)
+            for link_id in idle
+        )
 
     def extend(self, gap_us: int) -> None:
         """The own loop stood still for `gap_us`."""
         for fetch in self._fetches.values():
             fetch.deadline_us += gap_us
+            fetch.turn_us += gap_us
 
     def flush(self, now_us: int) -> None:
         """Begin what the gathered news call for, once they have been gathered."""
@@ -439,11 +483,11 @@ class Bulk:
             if not entry.fetch:
                 wanted.update(entry.sources.keys())
         able = sorted(
-            (peer.failures, link_id) for link_id, peer in self._peers.items()
+            (peer.failures, peer.turns, link_id) for link_id, peer in self._peers.items()
             if wanted[link_id] and peer.link.author not in busy and now_us >= peer.rest_until_us
         )
         chosen: dict[bytes, int] = {}
-        for _, link_id in able:
+        for _, _, link_id in able:
             chosen.setdefault(self._peers[link_id].link.author, link_id)
         return list(chosen.values())[: max(0, room)]
 
@@ -456,8 +500,10 @@ class Bulk:
             wants[entry.author] = _Want(first, first, last)
             ranges.append(Range(entry.author, first, last))
             entry.fetch = self._number
-        deadline_us = now_us + self._limits.bulk_silence_us
-        self._fetches[self._number] = _Fetch(self._number, link, wants, deadline_us)
+        self._fetches[self._number] = _Fetch(
+            self._number, link, wants, now_us + self._limits.bulk_silence_us,
+            now_us + self._limits.bulk_turn_us,
+        )
         self._tell(FetchLogs(self._number, link.author, link.address, tuple(ranges)))
 
     # --- small parts -------------------------------------------------------------------------

@@ -396,6 +396,11 @@ class Limits:
     """Authors being fetched; one liar can fill half of them."""
     bulk_silence_us: int = 30 * SECOND_US
     """A fetch of which nothing was heard is over: longer than any wait of the stream itself."""
+    bulk_turn_us: int = 5 * SECOND_US
+    """After so long a fetch gives way, if somebody idle has what it still is to bring, or others
+    wait for its place; what it brought stays. At any usual speed it is over by then."""
+    bulk_turn_records: int = 500
+    """A peer that brought fewer in such a turn rests like one that failed."""
     bulk_useless_chunks: int = 16
     """In a row, then the fetch ends: others brought the same meanwhile, or nobody needs it."""
     bulk_rest_us: int = 1 * SECOND_US

@@ -178,6 +178,56 @@ def test_whoever_shows_later_what_it_has_takes_its_share_of_what_is_left() -> No
     assert not world.pursued
 
 
+def trickle(world: World, fetch: int, author: bytes, seconds: int, each: int = 10) -> None:
+    """A source that brings little, so that it is never silent."""
+    for _ in range(seconds):
+        if fetch in world.running:
+            world.chunk(fetch, author, each)
+        world.turn(SECOND)
+
+
+def test_who_only_trickles_keeps_no_author_from_whoever_has_it_too() -> None:
+    world = World(links=2)
+    for author in AUTHORS:
+        assert world.bulk.take(world.links[1], author, 1_000, 0)
+    world.gather()
+    (slow,) = world.running.values()
+    for author in AUTHORS:
+        assert world.bulk.take(world.links[2], author, 1_000, world.now_us)
+    trickle(world, slow.fetch, AUTHORS[0], 5)
+    (quick,) = world.running.values()
+    assert quick.peer == world.links[2].author
+    assert {asked.author for asked in quick.ranges} == {*AUTHORS}
+    assert next(asked.first for asked in quick.ranges if asked.author == AUTHORS[0]) > 1
+    assert world.drops == {"bulk-slow": 1}
+    assert world.offences == []
+
+
+def test_who_only_trickles_keeps_no_place_from_whoever_waits() -> None:
+    world = World(links=4)
+    for number in (1, 2, 3):
+        assert world.bulk.take(world.links[number], AUTHORS[number], 100_000, 0)
+    world.gather()
+    assert len(world.running) == 3
+    assert world.bulk.take(world.links[4], AUTHORS[4], 400, world.now_us)
+    for _ in range(5):
+        for fetch in list(world.running.values()):
+            world.chunk(fetch.fetch, fetch.ranges[0].author, 200)  # Not slow enough to rest.
+        world.turn(SECOND)
+    assert world.links[4].author in {fetch.peer for fetch in world.running.values()}
+    assert not world.pursued
+
+
+def test_a_slow_source_that_is_in_nobodys_way_is_left_to_it() -> None:
+    world = World(links=1)
+    assert world.bulk.take(world.links[1], AUTHORS[0], 10_000, 0)
+    world.gather()
+    (slow,) = world.running.values()
+    trickle(world, slow.fetch, AUTHORS[0], 60)
+    assert slow.fetch in world.running
+    assert not world.drops
+
+
 def test_an_author_larger_than_all_that_is_asked_at_once_is_asked_whole() -> None:
     world = World(links=1, limits=replace(DEFAULT_LIMITS, bulk_fetch_records=250))
     assert world.bulk.take(world.links[1], AUTHORS[0], 1_000, 0)
@@ -287,8 +337,12 @@ def test_a_silent_fetch_ends() -> None:
     world = World(links=1)
     world.bulk.take(world.links[1], AUTHORS[0], 1_000, 0)
     world.gather()
-    assert world.bulk.wake_us == world.now_us + DEFAULT_LIMITS.bulk_silence_us
-    world.turn(DEFAULT_LIMITS.bulk_silence_us)
+    end_us = world.now_us + DEFAULT_LIMITS.bulk_silence_us
+    while world.now_us < end_us:
+        assert not world.drops
+        assert world.bulk.wake_us is not None
+        assert world.now_us < world.bulk.wake_us <= end_us
+        world.turn(world.bulk.wake_us - world.now_us)
     assert world.drops["bulk-silent"] == 1
     assert world.pursued == {AUTHORS[0]: 1_000}
 
