@@ -358,7 +358,7 @@ class Bulk:
         fetch.turn_us = now_us + self._limits.bulk_turn_us
         if not self._is_in_the_way(fetch, now_us):
             return
-        self._drops["bulk-slow"] += 1
+        self._drops["bulk-turn"] += 1
         self._stop(fetch)
         peer = self._peers.get(fetch.link.id)
         if peer is not None:

@@ -239,9 +239,8 @@ class Tasks(Observer):
         node = machine.node
         assert node is not None
         root = node.logs.root()
-        meaning = node.meaning
         mine = (
-            meaning.tasks.snapshot(), meaning.capabilities.snapshot(), meaning.marks.snapshot())
+            node.tasks.snapshot(), node.capabilities.snapshot(), node.meaning.marks.snapshot())
         known = self._folds.get(root)
         if known is None:
             self._folds[root] = (*mine, machine.index)

@@ -199,7 +199,7 @@ def test_who_only_trickles_keeps_no_author_from_whoever_has_it_too() -> None:
     assert quick.peer == world.links[2].author
     assert {asked.author for asked in quick.ranges} == {*AUTHORS}
     assert next(asked.first for asked in quick.ranges if asked.author == AUTHORS[0]) > 1
-    assert world.drops == {"bulk-slow": 1}
+    assert world.drops == {"bulk-turn": 1}
     assert world.offences == []
 
 

@@ -25,7 +25,7 @@ DROPS = {
     "forger": ("record-signature", "beat-signature", "record-network", "link-signature"),
     "poisoner": ("named-full", "peers-rate", "to-victims"),
     "oversize": ("size", "bulk-failed", "record-signature", "stream-too-large"),
-    "slow-loris": ("stream-slow",),
+    "slow-loris": ("bulk-turn",),
     "expander": ("encoding", "datagram", "since"),
 }
 """What of each attack must be told apart."""
