@@ -56,7 +56,7 @@ from tests.vectors.common import NETWORK, diagnostic, identity, verify, written
 from tests.vectors.logs import told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -359,6 +359,21 @@ def test_work(case: dict[str, Any]) -> None:
     assert work.check(network, author, case["nonce"], case["bits"]) == case["pays"]
 
 
+def meaning_of(records: Sequence[Record], work_bits: int = 0) -> Meaning:
+    """What the records mean, given one by one and again until nothing is left out."""
+    logs = LogSet(NETWORK, verify)
+    meaning = Meaning(bytes(32), NETWORK, logs.at, work_bits=work_bits)
+    for record in [*records] * len(records):
+        insertion = logs.insert([record])
+        for gone in insertion.removed:
+            meaning.remove(gone)
+        if insertion.convicted is not None:
+            meaning.forked(insertion.convicted.author, insertion.convicted.seq)
+        for added in insertion.added:
+            meaning.add(added)
+    return meaning
+
+
 @each("marks", "strengths")
 def test_what_is_left_of_a_mark(case: dict[str, Any]) -> None:
     assert strength_ppm(case["age_ms"], case["half_life_ms"]) == case["strength_ppm"]
@@ -367,16 +382,7 @@ def test_what_is_left_of_a_mark(case: dict[str, Any]) -> None:
 @each("marks", "standing")
 def test_which_marks_stand(case: dict[str, Any]) -> None:
     for records in orders(parsed(case)):
-        logs = LogSet(NETWORK, verify)
-        meaning = Meaning(bytes(32), NETWORK, logs.at)
-        for record in records * len(records):
-            insertion = logs.insert([record])
-            for gone in insertion.removed:
-                meaning.remove(gone)
-            if insertion.convicted is not None:
-                meaning.forked(insertion.convicted.author, insertion.convicted.seq)
-            for added in insertion.added:
-                meaning.add(added)
+        meaning = meaning_of(records)
         assert {
             topic: {a.hex(): entry.body.text for a, entry in meaning.marks.live(topic).items()}
             for topic in meaning.marks.names()
@@ -387,16 +393,7 @@ def test_which_marks_stand(case: dict[str, Any]) -> None:
 def test_standings(case: dict[str, Any]) -> None:
     expected = {bytes.fromhex(author): found for author, found in case["standings"].items()}
     for records in orders(parsed(case)):
-        logs = LogSet(NETWORK, verify)
-        meaning = Meaning(bytes(32), NETWORK, logs.at, work_bits=case["work_bits"])
-        for record in records * len(records):
-            insertion = logs.insert([record])
-            for gone in insertion.removed:
-                meaning.remove(gone)
-            if insertion.convicted is not None:
-                meaning.forked(insertion.convicted.author, insertion.convicted.seq)
-            for added in insertion.added:
-                meaning.add(added)
+        meaning = meaning_of(records, case["work_bits"])
         for author in {record.author for record in records}:
             found, standing = expected.get(author), meaning.standing(author)
             assert (found is None) == (standing == PLAIN)
