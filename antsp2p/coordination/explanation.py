@@ -54,7 +54,7 @@ class Explanation:
     after_task_ppm: int
     """The score if the observer accepted one more task of cost 1."""
     later_ppm: int
-    """The score after `LATER_BUCKETS` more buckets without news."""
+    """The score after `LATER_BUCKETS` more buckets without news, with others trusted as now."""
     unheard: tuple[bytes, ...]
     """Records by those whose word weighs nothing here."""
     disputed: tuple[bytes, ...]
